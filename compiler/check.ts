@@ -1,0 +1,62 @@
+/**
+ * Checkers of the compiler's levels: what must be true after each pass.
+ * @module
+ */
+import { argsOf, type Term, topological } from "../dsl/core/term.ts";
+import { isPacked } from "../dsl/core/dtype.ts";
+import { CompileError } from "./errors.ts";
+import type { Block } from "./ir/stmt.ts";
+import type { Plan, Step } from "./kernel.ts";
+
+const insist = (condition: boolean, message: string): void => {
+  if (!condition) throw new Error(message);
+};
+
+/** Terms: operands were built before their users; packed rows have a known size. */
+export const checkTerms = (roots: readonly Term[]): void => {
+  for (const t of topological(roots)) {
+    argsOf(t).forEach((a) => insist(a.id < t.id, `term ${t.id} comes before its operand ${a.id}`));
+    const last = t.shape[t.shape.length - 1];
+    if (isPacked(t.dtype) && typeof last === "string") {
+      throw new CompileError(
+        "layout",
+        `${t.tag} of ${t.dtype} has rows of the dynamic size ${last}`,
+      );
+    }
+  }
+};
+
+/** Plans: everything a plan reads is an input or was made before. */
+export const checkPlans = ({ plans, outputs }: {
+  readonly plans: readonly Plan[];
+  readonly outputs: Readonly<Record<string, Term>>;
+}): void => {
+  const made = new Set(plans.flatMap((p) => p.roots));
+  Object.entries(outputs).forEach(([name, t]) =>
+    insist(made.has(t), `output ${name} is made by no plan`)
+  );
+};
+
+/** Kernels: arrays match slots, names are unique, no lanes inside lanes or under a condition. */
+export const checkKernels = (steps: readonly Step[]): void => {
+  const written = new Set<string>();
+  for (const { kernel, slots } of steps) {
+    insist(
+      kernel.arrays.length === slots.length,
+      `${kernel.name} has ${kernel.arrays.length} arrays, ${slots.length} slots`,
+    );
+    const walk = (block: Block, inner: boolean): void =>
+      block.forEach((s) => {
+        if (s.tag === "par") insist(!inner, `${kernel.name} spreads lanes inside ${s.name}`);
+        if (s.tag === "store") {
+          insist(s.arr.mutable, `${kernel.name} writes ${s.arr.name}, which it only reads`);
+        }
+        if ("body" in s) {
+          walk(s.body, inner || s.tag === "par" || s.tag === "if");
+        }
+      });
+    walk(kernel.body, false);
+    insist(!written.has(kernel.name), `two kernels are called ${kernel.name}`);
+    written.add(kernel.name);
+  }
+};

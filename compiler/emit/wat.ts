@@ -1,0 +1,280 @@
+/**
+ * Kernels as WebAssembly text: one function a kernel, four lanes as v128 (SIMD and relaxed SIMD).
+ * A group has one lane here: `par` is a loop, shared arrays lie in scratch memory.
+ * @module
+ */
+import type { Arr, Expr, Ty } from "../ir/expr.ts";
+import { GROUP, type Kernel, type Stmt } from "../ir/stmt.ts";
+import { place, type Printer } from "./place.ts";
+
+const LOCAL: Readonly<Record<Ty, string>> = {
+  i32: "i32",
+  u32: "i32",
+  f32: "f32",
+  bool: "i32",
+  f32x4: "v128",
+  u32x4: "v128",
+  bool4: "v128",
+};
+
+const PREFIX: Readonly<Record<Ty, string>> = {
+  i32: "i32",
+  u32: "i32",
+  f32: "f32",
+  bool: "i32",
+  f32x4: "f32x4",
+  u32x4: "i32x4",
+  bool4: "i32x4",
+};
+
+type Write = (e: Expr, args: readonly string[], at: Addresses) => string;
+
+/** Where an array begins, and how an index becomes an address. */
+type Addresses = (arr: Arr, index: Expr, code: string, bytesEach?: number) => string;
+
+const signed = (type: Ty): string => type === "u32" ? "_u" : type === "i32" ? "_s" : "";
+const plain = (name: string): Write => (e, args) => `(${PREFIX[e.type]}.${name} ${args.join(" ")})`;
+const integer = (name: string): Write => (e, args) =>
+  `(${PREFIX[e.type]}.${name}${signed(e.type)} ${args.join(" ")})`;
+const compare = (name: string): Write => (e, args) =>
+  `(${PREFIX[e.args[0].type]}.${name}${signed(e.args[0].type)} ${args.join(" ")})`;
+const bits = (name: string): Write => (e, args) =>
+  `(${e.type === "u32x4" ? "v128" : PREFIX[e.type]}.${name} ${args.join(" ")})`;
+
+const literal = (e: Expr): string => {
+  if (e.type === "f32") {
+    return `(f32.const ${
+      Number.isFinite(e.value)
+        ? (Object.is(e.value, -0) ? "-0" : e.value)
+        : e.value < 0
+        ? "-inf"
+        : "inf"
+    })`;
+  }
+  return `(i32.const ${e.value | 0})`;
+};
+
+const across = (op: string): Write => (_e, [a]) => {
+  const at = (k: number, x: string): string => `(f32x4.extract_lane ${k} ${x})`;
+  const h = "(local.get $h)";
+  return `(f32.${op} (f32.${op} ${at(0, `(local.tee $h ${a})`)} ${at(1, h)}) (f32.${op} ${
+    at(2, h)
+  } ${at(3, h)}))`;
+};
+
+const half = (k: number): string => k % 2 === 0 ? "low" : "high";
+
+/** One entry an operator. */
+const OPS: Readonly<Record<Expr["op"], Write>> = {
+  const: (e) => literal(e),
+  var: (e) => `(local.get $${e.name})`,
+  uniform: (e) => `(local.get $u_${e.name})`,
+  load: (e, [i], at) =>
+    `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
+  halves: (e, [i], at) => `(v128.load16x4_u ${at(e.arr!, e.args[0], i, 2)})`,
+  select: (e, [c, a, b]) =>
+    e.type.endsWith("x4") ? `(v128.bitselect ${a} ${b} ${c})` : `(select ${a} ${b} ${c})`,
+  lane: (e, [a]) => `(${PREFIX[e.args[0].type]}.extract_lane ${e.value} ${a})`,
+  vec4: (e, parts) => {
+    const p = PREFIX[e.type];
+    return parts.slice(1).reduce(
+      (v, x, k) => `(${p}.replace_lane ${k + 1} ${v} ${x})`,
+      `(${p}.splat ${parts[0]})`,
+    );
+  },
+  madd: (e, [a, b, c]) =>
+    e.type === "f32x4"
+      ? `(f32x4.relaxed_madd ${a} ${b} ${c})`
+      : `(f32.add (f32.mul ${a} ${b}) ${c})`,
+  bytes: (e, [a]) =>
+    `(f32x4.convert_i32x4_u (i32x4.extend_${half(e.value)}_i16x8_u (i16x8.extend_${
+      half(Math.floor(e.value / 2))
+    }_i8x16_u ${a})))`,
+  packBytes: (_e, parts) => {
+    const [a, b, c, d] = parts.map((p) => `(i32x4.trunc_sat_f32x4_u ${p})`);
+    return `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_u ${a} ${b}) (i16x8.narrow_i32x4_u ${c} ${d}))`;
+  },
+  neg: plain("neg"),
+  abs: plain("abs"),
+  sqrt: plain("sqrt"),
+  exp: (e, [a]) =>
+    e.type === "f32x4"
+      ? `(call $exp4 ${a})`
+      : `(f32x4.extract_lane 0 (call $exp4 (f32x4.splat ${a})))`,
+  rint: plain("nearest"),
+  toF32: (e, [a]) => {
+    const from = e.args[0].type;
+    if (from === "u32x4") return `(f32x4.convert_i32x4_u ${a})`;
+    return `(f32.convert_i32${from === "u32" ? "_u" : "_s"} ${a})`;
+  },
+  toI32: (e, [a]) => e.args[0].type === "f32" ? `(i32.trunc_sat_f32_s ${a})` : a,
+  toU32: (e, [a]) => {
+    if (e.type === "u32x4") return `(i32x4.trunc_sat_f32x4_u ${a})`;
+    return e.args[0].type === "f32" ? `(i32.trunc_sat_f32_u ${a})` : a;
+  },
+  asF32: (e, [a]) => e.type === "f32x4" ? a : `(f32.reinterpret_i32 ${a})`,
+  asU32: (e, [a]) => e.type === "u32x4" ? a : `(i32.reinterpret_f32 ${a})`,
+  splat: (e, [a]) =>
+    e.type === "bool4"
+      ? `(i32x4.splat (i32.sub (i32.const 0) ${a}))`
+      : `(${PREFIX[e.type]}.splat ${a})`,
+  not: (e, [a]) => e.type === "bool4" ? `(v128.not ${a})` : `(i32.eqz ${a})`,
+  popcount: plain("popcnt"),
+  hsum: across("add"),
+  hmax: across("max"),
+  hmin: across("min"),
+  add: plain("add"),
+  sub: plain("sub"),
+  mul: plain("mul"),
+  div: integer("div"),
+  rem: integer("rem"),
+  min: (e, [a, b]) =>
+    e.type === "i32" ? `(call $min ${a} ${b})` : plain("min")(e, [a, b], () => ""),
+  max: (e, [a, b]) =>
+    e.type === "i32" ? `(call $max ${a} ${b})` : plain("max")(e, [a, b], () => ""),
+  and: bits("and"),
+  or: bits("or"),
+  shl: plain("shl"),
+  shr: (e, args) => `(${PREFIX[e.type]}.shr${e.type === "i32" ? "_s" : "_u"} ${args.join(" ")})`,
+  lt: compare("lt"),
+  le: compare("le"),
+  eq: (e, args) => `(${PREFIX[e.args[0].type]}.eq ${args.join(" ")})`,
+};
+
+/**
+ * e^x for four lanes: x = n·ln 2 + r, a polynomial in r (Cephes `expf`), times 2^n in two factors so
+ * that neither end overflows early. Within 2 ulp; below −104 it is 0.
+ */
+const EXP =
+  `(func $exp4 (param $x v128) (result v128) (local $n v128) (local $r v128) (local $i v128) (local $j v128)
+  (local.set $x (f32x4.min (f32x4.max (local.get $x) (f32x4.splat (f32.const -104))) (f32x4.splat (f32.const 89))))
+  (local.set $n (f32x4.nearest (f32x4.mul (local.get $x) (f32x4.splat (f32.const 1.44269504)))))
+  (local.set $r (f32x4.sub (f32x4.sub (local.get $x) (f32x4.mul (local.get $n) (f32x4.splat (f32.const 0.693359375))))
+    (f32x4.mul (local.get $n) (f32x4.splat (f32.const -2.12194440e-4)))))
+  (local.set $i (i32x4.trunc_sat_f32x4_s (local.get $n)))
+  (local.set $j (i32x4.shr_s (local.get $i) (i32.const 1)))
+  (local.set $i (i32x4.sub (local.get $i) (local.get $j)))
+  ${
+    ["1.3981999507e-3", "8.3334519073e-3", "4.1665795894e-2", "1.6666665459e-1", "5.0000001201e-1"]
+      .reduce(
+        (p, c) => `(f32x4.add (f32x4.mul ${p} (local.get $r)) (f32x4.splat (f32.const ${c})))`,
+        "(f32x4.splat (f32.const 1.9875691500e-4))",
+      )
+  }
+  (f32x4.mul (f32x4.mul (local.get $r) (local.get $r)))
+  (f32x4.add (local.get $r))
+  (f32x4.add (f32x4.splat (f32.const 1)))
+  (f32x4.mul (i32x4.shl (i32x4.add (local.get $i) (i32x4.splat (i32.const 127))) (i32.const 23)))
+  (f32x4.mul (i32x4.shl (i32x4.add (local.get $j) (i32x4.splat (i32.const 127))) (i32.const 23))))
+(func $min (param $a i32) (param $b i32) (result i32)
+  (select (local.get $a) (local.get $b) (i32.lt_s (local.get $a) (local.get $b))))
+(func $max (param $a i32) (param $b i32) (result i32)
+  (select (local.get $a) (local.get $b) (i32.gt_s (local.get $a) (local.get $b))))`;
+
+const sharedOffsets = (kernel: Kernel): Map<string, number> => {
+  const offsets = new Map<string, number>();
+  let at = 0;
+  for (const arr of kernel.shared) {
+    offsets.set(arr.name, at);
+    at += Math.ceil(arr.length / 4) * 16;
+  }
+  return offsets;
+};
+
+/** Bytes of scratch memory that a kernel's shared arrays take. */
+export const scratchBytes = (kernel: Kernel): number =>
+  kernel.shared.reduce((n, a) => n + Math.ceil(a.length / 4) * 16, 0);
+
+const indent = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`);
+
+const emitFunction = (kernel: Kernel): string => {
+  const shared = sharedOffsets(kernel);
+  const locals = new Map<string, string>([["h", "v128"], [GROUP, "i32"]]);
+  const address: Addresses = (arr, index, code, each = 4) => {
+    const base = arr.space === "shared" ? "scratch" : `p_${arr.name}`;
+    let offset = shared.get(arr.name) ?? 0;
+    let at = code;
+    // A constant at the end of an index travels in the instruction.
+    if (index.op === "const") {
+      offset += index.value * each;
+      at = "";
+    } else if (
+      index.op === "add" && index.args[1].op === "const" && index.args[1].value > 0 &&
+      at.startsWith("(i32.add ")
+    ) {
+      const tail = ` (i32.const ${index.args[1].value}))`;
+      if (at.endsWith(tail)) {
+        offset += index.args[1].value * each;
+        at = at.slice("(i32.add ".length, -tail.length);
+      }
+    }
+    const scaled = at === ""
+      ? `(local.get $${base})`
+      : `(i32.add (local.get $${base}) (i32.shl ${at} (i32.const ${Math.log2(each)})))`;
+    return offset === 0 ? scaled : `offset=${offset} ${scaled}`;
+  };
+  let label = 0;
+  const loop = (
+    name: string,
+    from: string,
+    to: string,
+    step: number,
+    body: readonly string[],
+  ): string[] => {
+    locals.set(name, "i32");
+    const n = label++;
+    return [
+      `(local.set $${name} ${from})`,
+      `(block $b${n} (loop $l${n}`,
+      `  (br_if $b${n} (i32.ge_s (local.get $${name}) ${to}))`,
+      ...indent(body),
+      `  (local.set $${name} (i32.add (local.get $${name}) (i32.const ${step})))`,
+      `  (br $l${n})))`,
+    ];
+  };
+  const printer: Printer = {
+    expr: (e, args) => OPS[e.op](e, args, address),
+    bind: (name, e, code) => {
+      locals.set(name, LOCAL[e.type]);
+      return `(local.set $${name} ${code})`;
+    },
+    ref: (name) => `(local.get $${name})`,
+    simple: (s: Stmt, [a, b]) => {
+      if (s.tag === "var" || s.tag === "assign") {
+        if (s.tag === "var") locals.set(s.name, LOCAL[s.type]);
+        return `(local.set $${s.name} ${a})`;
+      }
+      if (s.tag !== "store") throw new Error(`${s.tag} has a body`);
+      const op = s.value.type.endsWith("x4") ? "v128" : PREFIX[s.value.type];
+      return `(${op}.store ${address(s.arr, s.index, a)} ${b})`;
+    },
+    nested: (s, args, body) => {
+      if (s.tag === "if") return [`(if ${args[0]} (then`, ...indent(body), "))"];
+      if (s.tag === "for") return loop(s.name, args[0], args[1], s.step, body);
+      if (s.tag !== "par") throw new Error(`${s.tag} has no body`);
+      return loop(s.name, "(i32.const 0)", args[0], 1, body);
+    },
+  };
+  const body = place(kernel.body, printer);
+  const whole = loop(GROUP, "(i32.const 0)", "(local.get $groups)", 1, body);
+  return [
+    `(func (export "${kernel.name}")`,
+    ...kernel.arrays.map((a) => `  (param $p_${a.name} i32)`),
+    ...kernel.uniforms.map((u) => `  (param $u_${u} i32)`),
+    "  (param $scratch i32) (param $groups i32)",
+    ...[...locals].map(([n, t]) => `  (local $${n} ${t})`),
+    ...indent(whole),
+    ")",
+  ].join("\n");
+};
+
+/** One module for the kernels of a program. */
+export const emitWat = (kernels: readonly Kernel[]): string =>
+  [
+    "(module",
+    '(import "kvfold" "memory" (memory 1 65536))',
+    EXP,
+    ...kernels.map(emitFunction),
+    ")",
+    "",
+  ].join("\n");

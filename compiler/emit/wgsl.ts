@@ -1,0 +1,211 @@
+/**
+ * Kernels as WGSL. Every `var` gets an initializer; barriers stand only in uniform control flow
+ * (after a `par`, which never stands inside an `if` or another `par`).
+ * @module
+ */
+import type { Arr, Expr, Ty } from "../ir/expr.ts";
+import { type Block, GROUP, type Kernel, type Stmt } from "../ir/stmt.ts";
+import { place, type Printer } from "./place.ts";
+
+const TYPES: Readonly<Record<Ty, string>> = {
+  i32: "i32",
+  u32: "u32",
+  f32: "f32",
+  bool: "bool",
+  f32x4: "vec4<f32>",
+  u32x4: "vec4<u32>",
+  bool4: "vec4<bool>",
+};
+
+const literal = (e: Expr): string => {
+  if (e.type === "u32") return `${e.value}u`;
+  if (e.type === "i32") return e.value < 0 ? `(${e.value})` : `${e.value}`;
+  if (e.type === "bool") return e.value ? "true" : "false";
+  if (e.value === 0) return Object.is(e.value, -0) ? "-0.0" : "0.0";
+  const text = `${e.value}`;
+  return `${e.value < 0 ? "(" : ""}${/[.e]/.test(text) ? text : `${text}.0`}f${
+    e.value < 0 ? ")" : ""
+  }`;
+};
+
+const infix = (sign: string) => (_: Expr, [a, b]: readonly string[]): string =>
+  `(${a} ${sign} ${b})`;
+const call = (name: string) => (_: Expr, args: readonly string[]): string =>
+  `${name}(${args.join(", ")})`;
+const cast = (e: Expr, [a]: readonly string[]): string => `${TYPES[e.type]}(${a})`;
+const bitcast = (e: Expr, [a]: readonly string[]): string => `bitcast<${TYPES[e.type]}>(${a})`;
+const lanes = (join: (xs: string[]) => string) => (_: Expr, [a]: readonly string[]): string =>
+  join(["x", "y", "z", "w"].map((k) => `${a}.${k}`));
+
+type Write = (e: Expr, args: readonly string[]) => string;
+
+const shift = (sign: string): Write => (e, [a, b]) =>
+  e.type === "u32x4"
+    ? `(${a} ${sign} vec4<u32>(${b}))`
+    : e.type === "i32"
+    ? `(${a} ${sign} u32(${b}))`
+    : `(${a} ${sign} ${b})`;
+
+const loadText = (arr: Arr, wide: boolean, at: string, vector: boolean): string => {
+  if (!wide) return vector ? `${arr.name}[(${at}) >> 2u][(${at}) & 3]` : `${arr.name}[${at}]`;
+  if (vector) return `${arr.name}[(${at}) >> 2u]`;
+  const type = arr.elem === "f32" ? "vec4<f32>" : "vec4<u32>";
+  return `${type}(${[0, 1, 2, 3].map((k) => `${arr.name}[(${at}) + ${k}]`).join(", ")})`;
+};
+
+/** One entry an operator. `vectors` are arrays declared as four lanes an element. */
+const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>> => ({
+  const: (e) => literal(e),
+  var: (e) => e.name,
+  uniform: (e) => `args.${e.name}`,
+  load: (e, [at]) => loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
+  halves: (e, [at]) => {
+    const pair = (k: number): string =>
+      loadText(e.arr!, false, `((${at}) >> 1u) + ${k}`, vectors.has(e.arr!.name));
+    return `vec4<u32>(${pair(0)} & 65535u, ${pair(0)} >> 16u, ${pair(1)} & 65535u, ${
+      pair(1)
+    } >> 16u)`;
+  },
+  select: (_, [c, a, b]) => `select(${b}, ${a}, ${c})`,
+  lane: (e, [a]) => `${a}[${e.value}]`,
+  vec4: cast_vec,
+  madd: call("fma"),
+  bytes: (e, [a]) => `vec4<f32>(unpack4xU8(${a}[${e.value}]))`,
+  packBytes: (_, parts) => `vec4<u32>(${parts.map((p) => `pack4xU8(vec4<u32>(${p}))`).join(", ")})`,
+  neg: (_, [a]) => `(-${a})`,
+  abs: call("abs"),
+  sqrt: call("sqrt"),
+  exp: call("exp"),
+  rint: call("round"),
+  toF32: cast,
+  toI32: cast,
+  toU32: cast,
+  asF32: bitcast,
+  asU32: bitcast,
+  splat: cast,
+  not: (_, [a]) => `(!${a})`,
+  popcount: call("countOneBits"),
+  hsum: (_, [a]) => `dot(${a}, vec4<f32>(1.0))`,
+  hmax: lanes(([x, y, z, w]) => `max(max(${x}, ${y}), max(${z}, ${w}))`),
+  hmin: lanes(([x, y, z, w]) => `min(min(${x}, ${y}), min(${z}, ${w}))`),
+  add: infix("+"),
+  sub: infix("-"),
+  mul: infix("*"),
+  div: infix("/"),
+  rem: infix("%"),
+  min: call("min"),
+  max: call("max"),
+  and: infix("&"),
+  or: infix("|"),
+  shl: shift("<<"),
+  shr: shift(">>"),
+  lt: infix("<"),
+  le: infix("<="),
+  eq: infix("=="),
+});
+
+function cast_vec(e: Expr, args: readonly string[]): string {
+  return `${TYPES[e.type]}(${args.join(", ")})`;
+}
+
+const indent = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`);
+
+const printer = (lanesOfGroup: number, vectors: ReadonlySet<string>): Printer => {
+  const ops = table(vectors);
+  return {
+    expr: (e, args) => ops[e.op](e, args),
+    bind: (name, _e, code) => `let ${name} = ${code};`,
+    ref: (name) => name,
+    simple: (s, [a, b]) => {
+      if (s.tag === "var") return `var ${s.name} : ${TYPES[s.type]} = ${a};`;
+      if (s.tag === "assign") return `${s.name} = ${a};`;
+      if (s.tag !== "store") throw new Error(`${s.tag} has a body`);
+      const { arr, value } = s;
+      if (!value.type.endsWith("x4")) return `${arr.name}[${a}] = ${b};`;
+      if (vectors.has(arr.name)) return `${arr.name}[(${a}) >> 2u] = ${b};`;
+      return `{ let s = ${b}; let i = ${a}; ${
+        [0, 1, 2, 3].map((k) => `${arr.name}[i + ${k}] = s[${k}];`).join(" ")
+      } }`;
+    },
+    nested: (s, args, body) => {
+      if (s.tag === "if") return [`if (${args[0]}) {`, ...indent(body), "}"];
+      if (s.tag === "for") {
+        return [
+          `for (var ${s.name} : i32 = ${args[0]}; ${s.name} < ${
+            args[1]
+          }; ${s.name} += ${s.step}) {`,
+          ...indent(body),
+          "}",
+        ];
+      }
+      const { name } = s as Extract<Stmt, { tag: "par" }>;
+      return [
+        `for (var ${name} : i32 = lane; ${name} < ${args[0]}; ${name} += ${lanesOfGroup}) {`,
+        ...indent(body),
+        "}",
+        "workgroupBarrier(); storageBarrier();",
+      ];
+    },
+  };
+};
+
+/** Arrays that are only touched four elements at a time may be declared so. */
+const vectorArrays = (kernel: Kernel): Set<string> => {
+  const touched = new Map<string, boolean>();
+  const note = (arr: Arr, wide: boolean): void => {
+    touched.set(arr.name, (touched.get(arr.name) ?? true) && wide);
+  };
+  const seen = new Set<Expr>();
+  const visit = (e: Expr): void => {
+    if (seen.has(e)) return;
+    seen.add(e);
+    if (e.op === "load") note(e.arr!, e.type.endsWith("x4"));
+    if (e.op === "halves") note(e.arr!, false);
+    e.args.forEach(visit);
+  };
+  const walk = (block: Block): void =>
+    block.forEach((s) => {
+      if (s.tag === "store") {
+        note(s.arr, s.value.type.endsWith("x4"));
+        visit(s.index);
+        visit(s.value);
+      } else if (s.tag === "var" || s.tag === "assign") visit(s.value);
+      else if (s.tag === "if") visit(s.condition);
+      else if (s.tag === "for") [s.from, s.to].forEach(visit);
+      else visit(s.count);
+      if ("body" in s) walk(s.body);
+    });
+  walk(kernel.body);
+  return new Set([...touched].filter(([, wide]) => wide).map(([name]) => name));
+};
+
+/** The module of one kernel. Binding i is array i; the last binding holds the uniforms. */
+export const emitWgsl = (kernel: Kernel): string => {
+  const vectors = vectorArrays(kernel);
+  const elem = (a: Arr): string => vectors.has(a.name) ? `vec4<${a.elem}>` : a.elem;
+  const body = place(kernel.body, printer(kernel.lanes, vectors));
+  return [
+    `struct Args { groups : u32, ${kernel.uniforms.map((u) => `${u} : i32`).join(", ")} }`,
+    ...kernel.arrays.map((a, i) =>
+      `@group(0) @binding(${i}) var<storage, ${
+        a.mutable ? "read_write" : "read"
+      }> ${a.name} : array<${elem(a)}>;`
+    ),
+    `@group(0) @binding(${kernel.arrays.length}) var<uniform> args : Args;`,
+    ...kernel.shared.map((a) =>
+      `var<workgroup> ${a.name} : array<${elem(a)}, ${
+        vectors.has(a.name) ? Math.ceil(a.length / 4) : a.length
+      }>;`
+    ),
+    `@compute @workgroup_size(${kernel.lanes})`,
+    "fn main(@builtin(workgroup_id) id : vec3<u32>, @builtin(num_workgroups) count : vec3<u32>,",
+    "        @builtin(local_invocation_index) lane_index : u32) {",
+    "  let flat = id.x + id.y * count.x;",
+    "  if (flat >= args.groups) { return; }",
+    `  let ${GROUP} = i32(flat);`,
+    "  let lane = i32(lane_index);",
+    ...indent(body),
+    "}",
+    "",
+  ].join("\n");
+};

@@ -1,0 +1,37 @@
+/**
+ * Errors of compiling and running: what was asked, and why it cannot be done.
+ * @module
+ */
+
+/** A term that no kernel can make. */
+export class CompileError extends Error {
+  /** Name of the class. */
+  override readonly name = "CompileError";
+
+  /** The stage that refused, and why. */
+  constructor(readonly stage: string, reason: string) {
+    super(`${stage}: ${reason}`);
+  }
+}
+
+/** A device that is missing, lost, out of memory, or that refused a kernel. */
+export class DeviceError extends Error {
+  /** Name of the class. */
+  override readonly name = "DeviceError";
+
+  /** The device, and what went wrong. */
+  constructor(readonly device: string, reason: string) {
+    super(`${device}: ${reason}`);
+  }
+}
+
+/** An input that does not fit its program. */
+export class InputError extends TypeError {
+  /** Name of the class. */
+  override readonly name = "InputError";
+
+  /** The input, and the two things that disagree. */
+  constructor(readonly input: string, reason: string) {
+    super(`input "${input}": ${reason}`);
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * From terms to plans of kernels: which terms are stored, and which are computed where they are used.
+ *
+ * Before: a DAG of terms with marked outputs; after: plans in an order that can run, each made by one
+ * skeleton. Folds and products of known small size stay inside the kernel that uses them (`staged`);
+ * those over a dynamic size, large products and routines are stored.
+ * @module
+ */
+import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
+import { argsOf } from "../dsl/core/term.ts";
+import { CompileError } from "./errors.ts";
+import { computedBy, leavesOf, type Plan, type Schedule } from "./kernel.ts";
+import { analyseRow, analyseStream, type HeldAxes } from "./lower/row.ts";
+import { streamRefusal, streamRoles } from "./lower/roles.ts";
+import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
+import { Lower } from "./lower/at.ts";
+
+/** Multiply-adds of a product that is worth a kernel of tiles. */
+const BIG_PRODUCT = 20_000;
+/** Floats of group memory that staged terms may take (16 KiB, WebGPU's default limit). */
+const GROUP_FLOATS = 4096;
+
+type Fold = Term & TermOf<"fold">;
+type Product = Term & TermOf<"contract">;
+
+const isHeavy = (t: Term): boolean =>
+  t.tag === "contract" || t.tag === "fold" || t.tag === "routine";
+const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
+
+const goneDims = (t: Fold | Product): Dim[] => {
+  const dims = new Map(
+    t.labels.args.flatMap((axis, i) => axis.map((l, k): [string, Dim] => [l, t.args[i].shape[k]])),
+  );
+  return [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
+};
+const isDynamic = (dims: readonly Dim[]): boolean => dims.some((d) => typeof d === "string");
+const known = (dims: readonly Dim[]): number =>
+  dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
+
+const isBig = (t: Term): t is Product =>
+  t.tag === "contract" &&
+  (isDynamic(goneDims(t as Product)) ||
+    known(goneDims(t as Product)) * known(t.shape) > BIG_PRODUCT);
+
+/** Must the term be in memory before anything can use it? */
+const mustStore = (t: Term): boolean =>
+  t.tag === "routine" ||
+  (t.tag === "fold" && t.monoid !== "softmax" &&
+    (t.monoid === "gram" || isDynamic(goneDims(t as Fold)))) ||
+  (t.tag === "contract" && isDynamic(goneDims(t as Product)));
+
+type Decision = { readonly need: readonly Term[] } | { readonly plans: readonly Plan[] };
+
+const plain = (skeleton: Plan["skeleton"], roots: readonly Term[]): Plan => ({
+  skeleton,
+  roots,
+  staged: [],
+  rowAxes: 0,
+  axes: new Map(),
+});
+
+/** Heavy terms of a kernel that makes `roots`; what a streaming fold reads is its own kernel's. */
+const heavyIn = (roots: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+  const streams = new Set(
+    computedBy(roots, stored).filter((t) => isStream(t) && !roots.includes(t)),
+  );
+  return computedBy(roots, new Set([...stored, ...streams])).concat([...streams]).filter(isHeavy)
+    .filter((t) =>
+      !roots.some((r) => isStream(r) && r !== t && computedBy([r], stored).includes(t))
+    );
+};
+
+const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: number): boolean =>
+  [...axes.values()].every(({ rowOf }) =>
+    Array.from({ length: rowAxes }, (_, a) => a).every((a) =>
+      rowOf.includes(a) || root.shape[a] === 1
+    )
+  );
+
+const floatsOf = (axes: ReadonlyMap<Term, HeldAxes>): number =>
+  [...axes].reduce(
+    (n, [t, { held }]) => n + held.reduce((m, a) => m * (t.shape[a] as number), 1),
+    0,
+  );
+
+const innerKnown = (root: Term, rowAxes: number): boolean => !isDynamic(root.shape.slice(rowAxes));
+
+/** A row plan for roots that share staged terms, or nothing. */
+const rowPlan = (
+  roots: readonly Term[],
+  staged: readonly Term[],
+  stored: ReadonlySet<Term>,
+  schedule: Schedule,
+): Plan | undefined => {
+  const rank = Math.max(...roots.map((r) => r.shape.length));
+  const candidates = [
+    ...Array.from({ length: Math.max(rank - 1, 0) }, (_, i) => rank - 1 - i),
+    rank,
+    0,
+  ];
+  const streams = staged.filter(isStream);
+  const leaves = leavesOf(
+    roots.filter((r) => !streams.includes(r as Fold)),
+    new Set([...stored, ...streams]),
+  );
+  const inner = staged.flatMap((t) => isStream(t) ? [] : leavesOf(argsOf(t), stored));
+  for (const rowAxes of candidates) {
+    if (roots.some((r) => r.shape.length < rowAxes || !innerKnown(r, rowAxes))) continue;
+    const prefix = roots[0].shape.slice(0, rowAxes).join();
+    if (roots.some((r) => r.shape.slice(0, rowAxes).join() !== prefix)) continue;
+    const axes = analyseRow(roots, staged, rowAxes, [...new Set([...leaves, ...inner])]);
+    if (axes === undefined || axes.size < staged.length || !coversRow(roots[0], axes, rowAxes)) {
+      continue;
+    }
+    if (floatsOf(axes) * schedule.rows > GROUP_FLOATS) continue;
+    return { skeleton: "encode", roots, staged, rowAxes, axes };
+  }
+  return undefined;
+};
+
+/** The plan of a streaming fold, with what stays the same along its tokens. */
+const streamPlan = (term: Fold, stored: ReadonlySet<Term>): Plan => {
+  const roles = streamRoles(term);
+  const heavy = heavyIn(term.args, stored);
+  const nameOf = (l: string): string =>
+    l === roles.token
+      ? "token"
+      : roles.outer.includes(l)
+      ? `row${roles.outer.indexOf(l)}`
+      : `in_${l}`;
+  const args = term.args.map((t, i) => ({ term: t, names: term.labels.args[i].map(nameOf) }));
+  const axes = analyseStream(args, heavy, leavesOf(term.args, stored));
+  return { skeleton: "stream", roots: [term], staged: [...axes.keys()], rowAxes: 0, axes };
+};
+
+/** Does the root read the product at its own index, axis for axis? */
+const sameIndex = (root: Term, product: Term, stored: ReadonlySet<Term>): boolean => {
+  freshExprs();
+  if (root.shape.join() !== product.shape.join()) return false;
+  const low = new Lower((d) => typeof d === "number" ? int(d) : uniform(d));
+  const index = root.shape.map((d, a) =>
+    variable(`i${a}`, "i32", { lo: 0, hi: typeof d === "number" ? d - 1 : Infinity })
+  );
+  let same = true;
+  leavesOf([root], stored).forEach((t) =>
+    low.sources.set(t, { at: () => int(0), wide: () => undefined })
+  );
+  low.sources.set(product, {
+    at: (i) => {
+      same &&= i.every((e, a) => e === index[a]);
+      return int(0);
+    },
+    wide: () => undefined,
+  });
+  low.at(root, index);
+  return same;
+};
+
+/** Operands that a tile would recompute too often: anything but a view of memory. */
+const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
+  !stored.has(arg) &&
+  computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
+
+const decide = (root: Term, stored: ReadonlySet<Term>, schedule: Schedule): Decision => {
+  const inside = heavyIn([root], stored);
+  if (root.tag === "routine") {
+    const [arg] = root.args;
+    return arg.tag === "input" || stored.has(arg)
+      ? { plans: [plain("routine", [root])] }
+      : { need: [arg] };
+  }
+  const needed = inside.filter((t) => t !== root && mustStore(t));
+  if (needed.length > 0) return { need: needed };
+  if (isBig(root)) {
+    const slow = root.args.filter((a) => costly(a, stored));
+    return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
+  }
+  if (root.tag === "fold" && !isStream(root) && isDynamic(goneDims(root as Fold))) {
+    const heavy = inside.filter((t) => t !== root);
+    return heavy.length > 0 ? { need: heavy } : { plans: [plain("reduce", [root])] };
+  }
+  const big = inside.filter(isBig);
+  if (big.length > 0) {
+    const [product] = big;
+    const fits = big.length === 1 && inside.length === 1 && root.dtype === "f32" &&
+      !product.args.some((a) => costly(a, stored)) && sameIndex(root, product, stored);
+    return fits ? { plans: [{ ...plain("contract", [root]), staged: [product] }] } : { need: big };
+  }
+  for (const stream of inside.filter(isStream)) {
+    const refused = streamRefusal(stream);
+    if (refused !== undefined) throw new CompileError("group", `fold softmax ${refused}`);
+    const heavy = heavyIn(stream.args, stored).filter((t) =>
+      mustStore(t) || isStream(t) || isBig(t)
+    );
+    if (heavy.length > 0) return { need: heavy };
+  }
+  if (inside.length === 0) return { plans: [plain("map", [root])] };
+  const row = rowPlan([root], inside, stored, schedule);
+  if (row !== undefined) {
+    return { plans: [...inside.filter(isStream).map((t) => streamPlan(t, stored)), row] };
+  }
+  const rest = inside.filter((t) => t !== root);
+  if (rest.length > 0) return { need: rest };
+  throw new CompileError("group", `${root.tag} of ${JSON.stringify(root.shape)} fits no skeleton`);
+};
+
+/** Joins row plans that share staged terms, so that one pass stores codes, scales and minima. */
+const joinRows = (
+  plans: readonly Plan[],
+  stored: ReadonlySet<Term>,
+  schedule: Schedule,
+): Plan[] => {
+  const out: Plan[] = [];
+  for (const plan of plans) {
+    const at = out.findIndex((p) =>
+      p.skeleton === "encode" && plan.skeleton === "encode" &&
+      p.staged.some((t) => plan.staged.includes(t))
+    );
+    const old = out[at];
+    const joined = old && rowPlan(
+      [...old.roots, ...plan.roots],
+      [...new Set([...old.staged, ...plan.staged])].sort((a, b) => a.id - b.id),
+      stored,
+      schedule,
+    );
+    if (joined) out[at] = joined;
+    else out.push(plan);
+  }
+  return out;
+};
+
+const joinRoutines = (plans: readonly Plan[]): Plan[] => {
+  const out: Plan[] = [];
+  for (const plan of plans) {
+    const same = out.findIndex((p) => {
+      const [a, b] = [p.roots[0], plan.roots[0]];
+      return a.tag === "routine" && b.tag === "routine" && a.routine === b.routine &&
+        a.args[0] === b.args[0];
+    });
+    if (same >= 0 && plan.skeleton === "routine") {
+      out[same] = { ...out[same], roots: [...out[same].roots, ...plan.roots] };
+    } else out.push(plan);
+  }
+  return out;
+};
+
+/** Plans in an order that can run. */
+const ordered = (plans: readonly Plan[], stored: ReadonlySet<Term>): Plan[] => {
+  const makers = new Map<Term, Plan>();
+  const streams = new Map<Term, Plan>();
+  plans.forEach((p) =>
+    p.roots.forEach((r) => (p.skeleton === "stream" ? streams : makers).set(r, p))
+  );
+  const done = new Set<Plan>();
+  const out: Plan[] = [];
+  const visit = (plan: Plan): void => {
+    if (done.has(plan)) return;
+    done.add(plan);
+    const below = leavesOf([
+      ...plan.roots.flatMap((r) => argsOf(r)),
+      ...plan.staged.flatMap((t) => argsOf(t)),
+    ], stored);
+    const makersBelow = [
+      ...plan.staged.map((t) => streams.get(t)),
+      ...below.map((t) => makers.get(t)),
+    ];
+    makersBelow.forEach((maker) => maker !== undefined && maker !== plan && visit(maker));
+    out.push(plan);
+  };
+  plans.forEach(visit);
+  return out;
+};
+
+/** Plans for the outputs of a program. */
+export const group = (
+  outputs: readonly Term[],
+  schedule: Schedule,
+): { plans: Plan[]; stored: Set<Term> } => {
+  const roots = [...new Set(outputs)];
+  const stored = new Set<Term>(roots.filter((t) => isHeavy(t) && !isStream(t)));
+  const decided = new Map<Term, readonly Plan[]>();
+  for (let changed = true; changed;) {
+    changed = false;
+    decided.clear();
+    for (const root of new Set([...roots, ...stored])) {
+      if (root.tag === "input" && stored.has(root)) stored.delete(root);
+      const others = new Set([...stored].filter((t) => t !== root));
+      const decision = decide(root, others, schedule);
+      if ("plans" in decision) {
+        decided.set(root, decision.plans);
+        continue;
+      }
+      decision.need.forEach((t) => stored.add(t));
+      changed = true;
+      break;
+    }
+  }
+  const all = [...new Set([...decided.values()].flat())];
+  const streams = new Map<Term, Plan>();
+  all.forEach((p) => p.skeleton === "stream" && streams.set(p.roots[0], p));
+  const rest = joinRoutines(joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule));
+  return {
+    plans: ordered([...streams.values(), ...rest], stored),
+    stored: new Set([...stored, ...roots]),
+  };
+};

@@ -1,0 +1,207 @@
+/**
+ * What a skeleton is and what it works with: a plan (which terms one kernel makes) becomes steps
+ * (kernels with their memory). `kernels/` holds the skeletons; `mod.ts` hands them in.
+ * @module
+ */
+import { isPacked } from "../dsl/core/dtype.ts";
+import type { Dim, Shape, Term } from "../dsl/core/term.ts";
+import { type Arr, bin, type Expr, freshExprs, int, uniform } from "./ir/expr.ts";
+import type { Kernel, Size } from "./ir/stmt.ts";
+import { Lower } from "./lower/at.ts";
+import { elemOf, sourceOf } from "./lower/memory.ts";
+import type { HeldAxes } from "./lower/row.ts";
+
+/** Loop structures that exist. */
+export type SkeletonName = "map" | "reduce" | "contract" | "stream" | "encode" | "routine";
+
+/** Memory between kernels: a term, or scratch that one step leaves for the next. */
+export type Slot =
+  | { readonly tag: "term"; readonly term: Term }
+  | { readonly tag: "scratch"; readonly name: string; readonly words: Size };
+
+/** A kernel and the memory behind each of its arrays. */
+export interface Step {
+  readonly kernel: Kernel;
+  readonly slots: readonly Slot[];
+}
+
+/** Terms that one skeleton makes in one go. */
+export interface Plan {
+  readonly skeleton: SkeletonName;
+  /** Terms whose values are stored. */
+  readonly roots: readonly Term[];
+  /** Heavy terms held in the group's memory while it runs, operands first. */
+  readonly staged: readonly Term[];
+  /** Leading axes of every root that make one row (for `encode`). */
+  readonly rowAxes: number;
+  /** Which axes of each staged term are held in group memory. */
+  readonly axes: ReadonlyMap<Term, HeldAxes>;
+}
+
+/** Numbers a schedule may change; every choice is correct. */
+export interface Schedule {
+  /** Tokens of one part of a streaming fold. */
+  readonly chunk: number;
+  /** Lanes of a group on a GPU. */
+  readonly lanes: number;
+  /** Rows of one group of `encode`; even, so that halves fill words. */
+  readonly rows: number;
+}
+
+/** The default schedule. */
+export const SCHEDULE: Schedule = { chunk: 256, lanes: 64, rows: 8 };
+
+/** From a plan to its kernels. `materialized` says which terms are in memory. */
+export type Skeleton = (plan: Plan, context: Context) => Step[];
+
+/** What a skeleton may ask. */
+export interface Context {
+  readonly materialized: ReadonlySet<Term>;
+  readonly schedule: Schedule;
+  /** A name for the plan's kernels. */
+  readonly name: string;
+}
+
+/** One function a skeleton. */
+export type Skeletons = Readonly<Record<SkeletonName, Skeleton>>;
+
+/** Terms that stand for memory below the roots, inputs included. */
+export const leavesOf = (roots: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
+  const out: Term[] = [];
+  const seen = new Set<Term>();
+  const visit = (t: Term, root: boolean): void => {
+    if (seen.has(t)) return;
+    seen.add(t);
+    if (!root && (t.tag === "input" || materialized.has(t))) {
+      out.push(t);
+      return;
+    }
+    if (t.tag === "input") out.push(t);
+    if ("args" in t) t.args.forEach((a) => visit(a, false));
+  };
+  roots.forEach((r) => visit(r, true));
+  return out;
+};
+
+/** Terms below the roots that this kernel computes itself. */
+export const computedBy = (roots: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
+  const leaves = new Set(leavesOf(roots, materialized));
+  const out: Term[] = [];
+  const seen = new Set<Term>();
+  const visit = (t: Term): void => {
+    if (seen.has(t) || leaves.has(t)) return;
+    seen.add(t);
+    if ("args" in t) t.args.forEach(visit);
+    out.push(t);
+  };
+  roots.forEach(visit);
+  return out;
+};
+
+/** Collects arrays, uniforms and statements of one kernel. */
+export class Builder {
+  readonly low: Lower;
+  private readonly arrays: Arr[] = [];
+  private readonly slots: Slot[] = [];
+  private readonly shared: Arr[] = [];
+  private readonly uniforms = new Set<string>();
+
+  constructor(private readonly context: Context) {
+    freshExprs();
+    this.low = new Lower((d) => this.size(d));
+  }
+
+  /** A dim as an expression. */
+  size(dim: Dim): Expr {
+    if (typeof dim === "number") return int(dim);
+    this.uniforms.add(dim);
+    return uniform(dim);
+  }
+
+  /** Number of elements of a shape. */
+  count(shape: Shape): Expr {
+    return shape.reduce<Expr>((n, d) => bin("mul", n, this.size(d)), int(1));
+  }
+
+  private array(stem: string, elem: Arr["elem"], mutable: boolean, slot: Slot): Arr {
+    const arr: Arr = {
+      name: `${stem}${this.arrays.length}`,
+      elem,
+      space: "storage",
+      mutable,
+      length: 0,
+    };
+    this.arrays.push(arr);
+    this.slots.push(slot);
+    return arr;
+  }
+
+  /** Makes every leaf below the roots readable. */
+  read(roots: readonly Term[]): void {
+    for (const leaf of leavesOf(roots, this.context.materialized)) {
+      if (this.low.sources.has(leaf)) continue;
+      const arr = this.array("in", elemOf(leaf.dtype), false, { tag: "term", term: leaf });
+      this.low.sources.set(leaf, sourceOf(arr, leaf.dtype, this.low.dims(leaf.shape)));
+    }
+  }
+
+  /** The array a root is stored in. */
+  write(root: Term): Arr {
+    return this.array("out", elemOf(root.dtype), true, { tag: "term", term: root });
+  }
+
+  /** Memory shared with another kernel of the same plan. */
+  scratch(name: string, words: Size, mutable: boolean): Arr {
+    return this.array("part", "f32", mutable, { tag: "scratch", name, words });
+  }
+
+  /** Memory of one group. */
+  local(stem: string, length: number): Arr {
+    const arr: Arr = {
+      name: `${stem}_s${this.shared.length}`,
+      elem: "f32",
+      space: "shared",
+      mutable: true,
+      length,
+    };
+    this.shared.push(arr);
+    return arr;
+  }
+
+  /** The finished step. */
+  finish(name: string, skeleton: SkeletonName, groups: Size): Step {
+    return {
+      kernel: {
+        name,
+        skeleton,
+        arrays: this.arrays,
+        shared: this.shared,
+        uniforms: [...this.uniforms],
+        lanes: this.context.schedule.lanes,
+        groups,
+        body: this.low.block,
+      },
+      slots: this.slots,
+    };
+  }
+}
+
+/** Position → index, row-major. */
+export const unravel = (at: Expr, dims: readonly Expr[]): Expr[] => {
+  const out: Expr[] = [];
+  let rest = at;
+  for (let i = dims.length - 1; i > 0; i--) {
+    out.unshift(bin("rem", rest, dims[i]));
+    rest = bin("div", rest, dims[i]);
+  }
+  if (dims.length > 0) out.unshift(rest);
+  return out;
+};
+
+/** Is the stored row of a root cut into whole units of this many elements? */
+export const unitOf = (root: Term): number => {
+  const last = root.shape[root.shape.length - 1];
+  if (isPacked(root.dtype)) return 0;
+  if (root.dtype === "f16") return 2;
+  return typeof last === "number" && last % 4 === 0 ? 4 : 1;
+};

@@ -1,0 +1,414 @@
+/**
+ * A term at an index: from the language to expressions of the loop language. Views become index
+ * arithmetic, maps become operators, small static contractions and folds are written out.
+ *
+ * `at` gives one value, `wide` four along one axis (whose index is a multiple of 4). What a kernel
+ * holds in memory comes from `sources`; everything else is computed where it is used.
+ * @module
+ */
+import { regroups } from "../../dsl/core/shape.ts";
+import {
+  argsOf,
+  type Dim,
+  read,
+  type Reading,
+  type Shape,
+  type Term,
+  type TermOf,
+} from "../../dsl/core/term.ts";
+import {
+  type Arr,
+  bin,
+  type Expr,
+  int,
+  madd,
+  num,
+  select,
+  un,
+  variable,
+  vec4,
+} from "../ir/expr.ts";
+import type { Stmt } from "../ir/stmt.ts";
+import { linear, type Source } from "./memory.ts";
+import { applyOp, castValue, hasLanes } from "./numeric.ts";
+
+type Index = readonly Expr[];
+
+/** Steps of a contraction that are written out; longer ones become a loop. */
+const UNROLL = 40;
+
+/** Lowers terms inside one kernel. */
+export class Lower {
+  /** Terms that are in memory (or staged) for this kernel. */
+  readonly sources: Map<Term, Source> = new Map();
+  /** Statements so far of the block being written. */
+  block: Stmt[] = [];
+  private counter = 0;
+
+  /** Sizes of dims: a constant or a uniform. */
+  constructor(readonly size: (dim: Dim) => Expr) {}
+
+  /** A new name. */
+  name(stem: string): string {
+    return `${stem}${this.counter++}`;
+  }
+
+  /** Writes statements into a block of their own. */
+  inBlock(write: () => void): Stmt[] {
+    const outer = this.block;
+    this.block = [];
+    write();
+    const made = this.block;
+    this.block = outer;
+    return made;
+  }
+
+  /** A loop over [from, to). */
+  loop(stem: string, from: Expr, to: Expr, step: number, body: (i: Expr) => void): void {
+    const name = this.name(stem);
+    const i = variable(name, "i32", {
+      lo: from.lo,
+      hi: to.hi - 1,
+      factor: from.factor % step === 0 ? step : 1,
+    });
+    this.block.push({ tag: "for", name, from, to, step, body: this.inBlock(() => body(i)) });
+  }
+
+  /** Iterations spread over the lanes of a group. */
+  par(stem: string, count: Expr, body: (i: Expr) => void): void {
+    const name = this.name(stem);
+    const i = variable(name, "i32", { lo: 0, hi: count.hi - 1 });
+    this.block.push({ tag: "par", name, count, body: this.inBlock(() => body(i)) });
+  }
+
+  /** A variable that statements may change. */
+  mutable(stem: string, value: Expr): { get: () => Expr; set: (e: Expr) => void } {
+    const name = this.name(stem);
+    this.block.push({ tag: "var", name, type: value.type, value });
+    return {
+      get: () => variable(name, value.type, { mutable: true }),
+      set: (e) => this.block.push({ tag: "assign", name, value: e }),
+    };
+  }
+
+  /** A value with a name, computed here and not changed after. */
+  named(stem: string, value: Expr): Expr {
+    const name = this.name(stem);
+    this.block.push({ tag: "var", name, type: value.type, value });
+    return variable(name, value.type, { lo: value.lo, hi: value.hi, factor: value.factor });
+  }
+
+  /** Writes one element (or four) of an array. */
+  store(arr: Arr, index: Expr, value: Expr): void {
+    this.block.push({ tag: "store", arr, index, value });
+  }
+
+  /** Statements under a condition. */
+  when(condition: Expr, body: () => void): void {
+    this.block.push({ tag: "if", condition, body: this.inBlock(body) });
+  }
+
+  /** Sizes of a shape. */
+  dims(shape: Shape): Expr[] {
+    return shape.map((d) => this.size(d));
+  }
+
+  /** The value of a term at an index. */
+  at(term: Term, index: Index): Expr {
+    const source = this.sources.get(term);
+    return source ? source.at(index) : read(AT, term, this, index);
+  }
+
+  /** Four values along `axis`, or nothing where that would mean four separate reads. */
+  tryWide(term: Term, index: Index, axis: number): Expr | undefined {
+    const source = this.sources.get(term);
+    if (source === undefined) return read(WIDE, term, this, index, axis);
+    return axis === index.length - 1 ? source.wide(index) : undefined;
+  }
+
+  /** Four values along `axis`. */
+  wide(term: Term, index: Index, axis: number): Expr {
+    return this.tryWide(term, index, axis) ??
+      vec4(
+        [0, 1, 2, 3].map((k) =>
+          this.at(term, index.map((x, i) => i === axis ? bin("add", x, int(k)) : x))
+        ),
+      );
+  }
+}
+
+/** From an index of a reshape's result to an index of its argument. */
+const unreshape = (low: Lower, term: TermOf<"reshape">, index: Index): Expr[] => {
+  const from = term.args[0].shape;
+  const out: Expr[] = [];
+  for (const group of regroups(from, term.shape)) {
+    const [to0, to1] = group.to;
+    const [from0, from1] = group.from;
+    let at = linear(low.dims(term.shape.slice(to0, to1)), index.slice(to0, to1));
+    const back: Expr[] = [];
+    for (let i = from1 - 1; i > from0; i--) {
+      const n = low.size(from[i]);
+      back.unshift(bin("rem", at, n));
+      at = bin("div", at, n);
+    }
+    if (from1 > from0) back.unshift(at);
+    out.push(...back);
+  }
+  return out;
+};
+
+/** Which argument of a concat holds an index, as a chain of choices. */
+const pickPart = (
+  term: TermOf<"concat">,
+  index: Index,
+  value: (arg: Term, index: Index) => Expr,
+): Expr => {
+  let start = 0;
+  const parts = term.args.map((arg) => {
+    const part = { arg, start };
+    start += arg.shape[term.axis] as number;
+    return part;
+  });
+  return parts.reverse().reduce<Expr | undefined>((rest, { arg, start: from }) => {
+    const size = arg.shape[term.axis] as number;
+    const inside = bin(
+      "max",
+      bin("min", bin("sub", index[term.axis], int(from)), int(size - 1)),
+      int(0),
+    );
+    const here = value(arg, index.map((x, i) => i === term.axis ? inside : x));
+    return rest === undefined
+      ? here
+      : select(bin("lt", index[term.axis], int(from + size)), here, rest);
+  }, undefined)!;
+};
+
+const gatherIndex = (low: Lower, term: TermOf<"gather">, index: Index): Expr[] => {
+  const [table, rows] = term.args;
+  const row = un("toI32", low.at(rows, index.slice(0, rows.shape.length)));
+  const top = bin("sub", low.size(table.shape[0]), int(1));
+  return [bin("max", bin("min", row, top), int(0)), ...index.slice(rows.shape.length)];
+};
+
+/** A reduction in registers: the first element, the next ones, two partial results, the lanes. */
+interface Combine<E> {
+  readonly first: (e: E) => Expr;
+  readonly next: (acc: Expr, e: E) => Expr;
+  readonly join: "add" | "max" | "min";
+  readonly across: "hsum" | "hmax" | "hmin";
+}
+
+const simple = (join: "add" | "max" | "min", across: Combine<Expr>["across"]): Combine<Expr> => ({
+  first: (e) => e,
+  next: (acc, e) => bin(join, acc, e),
+  join,
+  across,
+});
+
+const COMBINE: Record<"sum" | "max" | "min", Combine<Expr>> = {
+  sum: simple("add", "hsum"),
+  max: simple("max", "hmax"),
+  min: simple("min", "hmin"),
+};
+
+const PRODUCTS: Combine<readonly [Expr, Expr]> = {
+  first: ([a, b]) => bin("mul", a, b),
+  next: (acc, [a, b]) => madd(a, b, acc),
+  join: "add",
+  across: "hsum",
+};
+
+/** Runs a reduction over a static box: the last axis four at a time where it can. */
+const reduceBox = <E>(
+  low: Lower,
+  sizes: readonly number[],
+  combine: Combine<E>,
+  element: (box: Index, wide: boolean) => E | undefined,
+): Expr => {
+  const last = sizes[sizes.length - 1] ?? 1;
+  const probe = sizes.map(() => int(0));
+  const wide = last % 4 === 0 && element(probe, true) !== undefined;
+  const steps = sizes.slice(0, -1).reduce((n, d) => n * d, last / (wide ? 4 : 1));
+  const inner = wide ? last / 4 : last;
+  const boxAt = (step: Expr): Expr[] => {
+    const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];
+    let rest = bin("div", step, int(inner));
+    for (let i = sizes.length - 2; i >= 0; i--) {
+      box.unshift(bin("rem", rest, int(sizes[i])));
+      rest = bin("div", rest, int(sizes[i]));
+    }
+    return sizes.length === 0 ? [] : box;
+  };
+  const finish = (e: Expr): Expr => wide ? un(combine.across, e) : e;
+  if (steps <= UNROLL) {
+    // Two chains, so that one addition does not wait for the other.
+    const chains: Expr[] = [];
+    for (let s = 0; s < steps; s++) {
+      const e = element(boxAt(int(s)), wide)!;
+      chains[s % 2] = chains.length <= s % 2 ? combine.first(e) : combine.next(chains[s % 2], e);
+    }
+    return finish(chains.reduce((a, b) => bin(combine.join, a, b)));
+  }
+  const first = element(boxAt(int(0)), wide)!;
+  const acc = low.mutable("acc", combine.first(first));
+  low.loop(
+    "r",
+    int(1),
+    int(steps),
+    1,
+    (s) => acc.set(combine.next(acc.get(), element(boxAt(s), wide)!)),
+  );
+  return finish(acc.get());
+};
+
+const staticSizes = (
+  term: Term,
+  labels: readonly string[],
+  all: ReadonlyMap<string, Dim>,
+): number[] =>
+  labels.map((l) => {
+    const n = all.get(l)!;
+    if (typeof n !== "number") {
+      throw new Error(`${term.tag} over the dynamic dim ${n} was left inside a kernel`);
+    }
+    return n;
+  });
+
+const labelTable = (term: TermOf<"contract"> | TermOf<"fold">): Map<string, Dim> =>
+  new Map(
+    term.labels.args.flatMap((axis, i) =>
+      axis.map((l, k): [string, Dim] => [l, argsOf(term as Term)[i].shape[k]])
+    ),
+  );
+
+/** A contraction at an index; `lanes` is the result axis that is read four at a time. */
+const contractAt = (low: Lower, term: TermOf<"contract">, index: Index, lanes?: number): Expr => {
+  const all = labelTable(term);
+  const gone = [...all.keys()].filter((l) => !term.labels.out.includes(l));
+  const laneLabel = lanes === undefined ? undefined : term.labels.out[lanes];
+  const operand = (i: number, box: Index, wideBox: boolean): Expr | undefined => {
+    const axis = term.labels.args[i];
+    const at = axis.map((l) =>
+      gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
+    );
+    const lane = axis.indexOf(wideBox ? gone[gone.length - 1] : laneLabel ?? "");
+    if (lane >= 0) {
+      return wideBox ? low.tryWide(term.args[i], at, lane) : low.wide(term.args[i], at, lane);
+    }
+    return low.at(term.args[i], at);
+  };
+  return reduceBox(low, staticSizes(term as Term, gone, all), PRODUCTS, (box, wideBox) => {
+    if (wideBox && laneLabel !== undefined) return undefined;
+    const [a, b] = [operand(0, box, wideBox), operand(1, box, wideBox)];
+    return a && b ? [a, b] as const : undefined;
+  });
+};
+
+const foldAt = (low: Lower, term: TermOf<"fold">, index: Index, lanes?: number): Expr => {
+  const kind = { sum: "sum", max: "max", lo: "min", hi: "max" }[term.project] as
+    | "sum"
+    | "max"
+    | "min"
+    | undefined;
+  if (kind === undefined) throw new Error(`fold ${term.monoid} was left inside a kernel`);
+  const all = labelTable(term);
+  const axis = term.labels.args[0];
+  const gone = axis.filter((l) => !term.labels.out.includes(l));
+  const lane = lanes === undefined ? -1 : axis.indexOf(term.labels.out[lanes]);
+  return reduceBox(low, staticSizes(term as Term, gone, all), COMBINE[kind], (box, wideBox) => {
+    const at = axis.map((l) =>
+      gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
+    );
+    if (lane >= 0) return wideBox ? undefined : low.wide(term.args[0], at, lane);
+    return wideBox
+      ? low.tryWide(term.args[0], at, axis.indexOf(gone[gone.length - 1]))
+      : low.at(term.args[0], at);
+  });
+};
+
+const outside = (term: Term): never => {
+  throw new Error(`${term.tag} is not in this kernel's memory`);
+};
+
+/** One value. */
+const AT: Reading<[Lower, Index], Expr> = {
+  input: (t) => outside(t as Term),
+  constant: (t) => num(t.value),
+  iota: (t, _low, index) => un("toF32", index[t.axis]),
+  map: (t, low, index) => applyOp(t.op, t.args.map((a) => low.at(a, index))),
+  cast: (t, low, index) => castValue(t.dtype, low.at(t.args[0], index)),
+  reshape: (t, low, index) => low.at(t.args[0], unreshape(low, t, index)),
+  permute: (t, low, index) => low.at(t.args[0], t.axes.map((_, i) => index[t.axes.indexOf(i)])),
+  broadcast: (t, low, index) => low.at(t.args[0], t.axes.map((a) => index[a])),
+  slice: (t, low, index) =>
+    low.at(t.args[0], index.map((x, i) => i === t.axis ? bin("add", x, int(t.start)) : x)),
+  concat: (t, low, index) => pickPart(t, index, (arg, at) => low.at(arg, at)),
+  gather: (t, low, index) => low.at(t.args[0], gatherIndex(low, t, index)),
+  contract: (t, low, index) => contractAt(low, t, index),
+  fold: (t, low, index) => foldAt(low, t, index),
+  routine: (t) => outside(t as Term),
+};
+
+/** Four values along an axis, or nothing. */
+const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
+  input: (t) => outside(t as Term),
+  constant: (t) => un("splat", num(t.value)),
+  iota: (t, _low, index, axis) => {
+    const base = un("splat", un("toF32", index[t.axis]));
+    return t.axis === axis ? bin("add", base, vec4([0, 1, 2, 3].map(num))) : base;
+  },
+  map: (t, low, index, axis) => {
+    if (!hasLanes(t.op)) return undefined;
+    const args = t.args.map((a) => low.tryWide(a, index, axis));
+    return args.some((a) => a === undefined) ? undefined : applyOp(t.op, args as Expr[]);
+  },
+  cast: (t, low, index, axis) => {
+    const x = low.tryWide(t.args[0], index, axis);
+    return x && castValue(t.dtype, x);
+  },
+  reshape: (t, low, index, axis) => {
+    const group = regroups(t.args[0].shape, t.shape).find((g) =>
+      axis >= g.to[0] && axis < g.to[1]
+    )!;
+    if (axis !== group.to[1] - 1 || group.from[1] === group.from[0]) return undefined;
+    const inner = group.from[1] - 1;
+    const at = unreshape(low, t, index);
+    const whole = t.args[0].shape[inner];
+    const aligned = group.from[1] - group.from[0] === 1 ||
+      (typeof whole === "number" && whole % 4 === 0);
+    return aligned && at[inner].factor % 4 === 0 ? low.tryWide(t.args[0], at, inner) : undefined;
+  },
+  permute: (t, low, index, axis) =>
+    low.tryWide(t.args[0], t.axes.map((_, i) => index[t.axes.indexOf(i)]), t.axes[axis]),
+  broadcast: (t, low, index, axis) => {
+    const at = t.axes.map((a) => index[a]);
+    return t.axes.includes(axis)
+      ? low.tryWide(t.args[0], at, t.axes.indexOf(axis))
+      : un("splat", low.at(t.args[0], at));
+  },
+  slice: (t, low, index, axis) =>
+    axis === t.axis && t.start % 4 !== 0 ? undefined : low.tryWide(
+      t.args[0],
+      index.map((x, i) => i === t.axis ? bin("add", x, int(t.start)) : x),
+      axis,
+    ),
+  concat: (t, low, index, axis) => {
+    if (axis === t.axis) return undefined;
+    let fails = false;
+    const value = pickPart(t, index, (arg, at) => {
+      const e = low.tryWide(arg, at, axis);
+      if (e === undefined) fails = true;
+      return e ?? num(0);
+    });
+    return fails ? undefined : value;
+  },
+  gather: (t, low, index, axis) => {
+    const lead = t.args[1].shape.length;
+    return axis < lead
+      ? undefined
+      : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1);
+  },
+  contract: (t, low, index, axis) => contractAt(low, t, index, axis),
+  fold: (t, low, index, axis) => foldAt(low, t, index, axis),
+  routine: (t) => outside(t as Term),
+};

@@ -1,0 +1,162 @@
+/**
+ * Which axes of a staged term belong to the row and which are held in group memory: found by
+ * lowering the roots at a symbolic index and looking at the indices the staged term is asked for.
+ * @module
+ */
+import type { Term } from "../../dsl/core/term.ts";
+import { type Expr, freshExprs, int, num, uniform, variable } from "../ir/expr.ts";
+import { Lower } from "./at.ts";
+
+/** Axes of a staged term: `rowOf[a]` is the row axis that axis a equals, the others are held. */
+export interface HeldAxes {
+  readonly held: readonly number[];
+  readonly rowOf: readonly (number | undefined)[];
+}
+
+/** Variables that an expression depends on. */
+const variablesOf = (
+  e: Expr,
+  into: Set<string> = new Set(),
+  seen: Set<Expr> = new Set(),
+): Set<string> => {
+  if (seen.has(e)) return into;
+  seen.add(e);
+  if (e.op === "var") into.add(e.name);
+  e.args.forEach((a) => variablesOf(a, into, seen));
+  return into;
+};
+
+/** Indices at which each of `watched` is read when `root` is read at `index`. */
+const readsOf = (
+  root: Term,
+  index: readonly Expr[],
+  watched: readonly Term[],
+  low: Lower,
+): Map<Term, Expr[][]> => {
+  const reads = new Map<Term, Expr[][]>(watched.map((t) => [t, []]));
+  watched.forEach((t) =>
+    low.sources.set(t, {
+      at: (i) => {
+        reads.get(t)!.push([...i]);
+        return num(0);
+      },
+      wide: (i) => {
+        reads.get(t)!.push([...i]);
+        return undefined;
+      },
+    })
+  );
+  low.sources.delete(root);
+  low.inBlock(() => low.at(root, index));
+  return reads;
+};
+
+/** A lowering that answers every leaf with 0: only indices matter. */
+const ghost = (leaves: readonly Term[]): Lower => {
+  const low = new Lower((d) => typeof d === "number" ? int(d) : uniform(d));
+  leaves.forEach((t) => low.sources.set(t, { at: () => num(0), wide: () => undefined }));
+  return low;
+};
+
+/** Index variables of a term: row axes are named apart from the others. */
+const symbols = (term: Term, rowOf: readonly (number | undefined)[]): Expr[] =>
+  term.shape.map((d, a) => {
+    const name = rowOf[a] !== undefined ? `row${rowOf[a]}` : `in${a}`;
+    return variable(name, "i32", { lo: 0, hi: typeof d === "number" ? d - 1 : Infinity });
+  });
+
+/** Row and held axes of a term from the indices it is read at, or nothing if they mix. */
+const axesOf = (term: Term, indices: readonly Expr[][]): HeldAxes | undefined => {
+  let known: HeldAxes | undefined;
+  for (const index of indices) {
+    const rowOf = index.map((e) => {
+      const names = [...variablesOf(e)];
+      const rows = names.filter((n) => n.startsWith("row"));
+      if (rows.length === 0) return undefined;
+      return e.op === "var" && names.length === 1 ? Number(rows[0].slice(3)) : -1;
+    });
+    const held = rowOf.flatMap((r, a) => r === undefined ? [a] : []);
+    if (rowOf.includes(-1) || held.some((a) => typeof term.shape[a] !== "number")) return undefined;
+    if (known !== undefined && known.rowOf.join() !== rowOf.join()) return undefined;
+    known = { held, rowOf };
+  }
+  return known ?? { held: [], rowOf: [] };
+};
+
+/** How every staged term depends on the row, or nothing if one mixes row and inner axes. */
+export const analyseRow = (
+  roots: readonly Term[],
+  staged: readonly Term[],
+  rowAxes: number,
+  leaves: readonly Term[],
+): Map<Term, HeldAxes> | undefined => {
+  freshExprs();
+  const axes = new Map<Term, HeldAxes>();
+  const learn = (term: Term, indices: readonly Expr[][]): boolean => {
+    if (indices.length === 0) return true;
+    const made = axesOf(term, indices);
+    const old = axes.get(term);
+    if (made === undefined || (old !== undefined && old.rowOf.join() !== made.rowOf.join())) {
+      return false;
+    }
+    axes.set(term, made);
+    return true;
+  };
+  const from = (term: Term, rowOf: readonly (number | undefined)[]): boolean => {
+    const low = ghost(leaves);
+    const watched = staged.filter((t) => t !== term);
+    const reads = readsOf(term, symbols(term, rowOf), watched, low);
+    return [...reads].every(([t, indices]) => learn(t, indices));
+  };
+  for (const root of roots) {
+    const rowOf = root.shape.map((_, a) => a < rowAxes ? a : undefined);
+    if (staged.includes(root)) {
+      axes.set(root, { held: rowOf.flatMap((r, a) => r === undefined ? [a] : []), rowOf });
+    } else if (!from(root, rowOf)) return undefined;
+  }
+  // Operands come first in `staged`; consumers are looked at before what they read.
+  for (const term of [...staged].reverse()) {
+    const known = axes.get(term);
+    if (known === undefined) return undefined;
+    const softmax = term.tag === "fold" && term.monoid === "softmax";
+    if (!softmax && !from(term, known.rowOf)) return undefined;
+  }
+  return axes;
+};
+
+/**
+ * Heavy terms that a streaming fold needs but that do not change along its tokens, with the axes
+ * each is held in. `symbolOf` names a label of the scores: `row…`, `in…` or `token`.
+ */
+export const analyseStream = (
+  args: readonly { readonly term: Term; readonly names: readonly string[] }[],
+  heavy: readonly Term[],
+  leaves: readonly Term[],
+): Map<Term, HeldAxes> => {
+  freshExprs();
+  let watched = heavy;
+  for (;;) {
+    const low = ghost(leaves);
+    const found = new Map<Term, Expr[][]>();
+    for (const { term, names } of args) {
+      const index = term.shape.map((d, a) =>
+        variable(names[a], "i32", { lo: 0, hi: typeof d === "number" ? d - 1 : Infinity })
+      );
+      readsOf(term, index, watched, low).forEach((v, t) =>
+        found.set(t, [...found.get(t) ?? [], ...v])
+      );
+    }
+    const moves = (t: Term): boolean => {
+      const axes = axesOf(t, found.get(t) ?? []);
+      return axes === undefined ||
+        (found.get(t) ?? []).some((i) => i.some((e) => variablesOf(e).has("token")));
+    };
+    const still = watched.filter((t) => !moves(t));
+    if (still.length === watched.length) {
+      return new Map(
+        still.filter((t) => found.get(t)!.length > 0).map((t) => [t, axesOf(t, found.get(t)!)!]),
+      );
+    }
+    watched = still;
+  }
+};

@@ -1,0 +1,115 @@
+/**
+ * The passes of the compiler, on one screen. Each goes from one level to the next; the level's checker
+ * runs after it, and an error names the pass that broke it.
+ *
+ * ```text
+ * terms ──rules──▶ terms ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
+ * ```
+ * @module
+ */
+import { printAll } from "../dsl/read/print.ts";
+import type { Term } from "../dsl/core/term.ts";
+import { checkKernels, checkPlans, checkTerms } from "./check.ts";
+import { group } from "./group.ts";
+import { type Plan, SCHEDULE, type Schedule, type Skeletons, type Step } from "./kernel.ts";
+import { rewrite, type Trace } from "./rules/rewrite.ts";
+
+/** Outputs of a program by name. */
+export type Outputs = Readonly<Record<string, Term>>;
+
+/** A pass from one level to another, and the checker of the level it ends in. */
+export interface Pass<A, B> {
+  readonly name: string;
+  readonly run: (a: A) => B;
+  readonly check: (b: B) => void;
+}
+
+/** Terms after rules, with the rules that fired. */
+export interface Rewritten {
+  readonly outputs: Outputs;
+  readonly trace: readonly Trace[];
+}
+
+/** Plans of kernels over the rewritten terms. */
+export interface Planned extends Rewritten {
+  readonly plans: readonly Plan[];
+  readonly stored: ReadonlySet<Term>;
+}
+
+/** Kernels, in the order they run. */
+export interface Lowered extends Planned {
+  readonly steps: readonly Step[];
+}
+
+/** One pass after another; the checker of each level runs in between. */
+export const then = <A, B, C>(first: Pass<A, B>, second: Pass<B, C>): Pass<A, C> => ({
+  name: `${first.name} ▶ ${second.name}`,
+  run: (a) => {
+    const b = first.run(a);
+    checked(first, b);
+    return second.run(b);
+  },
+  check: second.check,
+});
+
+const checked = <A, B>(pass: Pass<A, B>, value: B): void => {
+  try {
+    pass.check(value);
+  } catch (error) {
+    throw new Error(`pass ${pass.name} broke its level: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+};
+
+/** Algebra: work moves out of the token loop. */
+export const rulesPass: Pass<Outputs, Rewritten> = {
+  name: "rules",
+  run: (outputs) => rewrite(outputs),
+  check: ({ outputs }) => checkTerms(Object.values(outputs)),
+};
+
+/** Which terms one kernel makes. */
+export const groupPass = (schedule: Schedule): Pass<Rewritten, Planned> => ({
+  name: "group",
+  run: (level) => ({ ...level, ...group(Object.values(level.outputs), schedule) }),
+  check: checkPlans,
+});
+
+/** Plans become loops. */
+export const skeletonPass = (skeletons: Skeletons, schedule: Schedule): Pass<Planned, Lowered> => ({
+  name: "skeletons",
+  run: (level) => ({
+    ...level,
+    steps: level.plans.flatMap((plan, i) =>
+      skeletons[plan.skeleton](plan, {
+        materialized: level.stored,
+        schedule,
+        name: `${plan.skeleton}_${i}`,
+      })
+    ),
+  }),
+  check: ({ steps }) => checkKernels(steps),
+});
+
+/** Every pass before emission. */
+export const pipeline = (
+  skeletons: Skeletons,
+  schedule: Schedule = SCHEDULE,
+): Pass<Outputs, Lowered> =>
+  then(then(rulesPass, groupPass(schedule)), skeletonPass(skeletons, schedule));
+
+/** Runs the passes. */
+export const lower = (
+  outputs: Outputs,
+  skeletons: Skeletons,
+  schedule: Schedule = SCHEDULE,
+): Lowered => {
+  const whole = pipeline(skeletons, schedule);
+  const lowered = whole.run(outputs);
+  checked(whole, lowered);
+  return lowered;
+};
+
+/** The terms of a level as text. */
+export const termsText = (outputs: Outputs): string => printAll(Object.values(outputs));

@@ -1,0 +1,136 @@
+/**
+ * Tools of the rules: labelled operands of contractions and folds, and splitting their axes.
+ * @module
+ */
+import { broadcast, contractBy, foldBy, permute, reshape } from "../../dsl/core/build.ts";
+import { regroups } from "../../dsl/core/shape.ts";
+import {
+  argsOf,
+  type Dim,
+  type Labels,
+  type Shape,
+  type Term,
+  type TermOf,
+  topological,
+} from "../../dsl/core/term.ts";
+import { isPacked } from "../../dsl/core/dtype.ts";
+
+/** A contraction or a softmax fold. */
+export type Labelled = Term & (TermOf<"contract"> | TermOf<"fold">);
+
+/** The same kind of term over other operands. */
+export const relabel = (term: Labelled, labels: Labels, args: readonly Term[]): Term =>
+  term.tag === "contract"
+    ? contractBy(labels, args[0], args[1])
+    : foldBy(term.monoid, term.project, labels, args);
+
+/** Numbers whose runs multiply to both lists: `[8, 16]` and `[2, 64]` give `[2, 4, 16]`. */
+export const refine = (from: readonly number[], to: readonly number[]): number[] | undefined => {
+  const [f, t] = [[...from], [...to]];
+  const out: number[] = [];
+  while (f.length > 0 && t.length > 0) {
+    const step = Math.min(f[0], t[0]);
+    if (f[0] % step !== 0 || t[0] % step !== 0) return undefined;
+    out.push(step);
+    for (const side of [f, t]) {
+      side[0] /= step;
+      if (side[0] === 1) side.shift();
+    }
+  }
+  const rest = [...f, ...t];
+  return rest.every((n) => n === 1) ? [...out, ...rest] : undefined;
+};
+
+/** Cuts `dims` into runs with the given products; each run is a list of positions. */
+const runs = (dims: readonly Dim[], products: readonly Dim[]): number[][] | undefined => {
+  const out: number[][] = [];
+  let at = 0;
+  for (const product of products) {
+    const run: number[] = [];
+    let n = 1;
+    while (at < dims.length && (run.length === 0 || n !== product)) {
+      if (typeof dims[at] === "string") {
+        if (run.length > 0 || dims[at] !== product) return undefined;
+        run.push(at++);
+        n = NaN;
+        break;
+      }
+      n *= dims[at] as number;
+      run.push(at++);
+    }
+    if (typeof product === "number" && n !== product) return undefined;
+    out.push(run);
+  }
+  while (at < dims.length && dims[at] === 1 && out.length > 0) out[out.length - 1].push(at++);
+  return at === dims.length ? out : undefined;
+};
+
+/**
+ * Moves a reshape off an operand: its merged axes become labels of their own, in every operand and in
+ * the result, which is merged back at the end.
+ *
+ * Before: `contract("k d, t d -> k t", q, reshape(x: ["t", 4, 16] -> ["t", 64]))`;
+ * after: `contract("k b j, t b j -> k t", reshape(q), x)`.
+ */
+export const splitOperand = (term: Labelled, which: number): Term | undefined => {
+  const operand = argsOf(term)[which];
+  if (operand.tag !== "reshape") return undefined;
+  const [from] = operand.args;
+  const refined: Dim[] = [];
+  for (const group of regroups(from.shape, operand.shape)) {
+    const a = from.shape.slice(...group.from);
+    const b = operand.shape.slice(...group.to);
+    if (a.length === 1 && b.length === 1) refined.push(a[0]);
+    else {
+      if ([...a, ...b].some((d) => typeof d === "string")) return undefined;
+      const common = refine(a as number[], b as number[]);
+      if (common === undefined) return undefined;
+      refined.push(...common);
+    }
+  }
+  const cut = runs(refined, operand.shape);
+  if (cut === undefined || cut.every((r) => r.length <= 1)) return undefined;
+  const axis = term.labels.args[which];
+  const parts = new Map(
+    axis.map((l, i) => [l, cut[i].map((at, k) => ({ label: `${l}${k + 1}`, dim: refined[at] }))]),
+  );
+  const splitShape = (labels: readonly string[], shape: Shape): Dim[] =>
+    labels.flatMap((l, i) => parts.get(l)?.map((p) => p.dim) ?? [shape[i]]);
+  const splitLabels = (labels: readonly string[]): string[] =>
+    labels.flatMap((l) => parts.get(l)?.map((p) => p.label) ?? [l]);
+  const args = argsOf(term).map((a, i) =>
+    i === which ? reshape(from, refined) : reshape(a, splitShape(term.labels.args[i], a.shape))
+  );
+  const labels = { args: term.labels.args.map(splitLabels), out: splitLabels(term.labels.out) };
+  return reshape(relabel(term, labels, args), term.shape);
+};
+
+/** `s` with its axes in the order of `labels`, repeated along those it lacks. */
+export const spreadTo = (
+  s: Term,
+  own: readonly string[],
+  labels: readonly string[],
+  shape: Shape,
+): Term => {
+  const order = labels.filter((l) => own.includes(l));
+  const sorted = permute(s, order.map((l) => own.indexOf(l)));
+  return broadcast(sorted, shape, order.map((l) => labels.indexOf(l)));
+};
+
+/** Does a named size appear in the shape? */
+export const isDynamic = (shape: Shape): boolean => shape.some((d) => typeof d === "string");
+
+/** Product of the known sizes. */
+export const knownCount = (shape: Shape): number =>
+  shape.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
+
+const codes = new WeakMap<Term, boolean>();
+
+/** Is the value decoded from packed codes? */
+export const holdsCodes = (term: Term): boolean => {
+  const known = codes.get(term);
+  if (known !== undefined) return known;
+  const found = topological([term]).some((t) => isPacked(t.dtype));
+  codes.set(term, found);
+  return found;
+};

@@ -1,0 +1,328 @@
+/**
+ * The rules: named rewrites that move work out of the token loop. Each row is one local step, keeps
+ * the meaning (`props/rules_test.ts`), and is found by structure, never by the name of a scheme.
+ * @module
+ */
+import {
+  broadcast,
+  cast,
+  contractBy,
+  foldBy,
+  map,
+  permute,
+  reshape,
+} from "../../dsl/core/build.ts";
+import { regroups } from "../../dsl/core/shape.ts";
+import { argsOf, type Term, type TermOf } from "../../dsl/core/term.ts";
+import {
+  holdsCodes,
+  isDynamic,
+  knownCount,
+  type Labelled,
+  relabel,
+  splitOperand,
+  spreadTo,
+} from "./labels.ts";
+
+/** A rewrite: the term it gives, or nothing where it does not apply. */
+export interface Rule {
+  readonly name: string;
+  /** Before and after, for people. */
+  readonly says: string;
+  readonly apply: (term: Term) => Term | undefined;
+}
+
+const isLabelled = (t: Term): t is Labelled =>
+  t.tag === "contract" || (t.tag === "fold" && t.monoid === "softmax");
+
+/** Tries a step on each operand of a contraction or softmax fold. */
+const onOperand =
+  (step: (term: Labelled, which: number, operand: Term) => Term | undefined) =>
+  (term: Term): Term | undefined => {
+    if (!isLabelled(term)) return undefined;
+    for (let i = 0; i < term.args.length; i++) {
+      const after = step(term, i, term.args[i]);
+      if (after !== undefined) return after;
+    }
+    return undefined;
+  };
+
+const replaced = <A>(list: readonly A[], at: number, value: A): A[] =>
+  list.map((x, i) => i === at ? value : x);
+
+const gramIsContract = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "gram") return undefined;
+  const axis = term.labels.args[0];
+  const twin = axis.map((l, i) => i === axis.length - 1 ? "twin" : l);
+  const out = replaced(term.labels.out, term.labels.out.length - 1, "twin");
+  return contractBy({ args: [axis, twin], out }, term.args[0], term.args[0]);
+};
+
+const permuteOff = onOperand((term, i, operand) => {
+  if (operand.tag !== "permute") return undefined;
+  const axis = term.labels.args[i];
+  const own = operand.axes.map((_, k) => axis[operand.axes.indexOf(k)]);
+  return relabel(
+    term,
+    { ...term.labels, args: replaced(term.labels.args, i, own) },
+    replaced(term.args, i, operand.args[0]),
+  );
+});
+
+const reshapeOff = onOperand((term, i) => splitOperand(term, i));
+
+const broadcastOff = onOperand((term, i, operand) => {
+  if (term.tag !== "contract" || operand.tag !== "broadcast") return undefined;
+  const axis = term.labels.args[i];
+  const other = term.labels.args[1 - i];
+  const gone = axis.filter((_, k) => !operand.axes.includes(k));
+  if (!gone.every((l) => other.includes(l))) return undefined;
+  return relabel(
+    term,
+    { ...term.labels, args: replaced(term.labels.args, i, operand.axes.map((k) => axis[k])) },
+    replaced(term.args, i, operand.args[0]),
+  );
+});
+
+/** Is an operand the same along some contracted label, or scaled by something that is? */
+const separable = (t: Term): boolean =>
+  t.tag === "broadcast" || t.tag === "constant" ||
+  (t.tag === "map" && t.op === "mul" &&
+    t.args.some((a) => a.tag === "broadcast" || a.tag === "constant"));
+
+const addApart = onOperand((term, i, operand) => {
+  if (term.tag !== "contract" || operand.tag !== "map" || !holdsCodes(operand)) return undefined;
+  if (operand.op !== "add" && operand.op !== "sub") return undefined;
+  if (!operand.args.some(separable)) return undefined;
+  const [a, b] = operand.args.map((x) => relabel(term, term.labels, replaced(term.args, i, x)));
+  return map(operand.op, a, b);
+});
+
+const scaleOut = onOperand((term, i, operand) => {
+  if (
+    term.tag !== "contract" || operand.tag !== "map" || operand.op !== "mul" || !holdsCodes(operand)
+  ) return undefined;
+  const axis = term.labels.args[i];
+  for (const [k, factor] of operand.args.entries()) {
+    const rest = operand.args[1 - k];
+    if (factor.tag === "constant") {
+      const inner = relabel(term, term.labels, replaced(term.args, i, rest));
+      return map("mul", inner, factor.value);
+    }
+    if (factor.tag !== "broadcast") continue;
+    const own = factor.axes.map((a) => axis[a]);
+    const contracted = axis.filter((l) => !term.labels.out.includes(l));
+    if (contracted.every((l) => own.includes(l))) continue;
+    const kept = contracted.filter((l) => own.includes(l));
+    const all = [...term.labels.out, ...kept];
+    const inner = relabel(term, { args: term.labels.args, out: all }, replaced(term.args, i, rest));
+    if (kept.length > 0) {
+      return contractBy({ args: [all, own], out: term.labels.out }, inner, factor.args[0]);
+    }
+    return map("mul", inner, spreadTo(factor.args[0], own, all, inner.shape));
+  }
+  return undefined;
+});
+
+/** Labels of an inner contraction under the names its user gives them; contracted ones become new. */
+const renamed = (
+  inner: TermOf<"contract">,
+  names: readonly string[],
+): { args: string[][]; gone: string[] } => {
+  const to = (l: string): string => {
+    const at = inner.labels.out.indexOf(l);
+    return at >= 0 ? names[at] : `${l}inner`;
+  };
+  const args = inner.labels.args.map((axis) => axis.map(to));
+  return { args, gone: [...new Set(args.flat())].filter((l) => !names.includes(l)) };
+};
+
+/** Which operand of an inner product is a small factor that does not change along tokens. */
+const smallFactor = (inner: TermOf<"contract">): number => {
+  const at = inner.args.findIndex((y, k) => {
+    const x = inner.args[1 - k];
+    return !isDynamic(y.shape) && isDynamic(x.shape) &&
+      knownCount(x.shape) <= knownCount(inner.shape);
+  });
+  return at;
+};
+
+const factorToOther = onOperand((term, i, operand) => {
+  if (term.tag !== "contract" || operand.tag !== "contract") return undefined;
+  const small = smallFactor(operand);
+  if (small < 0) return undefined;
+  const { args, gone } = renamed(operand, term.labels.args[i]);
+  const [large, other] = [1 - small, 1 - i];
+  const wanted = new Set([...args[large], ...term.labels.out]);
+  const seen = [...new Set([...term.labels.args[other], ...args[small]])];
+  const out = seen.filter((l) => wanted.has(l));
+  if (gone.some((l) => !out.includes(l))) return undefined;
+  const moved = contractBy(
+    { args: [term.labels.args[other], args[small]], out },
+    term.args[other],
+    operand.args[small],
+  );
+  return contractBy({ args: [out, args[large]], out: term.labels.out }, moved, operand.args[large]);
+});
+
+const factorOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  if (values.tag !== "contract") return undefined;
+  const small = smallFactor(values);
+  if (small < 0) return undefined;
+  const { args, gone } = renamed(values, term.labels.args[1]);
+  const large = args[1 - small];
+  const token = term.labels.args[1].filter((l) => !term.labels.out.includes(l));
+  if (token.some((l) => args[small].includes(l)) || gone.some((l) => !large.includes(l))) {
+    return undefined;
+  }
+  const out = [
+    ...term.labels.out.filter((l) => large.includes(l) || term.labels.args[0].includes(l)),
+    ...gone,
+  ];
+  const inner = foldBy("softmax", term.project, { args: [term.labels.args[0], large], out }, [
+    scores,
+    values.args[1 - small],
+  ]);
+  return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
+};
+
+/** A view of an elementwise result is the elementwise result of views. */
+const viewInward = (term: Term): Term | undefined => {
+  if (term.tag !== "reshape" && term.tag !== "permute") return undefined;
+  const [arg] = term.args;
+  const view = (t: Term): Term =>
+    term.tag === "reshape" ? reshape(t, term.shape) : permute(t, term.axes);
+  if (arg.tag === "map" && holdsCodes(arg)) return withShape(arg, arg.args.map(view));
+  if (arg.tag === "cast" && !["u2", "u4", "u8"].includes(arg.dtype)) {
+    return cast(view(arg.args[0]), arg.dtype);
+  }
+  return undefined;
+};
+
+const withShape = (term: TermOf<"map">, args: readonly Term[]): Term => map(term.op, ...args);
+
+const viewOfBroadcast = (term: Term): Term | undefined => {
+  if (term.tag === "permute" && term.args[0].tag === "broadcast") {
+    const inner = term.args[0];
+    const places = inner.axes.map((a) => term.axes.indexOf(a));
+    const order = [...places].sort((a, b) => a - b);
+    return broadcast(
+      permute(inner.args[0], order.map((p) => places.indexOf(p))),
+      term.shape,
+      order,
+    );
+  }
+  if (term.tag !== "reshape" || term.args[0].tag !== "broadcast") return undefined;
+  const inner = term.args[0];
+  const places: number[] = [];
+  for (const { from, to } of regroups(inner.shape, term.shape)) {
+    const used = Array.from({ length: from[1] - from[0] }, (_, k) => from[0] + k).filter((a) =>
+      inner.axes.includes(a)
+    );
+    if (used.length === 0) continue;
+    if (from[1] - from[0] !== 1 || to[1] - to[0] !== 1) return undefined;
+    places.push(to[0]);
+  }
+  return broadcast(inner.args[0], term.shape, places);
+};
+
+/** A split of a product's result axis is a split of its operands'. */
+const splitInward = (term: Term): Term | undefined => {
+  if (term.tag !== "reshape" || term.args[0].tag !== "contract") return undefined;
+  const inner = term.args[0];
+  const parts = new Map<string, { label: string; at: number }[]>();
+  for (const { from, to } of regroups(inner.shape, term.shape)) {
+    if (from[1] - from[0] !== 1) return undefined;
+    const label = inner.labels.out[from[0]];
+    parts.set(
+      label,
+      Array.from(
+        { length: to[1] - to[0] },
+        (_, k) => ({ label: `${label}${k + 1}`, at: to[0] + k }),
+      ),
+    );
+  }
+  const expand = (l: string): readonly { label: string; at: number }[] | undefined => parts.get(l);
+  const labels = (axis: readonly string[]): string[] =>
+    axis.flatMap((l) => expand(l)?.map((p) => p.label) ?? [l]);
+  const args = inner.args.map((a, i) =>
+    reshape(
+      a,
+      inner.labels.args[i].flatMap((l, k) =>
+        expand(l)?.map((p) => term.shape[p.at]) ?? [a.shape[k]]
+      ),
+    )
+  );
+  return contractBy(
+    { args: inner.labels.args.map(labels), out: labels(inner.labels.out) },
+    args[0],
+    args[1],
+  );
+};
+
+const permuteOfProduct = (term: Term): Term | undefined => {
+  if (term.tag !== "permute" || term.args[0].tag !== "contract") return undefined;
+  const inner = term.args[0];
+  return contractBy(
+    { args: inner.labels.args, out: term.axes.map((a) => inner.labels.out[a]) },
+    inner.args[0],
+    inner.args[1],
+  );
+};
+
+const identities = (term: Term): Term | undefined => {
+  if (term.tag === "map") {
+    const [a, b] = term.args;
+    const is = (t: Term | undefined, v: number): boolean => t?.tag === "constant" && t.value === v;
+    // An operand that holds codes would change the dtype of the result.
+    const number = (t: Term): Term | undefined => t.dtype === "f32" ? t : undefined;
+    if (term.op === "mul" && is(b, 1)) return number(a);
+    if (term.op === "mul" && is(a, 1)) return number(b);
+    if ((term.op === "add" || term.op === "sub") && is(b, 0)) return number(a);
+    if (term.op === "add" && is(a, 0)) return number(b);
+  }
+  if (term.tag === "cast" && term.args[0].tag === "cast" && term.args[0].dtype === term.dtype) {
+    return term.args[0];
+  }
+  if (term.tag === "cast" && argsOf(term)[0].dtype === term.dtype) return argsOf(term)[0];
+  return undefined;
+};
+
+/** The rules in the order they are tried. */
+export const RULES: readonly Rule[] = [
+  { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
+  { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },
+  {
+    name: "view-of-broadcast",
+    says: "view(broadcast s) → broadcast(view s)",
+    apply: viewOfBroadcast,
+  },
+  { name: "view-inward", says: "view(f(a, b)) → f(view a, view b)", apply: viewInward },
+  { name: "split-inward", says: "split(A·B) → split(A)·B", apply: splitInward },
+  {
+    name: "permute-of-product",
+    says: "permute(A·B) → product with its labels in another order",
+    apply: permuteOfProduct,
+  },
+  {
+    name: "permute-off-operand",
+    says: "A·permute(B) → product with B's labels",
+    apply: permuteOff,
+  },
+  { name: "reshape-off-operand", says: "A·merge(B) → split(A)·B", apply: reshapeOff },
+  { name: "broadcast-off-operand", says: "A·broadcast(s) → (Σ A)·s", apply: broadcastOff },
+  { name: "add-apart", says: "q·(s·c + m) → q·(s·c) + q·m", apply: addApart },
+  {
+    name: "scale-out",
+    says: "q·(s·c) → s·(q·c): a scale is applied once a group",
+    apply: scaleOut,
+  },
+  {
+    name: "factor-to-query",
+    says: "q·(T_L·T_S) → (q·T_S)·T_L: the small factor leaves the token loop",
+    apply: factorToOther,
+  },
+  { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
+];

@@ -1,0 +1,118 @@
+/**
+ * Tensors on a device: a dtype, a shape, and words laid out as `dsl/core/layout.ts` says.
+ * @module
+ */
+import { type DType, DTYPES, isPacked, roundF16 } from "../../dsl/core/dtype.ts";
+import { f16Bits, f16Value, packWords, storedWords, unpackWords } from "../../dsl/core/layout.ts";
+import { InputError } from "../errors.ts";
+import type { Device, Memory } from "./device.ts";
+
+/** A tensor that stays on its device until it is read. */
+export interface Tensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly memory: Memory;
+  readonly device: Device;
+  /** Bytes it takes, padding included. */
+  readonly bytes: number;
+  /** Its values, row-major. One read-back. */
+  readonly read: () => Promise<Float64Array>;
+  /** Gives its memory back. */
+  readonly dispose: () => void;
+  /** Same as {@link Tensor.dispose}, for `using`. */
+  readonly [Symbol.dispose]: () => void;
+}
+
+const countOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+const rowOf = (shape: readonly number[]): number => shape[shape.length - 1] ?? 1;
+
+/** Values as words; throws where a value has no place in the dtype. */
+export const toWords = (
+  name: string,
+  dtype: DType,
+  shape: readonly number[],
+  data: ArrayLike<number>,
+): Uint32Array => {
+  const count = countOf(shape);
+  if (data.length !== count) {
+    throw new InputError(
+      name,
+      `shape ${JSON.stringify(shape)} holds ${count} values, got ${data.length}`,
+    );
+  }
+  const { integer, max } = DTYPES[dtype];
+  for (let i = 0; i < count; i++) {
+    const x = data[i];
+    if (!Number.isFinite(x)) throw new InputError(name, `value ${i} is ${x}, not a finite number`);
+    if (integer && !(Number.isInteger(x) && x >= 0 && x <= max)) {
+      throw new InputError(name, `value ${i} is ${x}, not a code of ${dtype} (0 to ${max})`);
+    }
+    if (Math.abs(x) > max) {
+      throw new InputError(name, `value ${i} is ${x}, beyond the largest ${dtype} ${max}`);
+    }
+  }
+  if (dtype === "f32") return new Uint32Array(Float32Array.from(data).buffer);
+  if (isPacked(dtype)) return packWords(dtype, rowOf(shape), data);
+  if (dtype === "u32") return Uint32Array.from(data);
+  const words = new Uint32Array(Math.ceil(count / 2));
+  for (let i = 0; i < count; i++) words[i >> 1] |= f16Bits(roundF16(data[i])) << 16 * (i & 1);
+  return words;
+};
+
+/** Words as values. */
+export const fromWords = (
+  dtype: DType,
+  shape: readonly number[],
+  words: Uint32Array,
+): Float64Array => {
+  const count = countOf(shape);
+  if (dtype === "f32") {
+    return Float64Array.from(new Float32Array(words.buffer, words.byteOffset, count));
+  }
+  if (isPacked(dtype)) return unpackWords(dtype, rowOf(shape), words, count);
+  if (dtype === "u32") return Float64Array.from(words.subarray(0, count));
+  return Float64Array.from(
+    { length: count },
+    (_, i) => f16Value(words[i >> 1] >>> 16 * (i & 1) & 0xffff),
+  );
+};
+
+/** A tensor over memory of a device. */
+export const tensorOn = (
+  device: Device,
+  dtype: DType,
+  shape: readonly number[],
+  memory?: Memory,
+): Tensor => {
+  const words = storedWords(dtype, shape, {});
+  const held = memory ?? device.alloc(words);
+  let alive = true;
+  const dispose = (): void => {
+    if (alive) device.free(held);
+    alive = false;
+  };
+  return {
+    dtype,
+    shape,
+    memory: held,
+    device,
+    bytes: words * 4,
+    read: async () => fromWords(dtype, shape, (await device.read([held]))[0]),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+};
+
+/** Values put on a device. `name` is what errors call the tensor. */
+export const upload = (
+  device: Device,
+  name: string,
+  dtype: DType,
+  shape: readonly number[],
+  data: ArrayLike<number>,
+): Tensor => {
+  const words = toWords(name, dtype, shape, data);
+  const tensor = tensorOn(device, dtype, shape);
+  device.write(tensor.memory, words);
+  return tensor;
+};

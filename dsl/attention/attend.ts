@@ -1,0 +1,80 @@
+/**
+ * Attention of groups of query heads on a cache, as one softmax fold over tokens.
+ *
+ * ```text
+ * q [kv, group, rows, d], k [kv, tokens, d], v [kv, tokens, e]  ->  [kv, group, rows, e]
+ *   s[k g i t] = scale · Σ_d q[k g i d] k[k t d]        masked where t > i + offset, if causal
+ *   out        = Σ_t softmax_t(s) v                     the fold `softmax`
+ * ```
+ *
+ * The axis `group` is what query heads share a key head (GQA): no copy of k is made. A decode step has
+ * one row. The scores are a tensor of the formula, not of the kernel: a fold over tokens needs one at
+ * a time. `k` and `v` may be decoded from a cache; a row that sees nothing gives zeros.
+ * @module
+ */
+import { constant, contract, foldOver, iota, map, softmaxFold } from "../core/build.ts";
+import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
+import { MASKED } from "../core/monoid.ts";
+import type { Term } from "../core/term.ts";
+
+/** What {@link attend} reads. */
+export interface Attend {
+  /** Queries `[kv, group, rows, d]`. */
+  readonly q: Term;
+  /** Keys `[kv, tokens, d]`. */
+  readonly k: Term;
+  /** Values `[kv, tokens, e]`. */
+  readonly v: Term;
+  /** Factor of the scores, 1/√d unless given. */
+  readonly scale?: number;
+  /** Row i sees the tokens up to i + offset: a number, a named size, or a scalar term. */
+  readonly causal?: { readonly offset: number | string | Term };
+}
+
+const agree = (a: string, x: Term, i: number, b: string, y: Term, j: number): void => {
+  if (x.shape[i] === y.shape[j]) return;
+  throw new ShapeError(
+    "attend",
+    `axis ${i} of ${a} ${shapeText(x.shape)} is ${x.shape[i]}, axis ${j} of ${b} ${
+      shapeText(y.shape)
+    } is ${y.shape[j]}`,
+  );
+};
+
+const axes = (name: string, term: Term, expected: string, count: number): void => {
+  if (term.shape.length === count) return;
+  throw new ShapeError("attend", `${name} is ${shapeText(term.shape)}, not [${expected}]`);
+};
+
+const offsetOf = (offset: number | string | Term): number | Term => {
+  // A named size is a number only when a program runs: count its indices.
+  if (typeof offset === "string") return foldOver("sum", "sum", constant(1, [offset]), [0]);
+  if (typeof offset === "number") return offset;
+  if (offset.shape.length === 0) return offset;
+  throw new ShapeError("attend", `offset is ${shapeText(offset.shape)}, not one number`);
+};
+
+/** Attention; see the head of the file. */
+export const attend = ({ q, k, v, scale, causal }: Attend): Term => {
+  axes("q", q, "kv, group, rows, d", 4);
+  axes("k", k, "kv, tokens, d", 3);
+  axes("v", v, "kv, tokens, e", 3);
+  agree("q", q, 0, "k", k, 0);
+  agree("q", q, 3, "k", k, 2);
+  agree("k", k, 0, "v", v, 0);
+  agree("k", k, 1, "v", v, 1);
+  const d = q.shape[3];
+  if (scale === undefined && typeof d !== "number") {
+    throw new ValueError("attend", `scale is not given, and d of q is the dynamic size ${d}`);
+  }
+  const factor = scale ?? 1 / Math.sqrt(d as number);
+  const scores = map("mul", contract("k g i d, k t d -> k g i t", q, k), factor);
+  return softmaxFold("k g i t, k t e -> k g i e", masked(scores, causal?.offset), v);
+};
+
+const masked = (scores: Term, offset: number | string | Term | undefined): Term => {
+  if (offset === undefined) return scores;
+  const [row, token] = [iota(scores.shape, 2), iota(scores.shape, 3)];
+  const end = map("add", map("add", row, offsetOf(offset)), 1);
+  return map("select", map("less", token, end), scores, MASKED);
+};

@@ -1,0 +1,220 @@
+/**
+ * A codec has parts: `encode` turns a tensor into named stored parts, `decode` turns parts back.
+ * Decompositions are lossless codecs, quantizers lossy ones; papers are built from them with
+ * {@link on}, {@link perHead} and {@link joinHeads}.
+ *
+ * A codec sees `[...batch, ...rows, tokens, channels]`: the first `batch` axes are independent,
+ * the last two are tokens and channels. Bits are derived from the stored parts, never typed by hand.
+ *
+ * Laws (`props/laws/codec.ts`): `on` and composition are associative with {@link identity} as unit;
+ * |x − decode(encode(x))| ≤ bound; bits = bytes stored × 8.
+ * @module
+ */
+import { DTYPES } from "../core/dtype.ts";
+import { cast, input, map, permute, reshape } from "../core/build.ts";
+import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
+import { storedBits } from "../core/layout.ts";
+import type { Sizes } from "../core/shape.ts";
+import type { Dim, Shape, Term } from "../core/term.ts";
+
+/** Named stored parts of an encoded tensor. */
+export type Parts = Readonly<Record<string, Term>>;
+
+/** The name of the part that holds the tensor itself in a codec of one part. */
+export const VALUES = "values";
+
+/** A way to store a tensor. `shape` and `batch` say what is encoded, so that decode can rebuild it. */
+export interface Codec {
+  /** The codec as it is written. */
+  readonly name: string;
+  /** Parts of a tensor, each with the dtype it is stored in. */
+  readonly encode: (x: Term, batch?: number) => Parts;
+  /** The tensor of this shape behind the parts. */
+  readonly decode: (parts: Parts, shape: Shape, batch?: number) => Term;
+  /**
+   * Largest |x − decode(encode(x))| for every element, as a term over x and its stored parts;
+   * rounding of the device's arithmetic comes on top (`roundingOf`).
+   */
+  readonly bound: (x: Term, parts: Parts, batch?: number) => Term;
+}
+
+/** Stores the tensor as it is, in f32. */
+export const identity: Codec = {
+  name: "identity",
+  encode: (x) => ({ [VALUES]: x }),
+  decode: (parts) => parts[VALUES],
+  bound: (x) => map("mul", x, 0),
+};
+
+/** Stores the tensor in f16: half to even, saturating at ±65504. */
+export const f16: Codec = {
+  name: "f16",
+  encode: (x) => ({ [VALUES]: cast(x, "f16") }),
+  decode: (parts) => parts[VALUES],
+  // Half a step is 2^-11 of the magnitude, 2^-25 below the normal range; beyond 65504 the excess is lost.
+  bound: (x) => {
+    const magnitude = map("abs", x);
+    const half = map("max", map("mul", magnitude, 2 ** -11), 2 ** -25);
+    return map("add", half, map("max", map("sub", magnitude, DTYPES.f16.max), 0));
+  },
+};
+
+const inside = (parts: Parts, part: string): Parts =>
+  Object.fromEntries(
+    Object.entries(parts).filter(([k]) => k.startsWith(`${part}.`)).map((
+      [k, v],
+    ) => [k.slice(part.length + 1), v]),
+  );
+
+const outside = (parts: Parts, part: string): Parts =>
+  Object.fromEntries(Object.entries(parts).filter(([k]) => !k.startsWith(`${part}.`)));
+
+const prefixed = (part: string, parts: Parts): Parts =>
+  Object.fromEntries(Object.entries(parts).map(([k, v]) => [`${part}.${k}`, v]));
+
+/**
+ * Error of a decode that is linear in each part: how far the tensor moves when one part moves by at
+ * most `error` elementwise. Given by decompositions; quantizers have none.
+ */
+export interface Factored extends Codec {
+  /** Shapes of the parts of a tensor of this shape. */
+  readonly partShapes: (shape: Shape, batch?: number) => Readonly<Record<string, Shape>>;
+  /** |Δ| of the decoded tensor for |Δ part| ≤ error, with the other parts as given. */
+  readonly stretch: (part: string, error: Term, parts: Parts, shape: Shape, batch?: number) => Term;
+}
+
+/** Is the codec a decomposition whose parts can be stored by other codecs? */
+export const isFactored = (codec: Codec): codec is Factored => "stretch" in codec;
+
+/**
+ * Stores one part of a decomposition with another codec.
+ *
+ * Before: `{ large, small }`; after `on("large", quantize(4))`: `{ large.codes, large.scale, small }`.
+ */
+export const on = (part: string, codec: Codec) => (outer: Codec): Factored => {
+  if (!isFactored(outer)) {
+    throw new ValueError(`on("${part}")`, `${outer.name} has no parts to store apart`);
+  }
+  const shapeOf = (shape: Shape, batch?: number): Shape => {
+    const shapes = outer.partShapes(shape, batch);
+    if (shapes[part] === undefined) {
+      throw new ValueError(
+        `on("${part}")`,
+        `${outer.name} has the parts ${Object.keys(shapes).join(", ")}`,
+      );
+    }
+    return shapes[part];
+  };
+  const batchOf = (shape: Shape, batch = 0): number =>
+    Math.min(batch, shapeOf(shape, batch).length);
+  const whole = (parts: Parts, shape: Shape, batch?: number): Parts => ({
+    ...outside(parts, part),
+    [part]: codec.decode(inside(parts, part), shapeOf(shape, batch), batchOf(shape, batch)),
+  });
+  return {
+    name: `${outer.name} |> on(${part}, ${codec.name})`,
+    encode: (x, batch) => {
+      const parts = outer.encode(x, batch);
+      const target = parts[part];
+      shapeOf(x.shape, batch);
+      const { [part]: _, ...rest } = parts;
+      return { ...prefixed(part, codec.encode(target, batchOf(x.shape, batch))), ...rest };
+    },
+    decode: (parts, shape, batch) => outer.decode(whole(parts, shape, batch), shape, batch),
+    partShapes: (shape, batch) => {
+      const { [part]: _, ...rest } = outer.partShapes(shape, batch);
+      return rest;
+    },
+    stretch: (other, error, parts, shape, batch) =>
+      outer.stretch(other, error, whole(parts, shape, batch), shape, batch),
+    // The parts before this step bound the outer codec; this part's own error is stretched by the rest, as stored.
+    bound: (x, parts, batch) => {
+      const exact = outer.encode(x, batch);
+      const error = codec.bound(exact[part], inside(parts, part), batchOf(x.shape, batch));
+      const given = { ...outside(parts, part), [part]: exact[part] };
+      return map(
+        "add",
+        outer.bound(x, given, batch),
+        outer.stretch(part, error, whole(parts, x.shape, batch), x.shape, batch),
+      );
+    },
+  };
+};
+
+/** Makes the first axis independent: statistics and factors are not shared across heads. */
+export const perHead = (codec: Codec): Codec => ({
+  name: `perHead(${codec.name})`,
+  encode: (x, batch = 0) => codec.encode(x, batch + 1),
+  decode: (parts, shape, batch = 0) => codec.decode(parts, shape, batch + 1),
+  bound: (x, parts, batch = 0) => codec.bound(x, parts, batch + 1),
+});
+
+/** `["h", t, d]` as `[t, h·d]`: one row a token over all heads, as the papers write X ∈ R^{L×D}. */
+export const joinHeads = (codec: Codec): Codec => {
+  const joined = (shape: Shape): { h: number; t: Dim; d: number } => {
+    const [h, t, d] = shape;
+    if (shape.length !== 3 || typeof h !== "number" || typeof d !== "number") {
+      throw new ShapeError(
+        "joinHeads",
+        `needs [heads, tokens, channels] with known heads and channels, got ${shapeText(shape)}`,
+      );
+    }
+    return { h, t, d };
+  };
+  const join = (x: Term): Term => {
+    const { h, t, d } = joined(x.shape);
+    return reshape(permute(x, [1, 0, 2]), [t, h * d]);
+  };
+  const split = (y: Term, shape: Shape): Term => {
+    const { h, t, d } = joined(shape);
+    return permute(reshape(y, [t, h, d]), [1, 0, 2]);
+  };
+  return {
+    name: `joinHeads(${codec.name})`,
+    encode: (x) => codec.encode(join(x)),
+    decode: (parts, shape) => {
+      const { h, t, d } = joined(shape);
+      return split(codec.decode(parts, [t, h * d]), shape);
+    },
+    bound: (x, parts) => split(codec.bound(join(x), parts), x.shape),
+  };
+};
+
+/** The stored parts of a tensor as inputs of a program: `k.codes`, `k.scale`, … */
+export const stored = (codec: Codec, name: string, shape: Shape): Parts =>
+  Object.fromEntries(
+    Object.entries(codec.encode(input(name, shape, "f32"))).map(([part, term]) => [
+      part,
+      input(`${name}.${part}`, term.shape, term.dtype),
+    ]),
+  );
+
+/** A tensor as a program reads it from its stored parts. */
+export const cached = (codec: Codec, name: string, shape: Shape): Term =>
+  codec.decode(stored(codec, name, shape), shape);
+
+/**
+ * Bits per value, derived from what is stored. Named sizes that are not given go to infinity:
+ * parts that do not grow with them cost nothing in the limit.
+ *
+ * @example
+ * ```ts
+ * import { bitsOf, quantize } from "kvfold";
+ * const codec = quantize({ bits: 4, per: "token", range: "symmetric" });
+ * console.assert(bitsOf(codec, ["heads", "tokens", 64]) === 4.25);
+ * ```
+ */
+export const bitsOf = (codec: Codec, shape: Shape, sizes: Sizes = {}): number => {
+  const parts = Object.values(codec.encode(input("x", shape, "f32")));
+  const free = new Set(
+    shape.filter((d): d is string => typeof d === "string" && sizes[d] === undefined),
+  );
+  const degree = (s: Shape): number => s.filter((d) => typeof d === "string" && free.has(d)).length;
+  const known = Object.fromEntries([...free].map((d) => [d, 1]));
+  const all = { ...known, ...sizes };
+  const values = shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : all[d]), 1);
+  const exact = free.size === 0;
+  return parts
+    .filter((p) => degree(p.shape) === degree(shape))
+    .reduce((bits, p) => bits + storedBits(p.dtype, p.shape, all, exact), 0) / values;
+};

@@ -1,0 +1,70 @@
+/**
+ * Element types: what a stored value is, how wide, and which reals it can hold.
+ * Packed integers are dtypes like any other; how codes lie in words is decided in `dsl/core/layout.ts`.
+ * @module
+ */
+
+/** Names of the element types of a term. */
+export type DType = "f32" | "f16" | "u32" | "u2" | "u4" | "u8";
+
+/** Types whose codes share a 32-bit word. */
+export type Packed = "u2" | "u4" | "u8";
+
+/** Bits a quantizer may ask for. */
+export type Bits = 2 | 4 | 8;
+
+/** What a dtype is: width in bits and, for integers, the largest code. */
+export interface DTypeInfo {
+  readonly bits: number;
+  readonly integer: boolean;
+  readonly max: number;
+}
+
+/** One row a dtype. */
+export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
+  f32: { bits: 32, integer: false, max: 3.4028234663852886e38 },
+  f16: { bits: 16, integer: false, max: 65504 },
+  u32: { bits: 32, integer: true, max: 4294967295 },
+  u2: { bits: 2, integer: true, max: 3 },
+  u4: { bits: 4, integer: true, max: 15 },
+  u8: { bits: 8, integer: true, max: 255 },
+};
+
+/** Is the dtype stored as codes in words? */
+export const isPacked = (dtype: DType): dtype is Packed =>
+  dtype === "u2" || dtype === "u4" || dtype === "u8";
+
+/** The packed dtype of a number of bits. */
+export const packedOf = (bits: Bits): Packed => `u${bits}`;
+
+/** Rounds half to even, as every device does. */
+export const rint = (x: number): number => {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest < 0.5) return floor;
+  if (rest > 0.5) return floor + 1;
+  return floor % 2 === 0 ? floor : floor + 1;
+};
+
+/** Nearest f16, half to even; finite values beyond the range saturate, NaN stays NaN. */
+export const roundF16 = (x: number): number => {
+  if (Number.isNaN(x) || x === 0) return x;
+  const a = Math.min(Math.abs(x), 65504);
+  // A step of f16 at a is 2^(exponent - 10), and never below the subnormal step 2^-24.
+  const exponent = Math.max(Math.floor(Math.log2(a)), -14);
+  const fixed = 2 ** exponent > a && exponent > -14 ? exponent - 1 : exponent;
+  const step = 2 ** (Math.max(fixed, -14) - 10);
+  const rounded = Math.min(rint(a / step) * step, 65504);
+  return x < 0 ? -rounded : rounded;
+};
+
+/**
+ * The value a dtype stores for x: rounding half to even, saturating.
+ * f32 is the identity: it is a device's arithmetic, not part of a program's meaning.
+ */
+export const castTo = (dtype: DType, x: number): number => {
+  if (dtype === "f32") return x;
+  if (dtype === "f16") return roundF16(x);
+  if (Number.isNaN(x)) return x;
+  return Math.min(Math.max(rint(x), 0), DTYPES[dtype].max);
+};

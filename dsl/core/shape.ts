@@ -1,0 +1,75 @@
+/**
+ * Arithmetic on shapes: counts with dynamic sizes, and which axes a reshape really regroups.
+ * @module
+ */
+import { ShapeError, shapeText } from "./errors.ts";
+import type { Dim, Shape } from "./term.ts";
+
+/** Sizes of the named dims of one run. */
+export type Sizes = Readonly<Record<string, number>>;
+
+/** The number behind a dim. */
+export const sizeOf = (dim: Dim, sizes: Sizes): number => {
+  if (typeof dim === "number") return dim;
+  const size = sizes[dim];
+  if (size === undefined) throw new ShapeError("size", `dim ${dim} is not bound`);
+  return size;
+};
+
+/** Number of elements. */
+export const countOf = (shape: Shape, sizes: Sizes): number =>
+  shape.reduce<number>((n, d) => n * sizeOf(d, sizes), 1);
+
+/** Axes `[from, to)` of both sides that hold the same elements. */
+export interface Regroup {
+  readonly from: readonly [number, number];
+  readonly to: readonly [number, number];
+}
+
+const numbers = (dims: Shape): number =>
+  dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
+const namesOf = (dims: Shape): string => dims.filter((d) => typeof d === "string").sort().join("*");
+
+/**
+ * Splits a reshape into the smallest runs of axes with equal products, so that an index is
+ * flattened only where axes merge or split.
+ *
+ * Before: `["t", 8, 64] -> ["t", 8, 4, 16]`; after: `t | 8 | 64 -> 4 16`.
+ */
+export const regroups = (from: Shape, to: Shape): Regroup[] => {
+  const fail = (): never => {
+    throw new ShapeError(
+      "reshape",
+      `${shapeText(from)} and ${shapeText(to)} hold different counts`,
+    );
+  };
+  if (numbers(from) !== numbers(to) || namesOf(from) !== namesOf(to)) fail();
+  const out: Regroup[] = [];
+  let [i, j] = [0, 0];
+  while (i < from.length || j < to.length) {
+    const [i0, j0] = [i, j];
+    if (i < from.length) i++;
+    if (j < to.length) j++;
+    const balanced = (): boolean =>
+      numbers(from.slice(i0, i)) === numbers(to.slice(j0, j)) &&
+      namesOf(from.slice(i0, i)) === namesOf(to.slice(j0, j));
+    while (!balanced()) {
+      const [a, b] = [numbers(from.slice(i0, i)), numbers(to.slice(j0, j))];
+      const behind = a < b ||
+        (a === b && namesOf(from.slice(i0, i)).length < namesOf(to.slice(j0, j)).length);
+      if (behind && i < from.length) i++;
+      else if (j < to.length) j++;
+      else if (i < from.length) i++;
+      else fail();
+    }
+    out.push({ from: [i0, i], to: [j0, j] });
+  }
+  return out;
+};
+
+/** Row-major strides of a shape with known sizes. */
+export const stridesOf = (shape: readonly number[]): number[] => {
+  const strides = shape.map(() => 1);
+  for (let i = shape.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * shape[i + 1];
+  return strides;
+};

@@ -1,0 +1,161 @@
+/**
+ * Terms: a program as plain, immutable, interned data. Every reading (meaning, text, rounding,
+ * code) is a table with one entry per tag of {@link Node}; a forgotten tag does not compile.
+ * @module
+ */
+import type { DType } from "./dtype.ts";
+import type { Op } from "./ops.ts";
+
+/** A size: a number, or the name of one known only when a program runs. */
+export type Dim = number | string;
+
+/** Sizes of the axes, outermost first. */
+export type Shape = readonly Dim[];
+
+/** Axis labels of the operands and the result of a contraction or fold. */
+export interface Labels {
+  readonly args: readonly (readonly string[])[];
+  readonly out: readonly string[];
+}
+
+/** Monoids a fold may run (see `dsl/core/monoid.ts`). */
+export type MonoidName = "sum" | "max" | "extent" | "gram" | "softmax";
+
+/** Routines: what no expression derives. */
+export type RoutineName = "eigh" | "svd" | "qr";
+
+/** The node kinds, one record a tag. */
+export interface Nodes {
+  /** A tensor given when the program runs. */
+  readonly input: { readonly name: string };
+  /** The same value everywhere. */
+  readonly constant: { readonly value: number };
+  /** The index along one axis. */
+  readonly iota: { readonly axis: number };
+  /** A scalar operator on tensors of one shape. */
+  readonly map: { readonly op: Op; readonly args: readonly Term[] };
+  /** The value another element type stores: half to even, saturating. */
+  readonly cast: { readonly args: readonly [Term] };
+  /** The same values in row-major order under another shape. */
+  readonly reshape: { readonly args: readonly [Term] };
+  /** Axis i of the result is axis `axes[i]` of the argument. */
+  readonly permute: { readonly args: readonly [Term]; readonly axes: readonly number[] };
+  /** Axis i of the argument is axis `axes[i]` of the result; the others repeat. */
+  readonly broadcast: { readonly args: readonly [Term]; readonly axes: readonly number[] };
+  /** Entries `start …` of one axis. */
+  readonly slice: { readonly args: readonly [Term]; readonly axis: number; readonly start: number };
+  /** Arguments one after the other along one axis. */
+  readonly concat: { readonly args: readonly Term[]; readonly axis: number };
+  /** Rows of a table, chosen by an index tensor: `args = [table, index]`. */
+  readonly gather: { readonly args: readonly [Term, Term] };
+  /** Sum of products over the labels that are not in the result. */
+  readonly contract: { readonly args: readonly [Term, Term]; readonly labels: Labels };
+  /** A monoid fold over the labels that are not in the result; `project` names what is read. */
+  readonly fold: {
+    readonly monoid: MonoidName;
+    readonly project: string;
+    readonly args: readonly Term[];
+    readonly labels: Labels;
+  };
+  /** A routine on the last two axes; `project` names which result is read. */
+  readonly routine: {
+    readonly routine: RoutineName;
+    readonly project: string;
+    readonly args: readonly [Term];
+  };
+}
+
+/** Name of a node kind. */
+export type Tag = keyof Nodes;
+
+interface Common<S extends Shape, D extends DType> {
+  readonly id: number;
+  readonly shape: S;
+  readonly dtype: D;
+}
+
+/** A typed term: a node with its shape and element type. */
+export type Term<S extends Shape = Shape, D extends DType = DType> =
+  & Common<S, D>
+  & { [T in Tag]: { readonly tag: T } & Nodes[T] }[Tag];
+
+/** The term of one tag. */
+export type TermOf<T extends Tag> = Common<Shape, DType> & { readonly tag: T } & Nodes[T];
+
+/** A reading: one function a tag. */
+export type Reading<R extends unknown[], A> = {
+  readonly [T in Tag]: (term: TermOf<T>, ...rest: R) => A;
+};
+
+/** Applies a reading at a term. The one cast that ties a tag to its entry lives here. */
+export const read = <R extends unknown[], A>(
+  reading: Reading<R, A>,
+  term: Term,
+  ...rest: R
+): A => (reading[term.tag] as (t: Term, ...rest: R) => A)(term, ...rest);
+
+const NONE: readonly Term[] = [];
+
+/** The operands of a term. */
+export const argsOf = (term: Term): readonly Term[] => "args" in term ? term.args : NONE;
+
+const table = new Map<string, WeakRef<Term>>();
+const dead = new FinalizationRegistry<string>((key) => {
+  if (table.get(key)?.deref() === undefined) table.delete(key);
+});
+let next = 0;
+
+/**
+ * The one term with these contents: equal subterms are the same object, so sharing is by construction.
+ */
+export const intern = <T extends Tag>(
+  tag: T,
+  fields: Nodes[T],
+  shape: Shape,
+  dtype: DType,
+): Term => {
+  const key = JSON.stringify(
+    [tag, shape, dtype, fields],
+    (name, value) => {
+      if (name === "args" && Array.isArray(value) && value[0]?.id !== undefined) {
+        return (value as Term[]).map((a) => a.id);
+      }
+      if (typeof value === "number" && !Number.isFinite(value)) return String(value);
+      return Object.is(value, -0) ? "-0" : value;
+    },
+  );
+  const known = table.get(key)?.deref();
+  if (known !== undefined) return known;
+  const term = Object.freeze({
+    tag,
+    id: next++,
+    shape: Object.freeze([...shape]),
+    dtype,
+    ...fields,
+  });
+  table.set(key, new WeakRef(term as unknown as Term));
+  dead.register(term, key);
+  return term as unknown as Term;
+};
+
+/** Rebuilds a term with other operands (same contents otherwise). */
+export const withArgs = (term: Term, args: readonly Term[]): Term => {
+  const old = argsOf(term);
+  if (old.length === args.length && old.every((a, i) => a === args[i])) return term;
+  const { tag, id: _id, shape, dtype, ...fields } = term;
+  return intern(tag, { ...fields, args } as unknown as Nodes[Tag], shape, dtype);
+};
+
+/** Every term below the roots, operands first, each once. */
+export const topological = (roots: readonly Term[]): Term[] => {
+  const seen = new Set<Term>();
+  const order: Term[] = [];
+  const visit = (term: Term): void => {
+    if (seen.has(term)) return;
+    seen.add(term);
+    argsOf(term).forEach(visit);
+    order.push(term);
+  };
+  roots.forEach(visit);
+  return order;
+};

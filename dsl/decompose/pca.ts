@@ -1,0 +1,66 @@
+/**
+ * Principal axes without a mean: x = c Bᵀ, with B the eigenvectors of Σ x xᵀ over all rows.
+ *
+ * ```text
+ * x [...batch, ...rows, t, d]  ->  coefficients x·B [...batch, ...rows, t, r],  basis B [...batch, d, r]
+ * ```
+ *
+ * B is orthogonal, so a full rank (r = d, the default) is lossless, and a smaller one leaves out the
+ * squares of the smallest singular values. The Gram matrix is a fold: it can be held in a stream.
+ * @module
+ */
+import { reshape } from "../core/build.ts";
+import { ValueError } from "../core/errors.ts";
+import type { Factored } from "../codec/codec.ts";
+import type { Shape } from "../core/term.ts";
+import { factored } from "./factored.ts";
+import { type Axes, axesOf, product } from "./labelled.ts";
+import { normalised, spectrum } from "./spectrum.ts";
+
+/** What {@link pca} is asked for. */
+export interface Principal {
+  /** Axes kept, all unless given. */
+  readonly rank?: number;
+}
+
+/** The codec of coefficients and basis; see the head of the file. */
+export const pca = ({ rank = Infinity }: Principal = {}): Factored => {
+  const name = rank === Infinity ? "pca" : `pca(rank ${rank})`;
+  if (!(rank > 0) || (rank !== Infinity && !Number.isInteger(rank))) {
+    throw new ValueError(name, `rank ${rank} is not a positive integer`);
+  }
+  const kept = (channels: number): number => Math.min(rank, channels);
+  const labels = ({ batch, rows }: Axes) => ({
+    x: [...batch, ...rows, "d"],
+    coefficients: [...batch, ...rows, "r"],
+    basis: [...batch, "d", "r"],
+  });
+  return factored({
+    name,
+    truncated: rank !== Infinity,
+    encode: (x, batch = 0) => {
+      const axes = axesOf(name, x.shape, batch);
+      const at = labels(axes);
+      const given = { term: x, labels: at.x };
+      const scaled = normalised(given, axes.batch).x;
+      const { vectors } = spectrum(scaled, axes.batch, ["d"], "r", kept(axes.channels));
+      return {
+        coefficients: product(given, vectors, at.coefficients).term,
+        basis: vectors.term,
+      };
+    },
+    decode: (parts, shape, batch = 0) => {
+      const at = labels(axesOf(name, shape, batch));
+      const coefficients = { term: parts.coefficients, labels: at.coefficients };
+      return reshape(
+        product(coefficients, { term: parts.basis, labels: at.basis }, at.x).term,
+        shape,
+      );
+    },
+    partShapes: (shape, batch = 0): Readonly<Record<string, Shape>> => {
+      const { channels, batchDims, rowDims } = axesOf(name, shape, batch);
+      const r = kept(channels);
+      return { coefficients: [...batchDims, ...rowDims, r], basis: [...batchDims, channels, r] };
+    },
+  });
+};

@@ -1,0 +1,164 @@
+/**
+ * `encode`: statistics of a row, then everything that is stored of it, in one pass over a tile of rows.
+ * RMSNorm, a rotation before quantizing, scales, minima and packed codes are all instances.
+ *
+ * ```text
+ * for a tile of rows:
+ *   for each staged fold or small product: group memory[row][…] = its value     (statistics)
+ *   for each root: store(root at row)                                           (whole words)
+ * ```
+ * @module
+ */
+import { isPacked } from "../dsl/core/dtype.ts";
+import { blocksOf } from "../dsl/core/layout.ts";
+import { countOf } from "../dsl/core/shape.ts";
+import type { Term } from "../dsl/core/term.ts";
+import { type Arr, bin, type Expr, int, select, variable, word } from "../compiler/ir/expr.ts";
+import { GROUP } from "../compiler/ir/stmt.ts";
+import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
+import type { Lower } from "../compiler/lower/at.ts";
+import { type Held, holdRow } from "./stage.ts";
+import { mergeInto } from "./stream.ts";
+import { halfPair, storeBlock } from "./store.ts";
+
+/** The skeleton. */
+export const encodeSkeleton: Skeleton = (plan, context) => {
+  const [first] = plan.roots;
+  const rowShape = first.shape.slice(0, plan.rowAxes);
+  const tile = context.schedule.rows;
+  const streams = plan.staged.filter((t) => t.tag === "fold" && t.monoid === "softmax");
+  // A streaming fold's operands belong to its own kernel.
+  const b = new Builder({
+    ...context,
+    materialized: new Set([...context.materialized, ...streams]),
+  });
+  const { low } = b;
+  const total = b.count(rowShape);
+  const start = bin("mul", variable(GROUP, "i32", { lo: 0 }), int(tile));
+  const rows = bin("min", int(tile), bin("sub", total, start));
+  const rowDims = low.dims(rowShape);
+
+  const held = new Map<Term, Held>();
+  const hide = (terms: readonly Term[]): void =>
+    terms.forEach((t) => low.sources.set(t, { at: () => int(0), wide: () => undefined }));
+  hide(plan.staged);
+  const parts = streams.map((t) => mergeInto(b, context, t));
+  b.read([
+    ...plan.roots.filter((r) => !streams.includes(r)),
+    ...plan.staged.filter((t) => !streams.includes(t)).flatMap((t) => "args" in t ? t.args : []),
+  ]);
+  for (const term of plan.staged) {
+    const axes = plan.axes.get(term)!;
+    const size = axes.held.reduce((n, a) => n * (term.shape[a] as number), 1);
+    const arr = b.local("row", size * tile);
+    held.set(term, { arr, axes, size });
+  }
+  const outs = plan.roots.map((r) => b.write(r));
+
+  /** Makes the staged terms of row `r` readable. */
+  const show = (r: Expr): void =>
+    held.forEach((h, term) => low.sources.set(term, holdRow(h, term, r)));
+
+  plan.staged.forEach((term) => {
+    const { arr, axes, size } = held.get(term)!;
+    const four = size % 4 === 0 && axes.held[axes.held.length - 1] === term.shape.length - 1 &&
+      (term.shape[term.shape.length - 1] as number) % 4 === 0;
+    const unit = four ? 4 : 1;
+    const inner = axes.held.map((a) => int(term.shape[a] as number));
+    low.par("e", bin("mul", rows, int(size / unit)), (e) => {
+      const r = bin("div", e, int(size / unit));
+      const at = bin("mul", bin("rem", e, int(size / unit)), int(unit));
+      const row = unravel(bin("add", start, r), rowDims);
+      const inside = unravel(at, inner);
+      const index = term.shape.map((_, a) =>
+        axes.held.includes(a) ? inside[axes.held.indexOf(a)] : row[axes.rowOf[a]!]
+      );
+      show(r);
+      low.sources.delete(term);
+      const stream = streams.indexOf(term);
+      const value = stream >= 0
+        ? parts[stream](index, four)
+        : four
+        ? low.wide(term, index, term.shape.length - 1)
+        : low.at(term, index);
+      low.store(arr, bin("add", bin("mul", r, int(size)), at), value);
+    });
+  });
+
+  plan.roots.forEach((root, i) =>
+    storeRoot(low, root, outs[i], plan.rowAxes, tile, start, rows, rowDims, show)
+  );
+  return [b.finish(context.name, "encode", (s) => Math.ceil(countOf(rowShape, s) / tile))];
+};
+
+const storeRoot = (
+  low: Lower,
+  root: Term,
+  out: Arr,
+  rowAxes: number,
+  tile: number,
+  start: Expr,
+  rows: Expr,
+  rowDims: readonly Expr[],
+  show: (r: Expr) => void,
+): void => {
+  const innerShape = root.shape.slice(rowAxes).map((d) => d as number);
+  const size = innerShape.reduce((n, d) => n * d, 1);
+  const inner = innerShape.map(int);
+  const indexAt = (
+    r: Expr,
+    at: Expr,
+  ): Expr[] => [...unravel(bin("add", start, r), rowDims), ...unravel(at, inner)];
+  if (isPacked(root.dtype)) {
+    const n = innerShape[innerShape.length - 1];
+    const { count } = blocksOf(root.dtype, n);
+    const perRow = size / n * count;
+    low.par("b", bin("mul", rows, int(perRow)), (e) => {
+      const r = bin("div", e, int(perRow));
+      const block = bin("rem", e, int(perRow));
+      show(r);
+      const lead = indexAt(r, bin("mul", bin("div", block, int(count)), int(n))).slice(0, -1);
+      const row = bin(
+        "add",
+        bin("mul", bin("add", start, r), int(size / n)),
+        bin("div", block, int(count)),
+      );
+      storeBlock(low, out, root, lead, row, bin("rem", block, int(count)));
+    });
+    return;
+  }
+  const elements = bin("mul", rows, int(size));
+  if (root.dtype === "f16") {
+    if (tile * size % 2 !== 0) {
+      throw new Error(`a tile of ${tile} rows of ${size} halves ends inside a word`);
+    }
+    const base = bin("div", bin("mul", start, int(size)), int(2));
+    low.par("w", bin("div", bin("add", elements, int(1)), int(2)), (w) => {
+      const half = (k: number): Expr => {
+        const at = bin(
+          "min",
+          bin("add", bin("mul", w, int(2)), int(k)),
+          bin("sub", elements, int(1)),
+        );
+        const r = bin("div", at, int(size));
+        show(r);
+        return low.at(root, indexAt(r, bin("rem", at, int(size))));
+      };
+      const pair = halfPair(half(0), half(1));
+      const alone = bin("le", elements, bin("add", bin("mul", w, int(2)), int(1)));
+      low.store(out, bin("add", base, w), select(alone, bin("and", pair, word(0xffff)), pair));
+    });
+    return;
+  }
+  const four = innerShape.length > 0 && innerShape[innerShape.length - 1] % 4 === 0;
+  const unit = four ? 4 : 1;
+  low.par("o", bin("div", elements, int(unit)), (e) => {
+    const flat = bin("mul", e, int(unit));
+    const r = bin("div", e, int(size / unit));
+    const at = bin("mul", bin("rem", e, int(size / unit)), int(unit));
+    show(r);
+    const index = indexAt(r, at);
+    const value = four ? low.wide(root, index, index.length - 1) : low.at(root, index);
+    low.store(out, bin("add", bin("mul", start, int(size)), flat), value);
+  });
+};

@@ -1,0 +1,73 @@
+/**
+ * `map`: every stored unit (four numbers, two halves, one block of codes) is computed on its own.
+ *
+ * ```text
+ * for a group of 256 units, for each unit: index = unravel(unit); store(term at index)
+ * ```
+ * @module
+ */
+import { isPacked } from "../dsl/core/dtype.ts";
+import { blocksOf } from "../dsl/core/layout.ts";
+import { countOf, type Sizes } from "../dsl/core/shape.ts";
+import type { Term } from "../dsl/core/term.ts";
+import { bin, type Expr, int, select, variable, word } from "../compiler/ir/expr.ts";
+import { GROUP } from "../compiler/ir/stmt.ts";
+import { Builder, type Skeleton, unitOf, unravel } from "../compiler/kernel.ts";
+import { halfPair, storeBlock } from "./store.ts";
+
+const UNITS = 256;
+
+const unitsOf = (root: Term, sizes: Sizes): number => {
+  const count = countOf(root.shape, sizes);
+  if (!isPacked(root.dtype)) return Math.ceil(count / unitOf(root));
+  const n = root.shape[root.shape.length - 1] as number;
+  return count / n * blocksOf(root.dtype, n).count;
+};
+
+const unitCount = (b: Builder, root: Term): Expr => {
+  if (isPacked(root.dtype)) {
+    const n = root.shape[root.shape.length - 1] as number;
+    return bin("mul", b.count(root.shape.slice(0, -1)), int(blocksOf(root.dtype, n).count));
+  }
+  const unit = unitOf(root);
+  return bin("div", bin("add", b.count(root.shape), int(unit - 1)), int(unit));
+};
+
+/** The skeleton. */
+export const mapSkeleton: Skeleton = (plan, context) => {
+  const [root] = plan.roots;
+  const b = new Builder(context);
+  const { low } = b;
+  b.read([root]);
+  const out = b.write(root);
+  const group = variable(GROUP, "i32", { lo: 0 });
+  const first = bin("mul", group, int(UNITS));
+  const left = bin("min", int(UNITS), bin("sub", unitCount(b, root), first));
+  const dims = low.dims(root.shape);
+  low.par("u", left, (u) => {
+    const unit = bin("add", first, u);
+    if (isPacked(root.dtype)) {
+      const { count } = blocksOf(root.dtype, root.shape[root.shape.length - 1] as number);
+      const row = bin("div", unit, int(count));
+      storeBlock(
+        low,
+        out,
+        root,
+        unravel(row, dims.slice(0, -1)),
+        row,
+        bin("rem", unit, int(count)),
+      );
+    } else if (root.dtype === "f16") {
+      const at = bin("mul", unit, int(2));
+      const last = bin("sub", b.count(root.shape), int(1));
+      const next = bin("min", bin("add", at, int(1)), last);
+      const pair = halfPair(low.at(root, unravel(at, dims)), low.at(root, unravel(next, dims)));
+      const alone = bin("le", last, at);
+      low.store(out, unit, select(alone, bin("and", pair, word(0xffff)), pair));
+    } else if (unitOf(root) === 4) {
+      const at = bin("mul", unit, int(4));
+      low.store(out, at, low.wide(root, unravel(at, dims), dims.length - 1));
+    } else low.store(out, unit, low.at(root, unravel(unit, dims)));
+  });
+  return [b.finish(context.name, "map", (sizes) => Math.ceil(unitsOf(root, sizes) / UNITS))];
+};

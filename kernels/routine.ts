@@ -1,0 +1,21 @@
+/**
+ * `routine`: small eigen- and singular value problems and QR, one group a matrix.
+ * @module
+ */
+import type { Skeleton } from "../compiler/kernel.ts";
+import { eighSkeleton } from "./routines/eigh.ts";
+import { qrSkeleton } from "./routines/qr.ts";
+import { svdSkeleton } from "./routines/svd.ts";
+
+const BY_NAME: Readonly<Record<string, Skeleton>> = {
+  eigh: eighSkeleton,
+  svd: svdSkeleton,
+  qr: qrSkeleton,
+};
+
+/** The skeleton. */
+export const routineSkeleton: Skeleton = (plan, context) => {
+  const [root] = plan.roots;
+  if (root.tag !== "routine") throw new Error(`routine cannot make ${root.tag}`);
+  return BY_NAME[root.routine](plan, context);
+};

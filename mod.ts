@@ -1,0 +1,75 @@
+/**
+ * kvfold: tensor decomposition, quantization and attention as composable expressions, compiled to
+ * fused kernels.
+ *
+ * @example
+ * ```ts
+ * import { bitsOf, quantize } from "kvfold";
+ * const scheme = quantize({ bits: 4, per: "token", range: "symmetric" });
+ * console.assert(bitsOf(scheme, ["heads", "tokens", 64]) === 4.25);
+ * ```
+ * @module
+ */
+import { type Either, isLeft } from "./fp.ts";
+import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
+import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
+import type { Outputs } from "./compiler/pipeline.ts";
+import { compileOn, type Program } from "./compiler/program.ts";
+import type { Device } from "./compiler/runtime/device.ts";
+import { openWasm } from "./compiler/runtime/wasm.ts";
+import { SKELETONS } from "./kernels/mod.ts";
+
+export * from "./dsl/core/build.ts";
+export * from "./dsl/core/dtype.ts";
+export * from "./dsl/core/errors.ts";
+export * from "./dsl/core/layout.ts";
+export { MASKED } from "./dsl/core/monoid.ts";
+export type { Op } from "./dsl/core/ops.ts";
+export type { Sizes } from "./dsl/core/shape.ts";
+export type { Dim, Shape, Term } from "./dsl/core/term.ts";
+export * from "./dsl/codec/codec.ts";
+export * from "./dsl/quantize/affine.ts";
+export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
+export { print, printAll } from "./dsl/read/print.ts";
+export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
+export { type Given, type Program, type Structure } from "./compiler/program.ts";
+export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
+export type { Device } from "./compiler/runtime/device.ts";
+
+let shared: Device | undefined;
+
+/** The embedded WebAssembly device, opened once. */
+export const wasm = (): Device => shared ??= openWasm();
+
+/** How to compile. */
+export interface Options {
+  /** The device; the embedded one if not given. */
+  readonly device?: Device;
+  /** Numbers a schedule may change; every choice is correct. */
+  readonly schedule?: Partial<Schedule>;
+}
+
+/** Compiles, with the error as a value. */
+export const tryCompile = (
+  outputs: Outputs,
+  options: Options = {},
+): Promise<Either<CompileError, Program>> =>
+  compileOn(outputs, options.device ?? wasm(), SKELETONS, { ...SCHEDULE, ...options.schedule });
+
+/**
+ * Compiles outputs to fused kernels.
+ *
+ * @example
+ * ```ts
+ * import { compile, input, map } from "kvfold";
+ * const x = input("x", ["n"], "f32");
+ * const program = await compile({ y: map("mul", x, 2) });
+ * const { y } = await program.values({ x: [1, 2, 3] });
+ * console.assert(y.join() === "2,4,6");
+ * ```
+ */
+export const compile = async (outputs: Outputs, options: Options = {}): Promise<Program> => {
+  const result = await tryCompile(outputs, options);
+  if (isLeft(result)) throw result.left;
+  return result.right;
+};

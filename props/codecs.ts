@@ -1,0 +1,79 @@
+/**
+ * Codecs under test, each for tensors `[heads, tokens, channels]` whose channels are 16 or 32.
+ * @module
+ */
+import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
+import type { Bits } from "../dsl/core/dtype.ts";
+import { hadamard } from "../dsl/decompose/hadamard.ts";
+import { mpo } from "../dsl/decompose/mpo.ts";
+import { pca } from "../dsl/decompose/pca.ts";
+import { qr } from "../dsl/decompose/qr.ts";
+import { svd } from "../dsl/decompose/svd.ts";
+import { quantize } from "../dsl/quantize/affine.ts";
+import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
+import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
+import { pipe } from "../fp.ts";
+
+/** Codecs that give back what they were given. */
+export const LOSSLESS: readonly Codec[] = [
+  identity,
+  hadamard(),
+  pca(),
+  perHead(pca()),
+  perHead(svd()),
+  joinHeads(svd()),
+  perHead(hadamard()),
+  mpo({ inner: 4 }),
+  perHead(mpo({ inner: 4 })),
+  joinHeads(mpo({ inner: 8 })),
+  mpo({ inner: 1, tokens: 1 }),
+  joinHeads(mpo({ inner: 1, tokens: 1 })),
+  mpo({ inner: 2, tokens: 1 }),
+];
+
+/** The same for 16 channels only: a longer chain names its channels. */
+export const LOSSLESS_16: readonly Codec[] = [
+  ...[0, 1, 2].map((tokens) => mpo({ channels: [2, 4, 2], tokens })),
+  perHead(mpo({ channels: [2, 4, 2], tokens: 0 })),
+  mpo({ channels: [2, 2, 2, 2], tokens: 1 }),
+];
+
+/** Codecs with codes of `bits`. */
+export const lossy = (bits: Bits): readonly Codec[] => {
+  const symmetric = quantize({ bits, per: "token", range: "symmetric" });
+  const asymmetric = quantize({ bits, per: "token", range: "asymmetric" });
+  const scoped = (["token", "channel", "tensor", 8] as const).flatMap((per) =>
+    (["symmetric", "asymmetric"] as const).flatMap((range) =>
+      (["f16", "f32"] as const).map((scale) => quantize({ bits, per, range, scale }))
+    )
+  );
+  return [
+    ...scoped,
+    f16,
+    perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
+    rtn(bits),
+    rtnGrouped(bits, 16),
+    decoquantA(bits),
+    decoquantB(bits),
+    decoquantB(bits, 4),
+    pipe(hadamard(), on("values", asymmetric)),
+    pipe(hadamard(), on("values", pipe(mpo({ inner: 4 }), on("large", symmetric)))),
+    perHead(pipe(svd(), on("u", symmetric), on("v", f16), on("s", f16))),
+    pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
+    pipe(mpo({ inner: 4, ranks: [3] }), on("large", symmetric), on("small", f16)),
+    joinHeads(pipe(mpo({ inner: 2, tokens: 1 }), on("large", asymmetric), on("small", f16))),
+  ];
+};
+
+/** The same for 16 channels. */
+export const lossy16 = (bits: Bits): readonly Codec[] => [
+  pipe(
+    mpo({ channels: [2, 4, 2] }),
+    on("site1", quantize({ bits, per: "token", range: "symmetric" })),
+    on("site2", quantize({ bits: 8, per: "token", range: "symmetric" })),
+    on("site3", f16),
+  ),
+];
+
+/** QR has one shape where tokens are dynamic and fewer than channels: it is bound with static ones. */
+export const QR: readonly Codec[] = [perHead(qr()), joinHeads(qr()), qr()];

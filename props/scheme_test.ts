@@ -1,0 +1,71 @@
+/** Schemes against numbers found independently, and against their own accounting. */
+import { equal, ok } from "node:assert/strict";
+import { bitsOf, type Codec } from "../dsl/codec/codec.ts";
+import type { Bits } from "../dsl/core/dtype.ts";
+import { quantize } from "../dsl/quantize/affine.ts";
+import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
+import { SCHEMES } from "../dsl/schemes/mod.ts";
+import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
+import { normals } from "./arbitraries.ts";
+import { run } from "./laws/codec.ts";
+
+const symmetric = (bits: Bits): Codec => quantize({ bits, per: "token", range: "symmetric" });
+
+/** ‖x − x̂‖² / ‖x‖² of N(0, 1) vectors of 64, from a simulation apart from this code. */
+const MSE: readonly (readonly [string, Codec, number])[] = [
+  ["symmetric, a vector, 4 bits", symmetric(4), 0.01161],
+  ["symmetric, a vector, 2 bits", symmetric(2), 0.516],
+  ["asymmetric, groups of 32, 4 bits", rtnGrouped(4, 32), 0.00612],
+  ["asymmetric, groups of 64, 4 bits", rtnGrouped(4), 0.00805],
+  ["asymmetric, groups of 32, 2 bits", rtnGrouped(2, 32), 0.154],
+  ["asymmetric, groups of 64, 2 bits", rtnGrouped(2), 0.203],
+];
+
+for (const [name, codec, expected] of MSE) {
+  Deno.test(`normal vectors, ${name}: the known error within 3 %`, () => {
+    const data = Float64Array.from({ length: 64 * 3000 }, normals(1));
+    const { decoded } = run(codec, { shape: [3000, 64], data }, false);
+    const squares = (at: (i: number) => number): number =>
+      data.reduce((t, _, i) => t + at(i) ** 2, 0);
+    const mse = squares((i) => decoded[i] - data[i]) / squares((i) => data[i]);
+    ok(Math.abs(mse / expected - 1) <= 0.03, `${mse} is not ${expected}`);
+  });
+}
+
+const close = (a: number, b: number): void => ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
+
+Deno.test("bits of the schemes are those of their papers", () => {
+  const [open, shape] = [[3, "tokens", 64], [3, 80, 64]];
+  for (const b of [8, 4, 2] as const) {
+    close(bitsOf(rtn(b), open), b + 16 / 192);
+    close(bitsOf(rtnGrouped(b), open), b + 32 / 64);
+    close(bitsOf(decoquantB(b), open), b + 16 / 192);
+    close(bitsOf(decoquantB(b), shape), b + 16 / 192 + 16 * 256 / (80 * 192));
+    close(bitsOf(decoquantA(b), shape), b * 80 / 80 + 16 * 80 / 192 + 16 / 80);
+    // Without a length the bond is D, and codes and scales vanish in the limit, T_S does not.
+    close(bitsOf(decoquantA(b), open), 16);
+    close(bitsOf(decoquantA(b), open, { tokens: 80 }), b * 192 / 80 + 16 + 16 / 80);
+  }
+});
+
+Deno.test("parts of the schemes lie as their papers say", () => {
+  const x = { shape: [3, 10, 64], data: Float64Array.from({ length: 1920 }, normals(2)) };
+  const shapes = (codec: Codec): Record<string, readonly number[]> =>
+    Object.fromEntries(Object.entries(run(codec, x, false).parts).map(([k, v]) => [k, v.shape]));
+  equal(
+    JSON.stringify(shapes(SCHEMES.decoquantB(4))),
+    JSON.stringify({
+      "small.values": [16, 16],
+      "large.codes": [10, 192],
+      "large.scale": [10],
+    }),
+  );
+  equal(
+    JSON.stringify(shapes(SCHEMES.decoquantA(4))),
+    JSON.stringify({
+      "small.values": [10, 10],
+      "large.codes": [192, 10],
+      "large.scale": [192],
+    }),
+  );
+});

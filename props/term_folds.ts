@@ -1,0 +1,125 @@
+/**
+ * Ways to grow a term that sums or folds: see `props/term_kinds.ts`.
+ * @module
+ */
+import * as B from "../dsl/core/build.ts";
+import { MASKED } from "../dsl/core/monoid.ts";
+import { countOf } from "../dsl/core/shape.ts";
+import type { Dim, Term } from "../dsl/core/term.ts";
+import {
+  before,
+  clamped,
+  dimOf,
+  type Grown,
+  grown,
+  MOST,
+  partner,
+  type Soil,
+} from "./term_soil.ts";
+
+/** A contraction with shared, free and summed labels. */
+export const contract = (soil: Soil): Grown | undefined => {
+  const { dice } = soil;
+  const a = before(soil);
+  const kept = a.term.shape.filter(() => dice.chance(0.7));
+  const shape = dice.shuffle(dice.chance(0.6) ? [...kept, soil.dim()] : kept);
+  if (countOf(shape, soil.sizes) > MOST) return undefined;
+  const b = dice.chance(0.2) ? a : dice.chance(0.3) ? before(soil) : soil.fresh(shape);
+  const left = a.term.shape.map((_, i) => `l${i}`);
+  const free = left.map((label, i) => ({ label, dim: a.term.shape[i] }));
+  const right = b.term.shape.map((dim, i) => {
+    const at = free.findIndex((f) => f.dim === dim);
+    return at >= 0 && dice.chance(0.8) ? free.splice(at, 1)[0].label : `r${i}`;
+  });
+  const all = [...new Set([...left, ...right])];
+  const dim = (l: string): Dim =>
+    left.includes(l) ? a.term.shape[left.indexOf(l)] : b.term.shape[right.indexOf(l)];
+  const work = countOf(all.map(dim), soil.sizes);
+  if (work > 20 * MOST) return undefined;
+  const out = dice.shuffle(all.filter(() => dice.chance(0.5)));
+  return grown(
+    B.contractBy({ args: [left, right], out }, a.term, b.term),
+    a.bound * b.bound * work,
+    a,
+    b,
+  );
+};
+
+const someAxes = (soil: Soil, n: number): number[] => {
+  const axes = Array.from({ length: n }, (_, i) => i).filter(() => soil.dice.chance(0.5));
+  return axes.length > 0 || n === 0 ? axes : [soil.dice.below(n)];
+};
+
+/** A sum, a largest or an extent over some axes. */
+export const fold = (soil: Soil): Grown | undefined => {
+  const a = before(soil);
+  if (a.term.shape.length === 0) return undefined;
+  const axes = someAxes(soil, a.term.shape.length);
+  const [monoid, project] = soil.dice.pick(
+    [["sum", "sum"], ["max", "max"], ["extent", "lo"], ["extent", "hi"]] as const,
+  );
+  const bound = monoid === "sum" ? a.bound * countOf(a.term.shape, soil.sizes) : a.bound;
+  return grown(B.foldOver(monoid, project, a.term, axes), bound, a);
+};
+
+/** A Gram matrix. */
+export const gram = (soil: Soil): Grown | undefined => {
+  const a = before(soil);
+  const { length } = a.term.shape;
+  if (
+    length < 1 ||
+    countOf(a.term.shape, soil.sizes) * dimOf(soil, a.term.shape[length - 1]) > 20 * MOST
+  ) return undefined;
+  const bound = a.bound * a.bound * countOf(a.term.shape, soil.sizes);
+  return grown(B.gram(a.term, someAxes(soil, length - 1)), bound, a);
+};
+
+/** Scores with some tokens masked: beyond an index, by an input, or all of them. */
+const masked = (soil: Soil, scores: Term, axis: number): Term => {
+  const { dice } = soil;
+  const size = dimOf(soil, scores.shape[axis]);
+  const keep = dice.pick([
+    (): Term => B.map("less", B.iota(scores.shape, axis), 1 + dice.below(size)),
+    (): Term => B.map("less", 0.5, soil.fresh(scores.shape, "u2").term),
+    (): Term => B.constant(0, scores.shape),
+  ])();
+  return B.map("select", keep, scores, MASKED);
+};
+
+/** A softmax-weighted mean, often masked. */
+export const softmax = (soil: Soil): Grown | undefined => {
+  const { dice } = soil;
+  const a = before(soil);
+  const { length } = a.term.shape;
+  if (length === 0) return undefined;
+  const axis = dice.below(length);
+  const plain = dice.chance(0.1) ? a.term : clamped(a, dice.pick([5, 40])).term;
+  const scores = dice.chance(0.6) ? masked(soil, plain, axis) : plain;
+  const labels = a.term.shape.map((_, i) => i === axis ? "t" : `r${i}`);
+  const shared = labels.filter((l) => l === "t" || dice.chance(0.5));
+  const channels = Array.from(
+    { length: dice.below(3) },
+    (_, i) => ({ label: `c${i}`, dim: soil.dim() }),
+  );
+  const axes = [
+    ...shared.map((label) => ({ label, dim: a.term.shape[labels.indexOf(label)] })),
+    ...channels,
+  ];
+  const order = dice.shuffle(axes);
+  const shape = order.map((x) => x.dim);
+  const out = [...labels.filter((l) => l !== "t"), ...channels.map((c) => c.label)];
+  if (countOf(shape, soil.sizes) > MOST) return undefined;
+  if (countOf([...a.term.shape, ...channels.map((c) => c.dim)], soil.sizes) > 20 * MOST) {
+    return undefined;
+  }
+  const v = partner(soil, shape);
+  const values = v.term.shape.length === shape.length ? v : soil.fresh(shape);
+  const term = B.foldBy("softmax", "mean", {
+    args: [labels, order.map((x) => x.label)],
+    out: dice.shuffle(out),
+  }, [
+    scores,
+    values.term,
+  ]);
+  return grown(term, values.bound, a, values);
+};

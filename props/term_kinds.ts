@@ -1,0 +1,213 @@
+/**
+ * One way to grow a term a node kind: what `props/terms.ts` chooses from. A way gives up (undefined)
+ * where no operand fits.
+ * @module
+ */
+import * as B from "../dsl/core/build.ts";
+import type { DType } from "../dsl/core/dtype.ts";
+import type { Op } from "../dsl/core/ops.ts";
+import { countOf } from "../dsl/core/shape.ts";
+import type { Dim, Shape } from "../dsl/core/term.ts";
+import { contract, fold, gram, softmax } from "./term_folds.ts";
+import {
+  before,
+  clamped,
+  dimOf,
+  type Grown,
+  grown,
+  type Kind,
+  MOST,
+  partner,
+  type Soil,
+} from "./term_soil.ts";
+
+const unary: Kind = (soil) => {
+  const a = before(soil);
+  const op = soil.dice.pick<Op>(["neg", "abs", "exp", "sqrt", "rint"]);
+  if (op === "exp") return grown(B.map("exp", clamped(a, 20).term), 5e8, a);
+  if (op === "sqrt") return grown(B.map("sqrt", B.map("abs", a.term)), 1 + a.bound, a);
+  return grown(B.map(op, a.term), a.bound + 1, a);
+};
+
+const number = ({ dice }: Soil): number => dice.pick([0, 1, -1, 0.5, 3, -2.5, 0.1, 2 ** -10]);
+
+const binary: Kind = (soil) => {
+  const a = before(soil);
+  const op = soil.dice.pick<Op>(["add", "sub", "mul", "max", "min", "less"]);
+  if (soil.dice.chance(0.25)) return grown(B.map(op, a.term, number(soil)), 4 * a.bound + 4, a);
+  const b = partner(soil, a.term.shape);
+  const bound = op === "mul" ? a.bound * b.bound : a.bound + b.bound + 1;
+  return grown(
+    soil.dice.chance(0.5) ? B.map(op, a.term, b.term) : B.map(op, b.term, a.term),
+    bound,
+    a,
+    b,
+  );
+};
+
+/** A quotient by 2^-10 or more, or by integers that may be 0. */
+const quotient: Kind = (soil) => {
+  const a = before(soil);
+  if (soil.dice.chance(0.4)) {
+    const b = soil.fresh(a.term.shape, soil.dice.pick<DType>(["u2", "u4", "u32"]));
+    return grown(B.map("div", a.term, b.term), a.bound, a);
+  }
+  const b = partner(soil, a.term.shape);
+  const denominator = B.map("max", B.map("abs", b.term), 2 ** -10);
+  return grown(B.map("div", a.term, denominator), 1024 * a.bound, a, b);
+};
+
+const select: Kind = (soil) => {
+  const a = before(soil);
+  const b = partner(soil, a.term.shape);
+  const c = soil.dice.chance(0.5)
+    ? partner(soil, a.term.shape).term
+    : B.map("less", a.term, soil.dice.chance(0.5) ? b.term : 0.5);
+  return grown(B.map("select", c, a.term, b.term), Math.max(a.bound, b.bound), a, b);
+};
+
+const iota = (soil: Soil, shape: Shape): Grown | undefined => {
+  if (shape.length === 0) return undefined;
+  const axis = soil.dice.below(shape.length);
+  return grown(B.iota(shape, axis), dimOf(soil, shape[axis]));
+};
+
+const hadamard: Kind = (soil) => {
+  const [a, b] = [iota(soil, before(soil).term.shape), before(soil)];
+  if (a === undefined || a.term.shape.length === 0) return undefined;
+  const signs = B.map("hadamard", a.term, iota(soil, a.term.shape)!.term);
+  const same = b.term.shape.join() === a.term.shape.join();
+  return same ? grown(B.map("mul", signs, b.term), b.bound, a, b) : grown(signs, 1, a);
+};
+
+const withIota: Kind = (soil) => {
+  const a = before(soil);
+  const i = iota(soil, a.term.shape);
+  return i &&
+    grown(B.map(soil.dice.pick<Op>(["add", "less", "min"]), a.term, i.term), a.bound + i.bound, a);
+};
+
+const constant: Kind = (soil) => {
+  const a = before(soil);
+  const value = number(soil);
+  return grown(
+    soil.dice.chance(0.7) ? B.map("add", a.term, value) : B.constant(value, a.term.shape),
+    a.bound + 3,
+    a,
+  );
+};
+
+const cast: Kind = (soil) => {
+  const a = before(soil);
+  const dtype = soil.dice.pick<DType>(["f32", "f16", "f16", "u32", "u2", "u4", "u8"]);
+  return dtype === a.term.dtype ? undefined : grown(B.cast(a.term, dtype), a.bound, a);
+};
+
+const reshape: Kind = (soil) => {
+  const a = before(soil);
+  const to: Dim[] = a.term.shape.flatMap((d): Dim[] => {
+    if (typeof d !== "number" || d === 1) return soil.dice.chance(0.2) ? [1, d] : [d];
+    const by = [2, 3, 4].find((f) => d % f === 0 && d > f);
+    return by !== undefined && soil.dice.chance(0.5) ? [d / by, by] : [d];
+  });
+  for (let i = to.length - 2; i >= 0; i--) {
+    const [x, y] = [to[i], to[i + 1]];
+    if (typeof x === "number" && typeof y === "number" && soil.dice.chance(0.4)) {
+      to.splice(i, 2, x * y);
+    }
+  }
+  const shape = soil.dice.chance(0.2) ? soil.dice.shuffle(to) : to;
+  const term = B.reshape(a.term, shape);
+  return term === a.term ? undefined : grown(term, a.bound, a);
+};
+
+const permute: Kind = (soil) => {
+  const a = before(soil);
+  if (a.term.shape.length < 2) return undefined;
+  return grown(B.permute(a.term, soil.dice.shuffle(a.term.shape.map((_, i) => i))), a.bound, a);
+};
+
+const broadcast: Kind = (soil) => {
+  const a = before(soil);
+  if (a.term.shape.length > 3) return undefined;
+  const at = soil.dice.below(a.term.shape.length + 1);
+  const shape = [...a.term.shape.slice(0, at), soil.dim(), ...a.term.shape.slice(at)];
+  return grown(
+    B.broadcast(a.term, shape, a.term.shape.map((_, i) => i < at ? i : i + 1)),
+    a.bound,
+    a,
+  );
+};
+
+const fixedAxis = (soil: Soil, shape: Shape, least: number): number | undefined => {
+  const axes = shape.flatMap((d, i) => typeof d === "number" && d >= least ? [i] : []);
+  return axes.length === 0 ? undefined : soil.dice.pick(axes);
+};
+
+const slice: Kind = (soil) => {
+  const a = before(soil);
+  const axis = fixedAxis(soil, a.term.shape, 2);
+  if (axis === undefined) return undefined;
+  const size = a.term.shape[axis] as number;
+  const start = soil.dice.below(size);
+  const stop = start + 1 + soil.dice.below(size - start);
+  return stop - start === size ? undefined : grown(B.slice(a.term, axis, start, stop), a.bound, a);
+};
+
+const concat: Kind = (soil) => {
+  const a = before(soil);
+  const axis = fixedAxis(soil, a.term.shape, 1);
+  if (axis === undefined) return undefined;
+  const shape = a.term.shape.map((d, i) => i === axis ? 1 + soil.dice.below(4) : d);
+  const b = soil.fresh(shape, a.term.dtype);
+  const all = soil.dice.chance(0.3) ? [b, a, a] : soil.dice.shuffle([a, b]);
+  return grown(B.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
+};
+
+const gather: Kind = (soil) => {
+  const table = before(soil);
+  if (table.term.shape.length === 0) return undefined;
+  const rows = dimOf(soil, table.term.shape[0]);
+  const shape = Array.from({ length: soil.dice.below(3) }, soil.dim);
+  if (countOf(shape, soil.sizes) * countOf(table.term.shape, soil.sizes) / rows > MOST) {
+    return undefined;
+  }
+  if (soil.dice.chance(0.5)) {
+    const index = soil.fresh(
+      shape,
+      rows >= 4 ? soil.dice.pick<DType>(["u2", "u32"]) : "u32",
+      Math.min(rows, rows >= 4 ? 4 : rows),
+    );
+    return grown(B.gather(table.term, index.term), table.bound, table);
+  }
+  const chosen = before(soil);
+  const index = B.cast(B.map("min", B.map("abs", chosen.term), rows - 1), "u32");
+  return grown(B.gather(table.term, index), table.bound, table, chosen);
+};
+
+/** The ways to grow; those named twice are drawn twice as often. */
+export const KINDS: readonly Kind[] = [
+  unary,
+  unary,
+  binary,
+  binary,
+  quotient,
+  select,
+  hadamard,
+  withIota,
+  constant,
+  cast,
+  cast,
+  reshape,
+  permute,
+  broadcast,
+  slice,
+  concat,
+  gather,
+  contract,
+  contract,
+  fold,
+  gram,
+  softmax,
+  softmax,
+];
