@@ -12,7 +12,7 @@ const insist = (condition: boolean, message: string): void => {
   if (!condition) throw new Error(message);
 };
 
-/** Terms: operands were built before their users; packed rows have a known size. */
+/** Terms: operands were built before their users. */
 export const checkTerms = (roots: readonly Term[]): void => {
   for (const t of topological(roots)) {
     argsOf(t).forEach((a) => insist(a.id < t.id, `term ${t.id} comes before its operand ${a.id}`));
@@ -26,11 +26,24 @@ export const checkTerms = (roots: readonly Term[]): void => {
   }
 };
 
-/** Plans: everything a plan reads is an input or was made before. */
+/** Plans: packed rows have a known size; everything a plan reads is an input or was made before. */
 export const checkPlans = ({ plans, outputs }: {
   readonly plans: readonly Plan[];
   readonly outputs: Readonly<Record<string, Term>>;
 }): void => {
+  const stored = [
+    ...plans.flatMap((p) => p.roots),
+    ...topological(Object.values(outputs)).filter((t) => t.tag === "input"),
+  ];
+  for (const t of stored) {
+    const last = t.shape[t.shape.length - 1];
+    if (isPacked(t.dtype) && typeof last === "string") {
+      throw new CompileError(
+        "layout",
+        `${t.tag} of ${t.dtype} has rows of the dynamic size ${last}`,
+      );
+    }
+  }
   const made = new Set(plans.flatMap((p) => p.roots));
   Object.entries(outputs).forEach(([name, t]) =>
     insist(made.has(t), `output ${name} is made by no plan`)

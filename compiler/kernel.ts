@@ -65,21 +65,17 @@ export interface Context {
 /** One function a skeleton. */
 export type Skeletons = Readonly<Record<SkeletonName, Skeleton>>;
 
-/** Terms that stand for memory below the roots, inputs included. */
-export const leavesOf = (roots: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
+/** Inputs and stored terms at or below `terms`: what a kernel reads from memory. */
+export const leavesOf = (terms: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
   const out: Term[] = [];
   const seen = new Set<Term>();
-  const visit = (t: Term, root: boolean): void => {
+  const visit = (t: Term): void => {
     if (seen.has(t)) return;
     seen.add(t);
-    if (!root && (t.tag === "input" || materialized.has(t))) {
-      out.push(t);
-      return;
-    }
-    if (t.tag === "input") out.push(t);
-    if ("args" in t) t.args.forEach((a) => visit(a, false));
+    if (t.tag === "input" || materialized.has(t)) out.push(t);
+    else if ("args" in t) t.args.forEach(visit);
   };
-  roots.forEach((r) => visit(r, true));
+  terms.forEach(visit);
   return out;
 };
 

@@ -10,6 +10,7 @@
 import { printAll } from "../dsl/read/print.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { checkKernels, checkPlans, checkTerms } from "./check.ts";
+import { CompileError } from "./errors.ts";
 import { group } from "./group.ts";
 import { type Plan, SCHEDULE, type Schedule, type Skeletons, type Step } from "./kernel.ts";
 import { rewrite, type Trace } from "./rules/rewrite.ts";
@@ -56,6 +57,7 @@ const checked = <A, B>(pass: Pass<A, B>, value: B): void => {
   try {
     pass.check(value);
   } catch (error) {
+    if (error instanceof CompileError) throw error;
     throw new Error(`pass ${pass.name} broke its level: ${(error as Error).message}`, {
       cause: error,
     });
@@ -83,7 +85,7 @@ export const skeletonPass = (skeletons: Skeletons, schedule: Schedule): Pass<Pla
     ...level,
     steps: level.plans.flatMap((plan, i) =>
       skeletons[plan.skeleton](plan, {
-        materialized: level.stored,
+        materialized: new Set([...level.stored].filter((t) => !plan.roots.includes(t))),
         schedule,
         name: `${plan.skeleton}_${i}`,
       })

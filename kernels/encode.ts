@@ -110,7 +110,7 @@ const storeRoot = (
     at: Expr,
   ): Expr[] => [...unravel(bin("add", start, r), rowDims), ...unravel(at, inner)];
   if (isPacked(root.dtype)) {
-    const n = innerShape[innerShape.length - 1];
+    const n = innerShape[innerShape.length - 1] ?? 1;
     const { count } = blocksOf(root.dtype, n);
     const perRow = size / n * count;
     low.par("b", bin("mul", rows, int(perRow)), (e) => {

@@ -20,13 +20,13 @@ const UNITS = 256;
 const unitsOf = (root: Term, sizes: Sizes): number => {
   const count = countOf(root.shape, sizes);
   if (!isPacked(root.dtype)) return Math.ceil(count / unitOf(root));
-  const n = root.shape[root.shape.length - 1] as number;
+  const n = (root.shape[root.shape.length - 1] ?? 1) as number;
   return count / n * blocksOf(root.dtype, n).count;
 };
 
 const unitCount = (b: Builder, root: Term): Expr => {
   if (isPacked(root.dtype)) {
-    const n = root.shape[root.shape.length - 1] as number;
+    const n = (root.shape[root.shape.length - 1] ?? 1) as number;
     return bin("mul", b.count(root.shape.slice(0, -1)), int(blocksOf(root.dtype, n).count));
   }
   const unit = unitOf(root);
@@ -47,7 +47,7 @@ export const mapSkeleton: Skeleton = (plan, context) => {
   low.par("u", left, (u) => {
     const unit = bin("add", first, u);
     if (isPacked(root.dtype)) {
-      const { count } = blocksOf(root.dtype, root.shape[root.shape.length - 1] as number);
+      const { count } = blocksOf(root.dtype, (root.shape[root.shape.length - 1] ?? 1) as number);
       const row = bin("div", unit, int(count));
       storeBlock(
         low,

@@ -50,7 +50,7 @@ export const storeBlock = (
   block: Expr,
 ): void => {
   if (!isPacked(root.dtype)) throw new Error(`${root.dtype} has no blocks`);
-  const n = root.shape[root.shape.length - 1] as number;
+  const n = (root.shape[root.shape.length - 1] ?? 1) as number;
   const { bits } = DTYPES[root.dtype];
   const { width, per, codes, words } = blocksOf(root.dtype, n);
   const base = bin("add", bin("mul", row, int(words)), bin("mul", block, int(width / 4)));
@@ -65,7 +65,10 @@ export const storeBlock = (
       for (let byte = 0; byte < 4; byte++) {
         const at = bin("add", bin("mul", block, int(codes)), int(plane * width + 4 * w + byte));
         // Codes beyond the end of a row are 0; the index stays inside.
-        const code = un("toU32", low.at(root, [...lead, bin("min", at, int(n - 1))]));
+        const code = un(
+          "toU32",
+          low.at(root, root.shape.length === 0 ? [] : [...lead, bin("min", at, int(n - 1))]),
+        );
         const kept = n % codes === 0 ? code : select(bin("lt", at, int(n)), code, word(0));
         value = bin("or", value, bin("shl", kept, word(8 * byte + plane * bits)));
       }

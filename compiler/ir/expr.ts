@@ -150,7 +150,12 @@ export const load = (arr: Arr, index: Expr, wide = false): Expr =>
 const isInt = (e: Expr, value: number): boolean =>
   e.op === "const" && e.type === "i32" && e.value === value;
 const isConst = (e: Expr): boolean => e.op === "const";
-const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
+/** Divisors are tracked while they are exact. */
+const EXACT = 2 ** 30;
+const gcd = (a: number, b: number): number => {
+  if (!(a < EXACT && b < EXACT)) return 1;
+  return b === 0 ? a : gcd(b, a % b);
+};
 
 const foldInt = (op: Bin, a: number, b: number): number | undefined =>
   ({
@@ -173,6 +178,7 @@ const terms = (e: Expr): Expr[] => e.op === "add" ? e.args.flatMap(terms) : [e];
 const addInt = (a: Expr, b: Expr): Expr => {
   if (isInt(a, 0)) return b;
   if (isInt(b, 0)) return a;
+  if (isConst(a) && isConst(b)) return int(a.value + b.value);
   if (isConst(a)) return addInt(b, a);
   if (isConst(b) && a.op === "add" && isConst(a.args[1])) {
     return addInt(a.args[0], int(a.args[1].value + b.value));
@@ -188,6 +194,7 @@ const addInt = (a: Expr, b: Expr): Expr => {
 };
 
 const mulInt = (a: Expr, b: Expr): Expr => {
+  if (isConst(a) && isConst(b)) return int(a.value * b.value);
   if (isConst(a)) return mulInt(b, a);
   if (isInt(b, 0)) return int(0);
   if (isInt(b, 1)) return a;
@@ -196,7 +203,10 @@ const mulInt = (a: Expr, b: Expr): Expr => {
   }
   if (isConst(b) && a.op === "add") return addInt(mulInt(a.args[0], b), mulInt(a.args[1], b));
   const ends = a.lo >= 0 && b.lo >= 0 ? { lo: a.lo * b.lo, hi: a.hi * b.hi } : {};
-  return node("mul", "i32", [a, b], { ...ends, factor: a.factor * b.factor });
+  return node("mul", "i32", [a, b], {
+    ...ends,
+    factor: a.factor * b.factor < EXACT ? a.factor * b.factor : 1,
+  });
 };
 
 /** Splits a + b by a divisor: the part that it divides, and a rest within [0, divisor). */

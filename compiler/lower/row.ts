@@ -46,7 +46,6 @@ const readsOf = (
       },
     })
   );
-  low.sources.delete(root);
   low.inBlock(() => low.at(root, index));
   return reads;
 };
