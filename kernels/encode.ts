@@ -19,7 +19,7 @@ import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
 import { type Held, holdRow } from "./stage.ts";
 import { mergeInto } from "./stream.ts";
-import { halfPair, storeBlock } from "./store.ts";
+import { halfPair, storeBlock, storedValue } from "./store.ts";
 
 /** The skeleton. */
 export const encodeSkeleton: Skeleton = (plan, context) => {
@@ -61,8 +61,9 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
 
   plan.staged.forEach((term) => {
     const { arr, axes, size } = held.get(term)!;
+    const stream = streams.indexOf(term as (typeof streams)[number]);
     const four = size % 4 === 0 && axes.held[axes.held.length - 1] === term.shape.length - 1 &&
-      (term.shape[term.shape.length - 1] as number) % 4 === 0;
+      (term.shape[term.shape.length - 1] as number) % 4 === 0 && (stream < 0 || parts[stream].wide);
     const unit = four ? 4 : 1;
     const inner = axes.held.map((a) => int(term.shape[a] as number));
     low.par("e", bin("mul", rows, int(size / unit)), (e) => {
@@ -75,9 +76,8 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
       );
       show(r);
       low.sources.delete(term);
-      const stream = streams.indexOf(term);
       const value = stream >= 0
-        ? parts[stream](index, four)
+        ? parts[stream].value(index, four)
         : four
         ? low.wide(term, index, term.shape.length - 1)
         : low.at(term, index);
@@ -159,6 +159,6 @@ const storeRoot = (
     show(r);
     const index = indexAt(r, at);
     const value = four ? low.wide(root, index, index.length - 1) : low.at(root, index);
-    low.store(out, bin("add", bin("mul", start, int(size)), flat), value);
+    low.store(out, bin("add", bin("mul", start, int(size)), flat), storedValue(root, value));
   });
 };

@@ -13,7 +13,7 @@ import type { Term } from "../dsl/core/term.ts";
 import { bin, type Expr, int, select, variable, word } from "../compiler/ir/expr.ts";
 import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unitOf, unravel } from "../compiler/kernel.ts";
-import { halfPair, storeBlock } from "./store.ts";
+import { halfPair, storeBlock, storedValue } from "./store.ts";
 
 const UNITS = 256;
 
@@ -66,8 +66,8 @@ export const mapSkeleton: Skeleton = (plan, context) => {
       low.store(out, unit, select(alone, bin("and", pair, word(0xffff)), pair));
     } else if (unitOf(root) === 4) {
       const at = bin("mul", unit, int(4));
-      low.store(out, at, low.wide(root, unravel(at, dims), dims.length - 1));
-    } else low.store(out, unit, low.at(root, unravel(unit, dims)));
+      low.store(out, at, storedValue(root, low.wide(root, unravel(at, dims), dims.length - 1)));
+    } else low.store(out, unit, storedValue(root, low.at(root, unravel(unit, dims))));
   });
   return [b.finish(context.name, "map", (sizes) => Math.ceil(unitsOf(root, sizes) / UNITS))];
 };

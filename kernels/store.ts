@@ -80,3 +80,7 @@ export const storeBlock = (
 /** Two values as the halves of a word. */
 export const halfPair = (low: Expr, high: Expr): Expr =>
   bin("or", halfBits(low), bin("shl", halfBits(high), word(16)));
+
+/** A value as the array of its root holds it: indices as integers, numbers as they are. */
+export const storedValue = (root: Term, value: Expr): Expr =>
+  root.dtype === "u32" ? un("toU32", value) : value;

@@ -62,8 +62,14 @@ const partWords = (term: TermOf<"fold">, context: Context) => (sizes: Sizes): nu
 const chunksOf = (b: Builder, roles: StreamRoles, chunk: number): Expr =>
   bin("div", bin("add", b.size(roles.dim(roles.token)), int(chunk - 1)), int(chunk));
 
+/** Can four neighbours of the last channel axis be taken at once? */
+const lanesFit = (roles: StreamRoles): boolean =>
+  roles.channels.length > 0 &&
+  (roles.dim(roles.channels[roles.channels.length - 1]) as number) % 4 === 0;
+
 /** Channels of one inner loop: whole blocks of the packed values, as far as registers allow. */
-const runOf = (values: Term, channels: number, context: Context): number => {
+const runOf = (values: Term, roles: StreamRoles, channels: number, context: Context): number => {
+  if (!lanesFit(roles)) return 1;
   const widest = leavesOf([values], context.materialized).reduce((n, t) => {
     const last = t.shape[t.shape.length - 1];
     return isPacked(t.dtype) && typeof last === "number"
@@ -167,7 +173,7 @@ export const streamSkeleton: Skeleton = (plan, context) => {
     low.store(part, bin("add", base(r), int(channels + 1)), un("hsum", sum.get()));
   });
 
-  const run = runOf(values, channels, context);
+  const run = runOf(values, roles, channels, context);
   const channelDims = roles.channels.map((l) => int(roles.dim(l) as number));
   low.par("c", int(channels / run), (c) => {
     const lanes = run % 4 === 0;
@@ -289,6 +295,12 @@ const stage = (
   }
 };
 
+/** A finished streaming fold: one value, or four channels where they end its index. */
+export interface Merged {
+  readonly wide: boolean;
+  readonly value: (index: readonly Expr[], four: boolean) => Expr;
+}
+
 /**
  * The merge of a streaming fold's parts, as values for the kernel that uses the result: one value
  * (or four channels) of the finished fold at an index.
@@ -297,14 +309,16 @@ export const mergeInto = (
   b: Builder,
   context: Context,
   term: Term,
-): (index: readonly Expr[], four: boolean) => Expr => {
+): Merged => {
   const fold = term as Term & TermOf<"fold">;
   const roles = streamRoles(fold);
   const { low } = b;
   const channels = channelsOf(roles);
   const rows = rowsOf(roles);
   const part = b.scratch(scratchName(term), partWords(fold, context), false);
-  return (index, four) => {
+  const wide = lanesFit(roles) &&
+    fold.labels.out[fold.labels.out.length - 1] === roles.channels[roles.channels.length - 1];
+  const value = (index: readonly Expr[], four: boolean): Expr => {
     const pick = (ls: readonly string[]): Expr[] =>
       ls.map((l) => index[fold.labels.out.indexOf(l)]);
     const dims = (ls: readonly string[]): Expr[] => low.dims(ls.map(roles.dim));
@@ -340,4 +354,5 @@ export const mergeInto = (
     const safe = select(nothing, num(1), total);
     return select(nothing, four ? un("splat", num(0)) : num(0), bin("div", acc.get(), safe));
   };
+  return { wide, value };
 };

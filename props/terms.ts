@@ -70,7 +70,7 @@ const biting = (dice: Dice): number => {
 const valuesOf = (dice: Dice, dtype: DType, count: number, limit?: number): number[] => {
   const most = limit ?? (dtype === "u32" ? 1000 : DTYPES[dtype].max + 1);
   const integer = (): number =>
-    dtype === "u32" && limit === undefined && dice.chance(0.02) ? 2 ** 24 + 1 : dice.below(most);
+    dtype === "u32" && limit === undefined && dice.chance(0.02) ? 2 ** 24 : dice.below(most);
   const same = dice.chance(0.05);
   const one = (): number =>
     DTYPES[dtype].integer

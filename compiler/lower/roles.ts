@@ -7,7 +7,7 @@ import type { Dim, TermOf } from "../../dsl/core/term.ts";
 /** Labels by role: `outer` and `rows` index the result's rows, `token` is folded. */
 export interface StreamRoles {
   readonly token: string;
-  /** One group each: batch, rows of unknown number. */
+  /** One group each: batch, rows and channels of unknown number. */
   readonly outer: readonly string[];
   /** Rows of the scores that share the values: decoded once for all of them. */
   readonly rows: readonly string[];
@@ -47,7 +47,8 @@ export const streamRoles = (term: TermOf<"fold">): StreamRoles => {
       count *= size;
     }
   }
-  const channels = out.filter((l) => !s.includes(l));
+  // A channel axis of unknown size is walked by groups, like a batch.
+  const channels = out.filter((l) => !s.includes(l) && typeof dim(l) === "number");
   return {
     token: s.find((l) => !out.includes(l))!,
     outer: out.filter((l) => !rows.includes(l) && !channels.includes(l)),

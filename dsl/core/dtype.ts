@@ -24,7 +24,8 @@ export interface DTypeInfo {
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   f32: { bits: 32, integer: false, max: 3.4028234663852886e38 },
   f16: { bits: 16, integer: false, max: 65504 },
-  u32: { bits: 32, integer: true, max: 4294967295 },
+  // Indices: every value is exact in f32, the arithmetic of devices.
+  u32: { bits: 32, integer: true, max: 2 ** 24 },
   u2: { bits: 2, integer: true, max: 3 },
   u4: { bits: 4, integer: true, max: 15 },
   u8: { bits: 8, integer: true, max: 255 },
