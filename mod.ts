@@ -29,12 +29,22 @@ export type { Sizes } from "./dsl/core/shape.ts";
 export type { Dim, Shape, Term } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export * from "./dsl/quantize/affine.ts";
+export * from "./dsl/attention/attend.ts";
+export { hadamard } from "./dsl/decompose/hadamard.ts";
+export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
+export { pca, type Principal } from "./dsl/decompose/pca.ts";
+export { qr } from "./dsl/decompose/qr.ts";
+export { type Singular, svd } from "./dsl/decompose/svd.ts";
+export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
+export { type SchemeName, SCHEMES } from "./dsl/schemes/mod.ts";
+export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
 export { type Given, type Program, type Structure } from "./compiler/program.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
 export type { Device } from "./compiler/runtime/device.ts";
+export { type GpuOptions, openWebgpu } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;
 

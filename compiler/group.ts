@@ -6,6 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
+import { isPacked } from "../dsl/core/dtype.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
@@ -106,6 +107,10 @@ const rowPlan = (
   const inner = staged.flatMap((t) => isStream(t) ? [] : leavesOf(argsOf(t), stored));
   for (const rowAxes of candidates) {
     if (roots.some((r) => r.shape.length < rowAxes || !innerKnown(r, rowAxes))) continue;
+    // Codes are stored a row at a time: the last axis stays inside.
+    if (roots.some((r) => isPacked(r.dtype) && r.shape.length > 0 && r.shape.length === rowAxes)) {
+      continue;
+    }
     const prefix = roots[0].shape.slice(0, rowAxes).join();
     if (roots.some((r) => r.shape.slice(0, rowAxes).join() !== prefix)) continue;
     const axes = analyseRow(roots, staged, rowAxes, [...new Set([...leaves, ...inner])]);

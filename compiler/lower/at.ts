@@ -16,96 +16,22 @@ import {
   type Term,
   type TermOf,
 } from "../../dsl/core/term.ts";
-import {
-  type Arr,
-  bin,
-  type Expr,
-  int,
-  madd,
-  num,
-  select,
-  un,
-  variable,
-  vec4,
-} from "../ir/expr.ts";
-import type { Stmt } from "../ir/stmt.ts";
+import { bin, type Expr, int, num, select, un, vec4 } from "../ir/expr.ts";
+import { COMBINE, PRODUCTS, reduceBox } from "./box.ts";
 import { linear, type Source } from "./memory.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
+import { Writer } from "./writer.ts";
 
 type Index = readonly Expr[];
 
-/** Steps of a contraction that are written out; longer ones become a loop. */
-const UNROLL = 40;
-
 /** Lowers terms inside one kernel. */
-export class Lower {
+export class Lower extends Writer {
   /** Terms that are in memory (or staged) for this kernel. */
   readonly sources: Map<Term, Source> = new Map();
-  /** Statements so far of the block being written. */
-  block: Stmt[] = [];
-  private counter = 0;
 
   /** Sizes of dims: a constant or a uniform. */
-  constructor(readonly size: (dim: Dim) => Expr) {}
-
-  /** A new name. */
-  name(stem: string): string {
-    return `${stem}${this.counter++}`;
-  }
-
-  /** Writes statements into a block of their own. */
-  inBlock(write: () => void): Stmt[] {
-    const outer = this.block;
-    this.block = [];
-    write();
-    const made = this.block;
-    this.block = outer;
-    return made;
-  }
-
-  /** A loop over [from, to). */
-  loop(stem: string, from: Expr, to: Expr, step: number, body: (i: Expr) => void): void {
-    const name = this.name(stem);
-    const i = variable(name, "i32", {
-      lo: from.lo,
-      hi: to.hi - 1,
-      factor: from.factor % step === 0 ? step : 1,
-    });
-    this.block.push({ tag: "for", name, from, to, step, body: this.inBlock(() => body(i)) });
-  }
-
-  /** Iterations spread over the lanes of a group. */
-  par(stem: string, count: Expr, body: (i: Expr) => void): void {
-    const name = this.name(stem);
-    const i = variable(name, "i32", { lo: 0, hi: count.hi - 1 });
-    this.block.push({ tag: "par", name, count, body: this.inBlock(() => body(i)) });
-  }
-
-  /** A variable that statements may change. */
-  mutable(stem: string, value: Expr): { get: () => Expr; set: (e: Expr) => void } {
-    const name = this.name(stem);
-    this.block.push({ tag: "var", name, type: value.type, value });
-    return {
-      get: () => variable(name, value.type, { mutable: true }),
-      set: (e) => this.block.push({ tag: "assign", name, value: e }),
-    };
-  }
-
-  /** A value with a name, computed here and not changed after. */
-  named(stem: string, value: Expr): Expr {
-    const name = this.name(stem);
-    this.block.push({ tag: "var", name, type: value.type, value });
-    return variable(name, value.type, { lo: value.lo, hi: value.hi, factor: value.factor });
-  }
-
-  /** Writes one element (or four) of an array. */
-  store(arr: Arr, index: Expr, value: Expr): void {
-    this.block.push({ tag: "store", arr, index, value });
-  }
-
-  /** Statements under a condition. */
-  when(condition: Expr, body: () => void): void {
-    this.block.push({ tag: "if", condition, body: this.inBlock(body) });
+  constructor(readonly size: (dim: Dim) => Expr) {
+    super();
   }
 
   /** Sizes of a shape. */
@@ -188,77 +114,6 @@ const gatherIndex = (low: Lower, term: TermOf<"gather">, index: Index): Expr[] =
   const row = un("toI32", low.at(rows, index.slice(0, rows.shape.length)));
   const top = bin("sub", low.size(table.shape[0]), int(1));
   return [bin("max", bin("min", row, top), int(0)), ...index.slice(rows.shape.length)];
-};
-
-/** A reduction in registers: the first element, the next ones, two partial results, the lanes. */
-interface Combine<E> {
-  readonly first: (e: E) => Expr;
-  readonly next: (acc: Expr, e: E) => Expr;
-  readonly join: "add" | "max" | "min";
-  readonly across: "hsum" | "hmax" | "hmin";
-}
-
-const simple = (join: "add" | "max" | "min", across: Combine<Expr>["across"]): Combine<Expr> => ({
-  first: (e) => e,
-  next: (acc, e) => bin(join, acc, e),
-  join,
-  across,
-});
-
-const COMBINE: Record<"sum" | "max" | "min", Combine<Expr>> = {
-  sum: simple("add", "hsum"),
-  max: simple("max", "hmax"),
-  min: simple("min", "hmin"),
-};
-
-const PRODUCTS: Combine<readonly [Expr, Expr]> = {
-  first: ([a, b]) => bin("mul", a, b),
-  next: (acc, [a, b]) => madd(a, b, acc),
-  join: "add",
-  across: "hsum",
-};
-
-/** Runs a reduction over a static box: the last axis four at a time where it can. */
-const reduceBox = <E>(
-  low: Lower,
-  sizes: readonly number[],
-  combine: Combine<E>,
-  element: (box: Index, wide: boolean) => E | undefined,
-): Expr => {
-  const last = sizes[sizes.length - 1] ?? 1;
-  const probe = sizes.map(() => int(0));
-  const wide = last % 4 === 0 && element(probe, true) !== undefined;
-  const steps = sizes.slice(0, -1).reduce((n, d) => n * d, last / (wide ? 4 : 1));
-  const inner = wide ? last / 4 : last;
-  const boxAt = (step: Expr): Expr[] => {
-    const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];
-    let rest = bin("div", step, int(inner));
-    for (let i = sizes.length - 2; i >= 0; i--) {
-      box.unshift(bin("rem", rest, int(sizes[i])));
-      rest = bin("div", rest, int(sizes[i]));
-    }
-    return sizes.length === 0 ? [] : box;
-  };
-  const finish = (e: Expr): Expr => wide ? un(combine.across, e) : e;
-  if (steps <= UNROLL) {
-    // Two chains, so that one addition does not wait for the other.
-    const chains: Expr[] = [];
-    for (let s = 0; s < steps; s++) {
-      const e = element(boxAt(int(s)), wide)!;
-      chains[s % 2] = chains.length <= s % 2 ? combine.first(e) : combine.next(chains[s % 2], e);
-    }
-    return finish(chains.reduce((a, b) => bin(combine.join, a, b)));
-  }
-  const first = element(boxAt(int(0)), wide)!;
-  const acc = low.mutable("acc", combine.first(first));
-  low.loop(
-    "r",
-    int(1),
-    int(steps),
-    1,
-    (s) => acc.set(combine.next(acc.get(), element(boxAt(s), wide)!)),
-  );
-  return finish(acc.get());
 };
 
 const staticSizes = (

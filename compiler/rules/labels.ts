@@ -124,13 +124,21 @@ export const isDynamic = (shape: Shape): boolean => shape.some((d) => typeof d =
 export const knownCount = (shape: Shape): number =>
   shape.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
 
-const codes = new WeakMap<Term, boolean>();
+const memoized = (test: (t: Term) => boolean): (term: Term) => boolean => {
+  const known = new WeakMap<Term, boolean>();
+  return (term) => {
+    const old = known.get(term);
+    if (old !== undefined) return old;
+    const found = topological([term]).some(test);
+    known.set(term, found);
+    return found;
+  };
+};
 
 /** Is the value decoded from packed codes? */
-export const holdsCodes = (term: Term): boolean => {
-  const known = codes.get(term);
-  if (known !== undefined) return known;
-  const found = topological([term]).some((t) => isPacked(t.dtype));
-  codes.set(term, found);
-  return found;
-};
+export const holdsCodes: (term: Term) => boolean = memoized((t) => isPacked(t.dtype));
+
+/** Is the value decoded from something stored along a dynamic axis: codes or halves of a cache? */
+export const isCached: (term: Term) => boolean = memoized((t) =>
+  (isPacked(t.dtype) || t.dtype === "f16") && isDynamic(t.shape)
+);

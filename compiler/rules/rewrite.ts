@@ -1,10 +1,10 @@
 /**
- * Applies the rules bottom-up until none fires.
+ * Applies the rules: views bottom-up, algebra from the outputs down.
  * @module
  */
 import { argsOf, type Term, withArgs } from "../../dsl/core/term.ts";
 import { CompileError } from "../errors.ts";
-import { type Rule, RULES } from "./rules.ts";
+import { ALGEBRA_RULES, type Rule, VIEW_RULES } from "./rules.ts";
 
 /** A rule that fired. */
 export interface Trace {
@@ -14,36 +14,55 @@ export interface Trace {
 }
 
 /** Rewrites of one program before it counts as a loop. */
-const LIMIT = 10_000;
+const LIMIT = 2_000;
 
 /** Terms after the rules, with what fired. */
 export const rewrite = (
   outputs: Readonly<Record<string, Term>>,
-  rules: readonly Rule[] = RULES,
 ): { outputs: Readonly<Record<string, Term>>; trace: readonly Trace[] } => {
-  const memo = new Map<Term, Term>();
   const trace: Trace[] = [];
-  const go = (term: Term): Term => {
-    const known = memo.get(term);
-    if (known !== undefined) return known;
-    const here = withArgs(term, argsOf(term).map(go));
-    let out = here;
+  const fire = (term: Term, rules: readonly Rule[]): Term | undefined => {
     for (const rule of rules) {
-      const after = rule.apply(here);
-      if (after === undefined || after === here) continue;
-      trace.push({ rule: rule.name, before: here, after });
+      const after = rule.apply(term);
+      if (after === undefined || after === term) continue;
+      trace.push({ rule: rule.name, before: term, after });
       if (trace.length > LIMIT) {
         throw new CompileError("rules", `${rule.name} does not come to an end`);
       }
-      out = go(after);
-      break;
+      return after;
     }
-    memo.set(term, out);
-    memo.set(here, out);
+    return undefined;
+  };
+  const viewed = new Map<Term, Term>();
+  const views = (term: Term): Term => {
+    const known = viewed.get(term);
+    if (known !== undefined) return known;
+    const here = withArgs(term, argsOf(term).map(views));
+    const after = fire(here, VIEW_RULES);
+    const out = after === undefined ? here : views(after);
+    viewed.set(term, out);
+    viewed.set(out, out);
+    return out;
+  };
+  const done = new Map<Term, Term>();
+  const algebra = (term: Term): Term => {
+    const known = done.get(term);
+    if (known !== undefined) return known;
+    let here = term;
+    for (
+      let after = fire(here, ALGEBRA_RULES);
+      after !== undefined;
+      after = fire(here, ALGEBRA_RULES)
+    ) {
+      here = views(after);
+    }
+    const out = views(withArgs(here, argsOf(here).map(algebra)));
+    done.set(term, out);
+    done.set(out, out);
     return out;
   };
   return {
-    outputs: Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, go(t)])),
+    outputs: Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, algebra(views(t))])),
     trace,
   };
 };

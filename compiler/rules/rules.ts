@@ -16,6 +16,7 @@ import { regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Term, type TermOf } from "../../dsl/core/term.ts";
 import {
   holdsCodes,
+  isCached,
   isDynamic,
   knownCount,
   type Labelled,
@@ -153,6 +154,8 @@ const factorToOther = onOperand((term, i, operand) => {
   if (small < 0) return undefined;
   const { args, gone } = renamed(operand, term.labels.args[i]);
   const [large, other] = [1 - small, 1 - i];
+  // From the cache to the query, never back.
+  if (!isCached(operand.args[large]) || isCached(term.args[other])) return undefined;
   const wanted = new Set([...args[large], ...term.labels.out]);
   const seen = [...new Set([...term.labels.args[other], ...args[small]])];
   const out = seen.filter((l) => wanted.has(l));
@@ -290,8 +293,8 @@ const identities = (term: Term): Term | undefined => {
   return undefined;
 };
 
-/** The rules in the order they are tried. */
-export const RULES: readonly Rule[] = [
+/** Where a value lies: views move towards the leaves, bottom-up, until none is left to move. */
+export const VIEW_RULES: readonly Rule[] = [
   { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
   { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },
   {
@@ -306,6 +309,10 @@ export const RULES: readonly Rule[] = [
     says: "permute(A·B) → product with its labels in another order",
     apply: permuteOfProduct,
   },
+];
+
+/** What is computed: from the outputs down, so that a factor leaves before its scale is looked at. */
+export const ALGEBRA_RULES: readonly Rule[] = [
   {
     name: "permute-off-operand",
     says: "A·permute(B) → product with B's labels",
@@ -326,3 +333,6 @@ export const RULES: readonly Rule[] = [
   },
   { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
 ];
+
+/** Every rule. */
+export const RULES: readonly Rule[] = [...VIEW_RULES, ...ALGEBRA_RULES];

@@ -2,7 +2,7 @@
  * The monoids of `fold`, in f64. Everything along tokens is one of these folds; associativity is
  * why a kernel may split a context, append tokens, or merge a window with a packed history.
  *
- * Law (`props/monoid.ts`): identity, associativity, fold(a ++ b) = fold(a) <> fold(b).
+ * Law (`props/laws/monoid.ts`): identity, associativity, fold(a ++ b) = fold(a) <> fold(b).
  * @module
  */
 import type { Monoid } from "../../fp.ts";

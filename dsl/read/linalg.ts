@@ -160,7 +160,7 @@ export const qr = (a: Matrix): { q: Matrix; r: Matrix } => {
   const sign = Float64Array.from({ length: n }, (_, k) => at(w, k, k) < 0 ? -1 : 1);
   return {
     q: matrix(m, n, (i, j) => at(q, i, j) * sign[j]),
-    r: matrix(n, n, (i, j) => i > j ? 0 : at(w, i, j) * sign[i] * scale),
+    r: matrix(n, n, (i, j) => i > j || i >= m ? 0 : at(w, i, j) * sign[i] * scale),
   };
 };
 

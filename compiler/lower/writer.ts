@@ -1,0 +1,73 @@
+/**
+ * Writes statements of the loop language.
+ * @module
+ */
+import { type Arr, type Expr, variable } from "../ir/expr.ts";
+import type { Stmt } from "../ir/stmt.ts";
+
+/** Collects the statements of a kernel, block by block. */
+export class Writer {
+  /** Statements so far of the block being written. */
+  block: Stmt[] = [];
+  private counter = 0;
+
+  /** A new name. */
+  name(stem: string): string {
+    return `${stem}${this.counter++}`;
+  }
+
+  /** Writes statements into a block of their own. */
+  inBlock(write: () => void): Stmt[] {
+    const outer = this.block;
+    this.block = [];
+    write();
+    const made = this.block;
+    this.block = outer;
+    return made;
+  }
+
+  /** A loop over [from, to). */
+  loop(stem: string, from: Expr, to: Expr, step: number, body: (i: Expr) => void): void {
+    const name = this.name(stem);
+    const i = variable(name, "i32", {
+      lo: from.lo,
+      hi: to.hi - 1,
+      factor: from.factor % step === 0 ? step : 1,
+    });
+    this.block.push({ tag: "for", name, from, to, step, body: this.inBlock(() => body(i)) });
+  }
+
+  /** Iterations spread over the lanes of a group. */
+  par(stem: string, count: Expr, body: (i: Expr) => void): void {
+    const name = this.name(stem);
+    const i = variable(name, "i32", { lo: 0, hi: count.hi - 1 });
+    this.block.push({ tag: "par", name, count, body: this.inBlock(() => body(i)) });
+  }
+
+  /** A variable that statements may change. */
+  mutable(stem: string, value: Expr): { get: () => Expr; set: (e: Expr) => void } {
+    const name = this.name(stem);
+    this.block.push({ tag: "var", name, type: value.type, value });
+    return {
+      get: () => variable(name, value.type, { mutable: true }),
+      set: (e) => this.block.push({ tag: "assign", name, value: e }),
+    };
+  }
+
+  /** A value with a name, computed here and not changed after. */
+  named(stem: string, value: Expr): Expr {
+    const name = this.name(stem);
+    this.block.push({ tag: "var", name, type: value.type, value });
+    return variable(name, value.type, { lo: value.lo, hi: value.hi, factor: value.factor });
+  }
+
+  /** Writes one element (or four) of an array. */
+  store(arr: Arr, index: Expr, value: Expr): void {
+    this.block.push({ tag: "store", arr, index, value });
+  }
+
+  /** Statements under a condition. */
+  when(condition: Expr, body: () => void): void {
+    this.block.push({ tag: "if", condition, body: this.inBlock(body) });
+  }
+}
