@@ -24,9 +24,19 @@ export * from "./dsl/core/dtype.ts";
 export * from "./dsl/core/errors.ts";
 export * from "./dsl/core/layout.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
-export type { Op } from "./dsl/core/ops.ts";
+export type { Op, OpInfo } from "./dsl/core/ops.ts";
 export type { Sizes } from "./dsl/core/shape.ts";
-export type { Dim, Shape, Term } from "./dsl/core/term.ts";
+export type {
+  Common,
+  Dim,
+  Labels,
+  MonoidName,
+  Nodes,
+  RoutineName,
+  Shape,
+  Tag,
+  Term,
+} from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export * from "./dsl/quantize/affine.ts";
 export * from "./dsl/attention/attend.ts";
@@ -40,10 +50,17 @@ export { type SchemeName, SCHEMES } from "./dsl/schemes/mod.ts";
 export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { print, printAll } from "./dsl/read/print.ts";
+export { F32, F64, type Machine } from "./dsl/read/machine.ts";
+export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
 export { type Given, type Program, type Structure } from "./compiler/program.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
-export type { Device } from "./compiler/runtime/device.ts";
+export type { Device, DeviceName, Executable, Launch, Memory } from "./compiler/runtime/device.ts";
+export type { Outputs } from "./compiler/pipeline.ts";
+export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
+export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
+export type { Slot, Step } from "./compiler/kernel.ts";
+export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
 export { type GpuOptions, openWebgpu } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;

@@ -21,7 +21,9 @@ export type Slot =
 
 /** A kernel and the memory behind each of its arrays. */
 export interface Step {
+  /** The loop. */
   readonly kernel: Kernel;
+  /** Memory behind each array of the kernel. */
   readonly slots: readonly Slot[];
 }
 

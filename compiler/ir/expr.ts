@@ -12,8 +12,11 @@ export type Ty = "i32" | "u32" | "f32" | "bool" | "f32x4" | "u32x4" | "bool4";
 
 /** An array a kernel reads or writes. Lengths of shared arrays are known when the text is made. */
 export interface Arr {
+  /** Name within its kernel. */
   readonly name: string;
+  /** Word type. */
   readonly elem: "f32" | "u32";
+  /** Storage of the device, or memory of one group. */
   readonly space: "storage" | "shared";
   /** Written by this kernel: reads of it are never moved. */
   readonly mutable: boolean;
@@ -59,7 +62,9 @@ export type Bin =
 
 /** A node; which fields matter depends on `op`. */
 export interface Expr {
+  /** Number of the node. */
   readonly id: number;
+  /** Operator. */
   readonly op:
     | "const"
     | "var"
@@ -74,13 +79,19 @@ export interface Expr {
     | "halves"
     | Un
     | Bin;
+  /** Type of the value. */
   readonly type: Ty;
+  /** Operands. */
   readonly args: readonly Expr[];
+  /** Constant, lane or byte number. */
   readonly value: number;
+  /** Name of a variable or uniform. */
   readonly name: string;
+  /** Array that is read. */
   readonly arr: Arr | undefined;
   /** Smallest and largest value of an integer, as far as known. */
   readonly lo: number;
+  /** Largest value. */
   readonly hi: number;
   /** A number that divides the integer. */
   readonly factor: number;

@@ -30,15 +30,21 @@ export type Size = (sizes: Readonly<Record<string, number>>) => number;
 
 /** A kernel: arrays, uniforms, and what one group does. */
 export interface Kernel {
+  /** Name of the kernel. */
   readonly name: string;
   /** Which skeleton made it, for people. */
   readonly skeleton: string;
+  /** Storage, in binding order. */
   readonly arrays: readonly Arr[];
+  /** Memory of one group. */
   readonly shared: readonly Arr[];
+  /** Names of the sizes it reads. */
   readonly uniforms: readonly string[];
   /** Lanes of a group on a GPU. */
   readonly lanes: number;
+  /** Groups to run. */
   readonly groups: Size;
+  /** What one group does. */
   readonly body: Block;
 }
 

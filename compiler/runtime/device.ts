@@ -9,14 +9,19 @@ export type DeviceName = "eval" | "wasm" | "webgpu" | "auto";
 
 /** Memory of a device, in 32-bit words. */
 export interface Memory {
+  /** Words reserved. */
   readonly words: number;
 }
 
 /** Work to do in order: which step, on which memory, with which uniforms. */
 export interface Launch {
+  /** Number of the kernel. */
   readonly step: number;
+  /** Memory behind each array of the kernel. */
   readonly memory: readonly Memory[];
+  /** Sizes, in the kernel's order. */
   readonly uniforms: readonly number[];
+  /** Groups to run. */
   readonly groups: number;
 }
 
@@ -30,13 +35,20 @@ export interface Executable {
 
 /** A device that runs kernels. */
 export interface Device {
+  /** Which kind of device. */
   readonly name: "wasm" | "webgpu";
   /** The adapter or engine behind it. */
   readonly description: string;
+  /** Makes kernels ready to run. */
   readonly build: (steps: readonly Step[]) => Promise<Executable>;
+  /** Reserves words; their contents are undefined. */
   readonly alloc: (words: number) => Memory;
+  /** Writes words from the start of the memory. */
   readonly write: (memory: Memory, data: Uint32Array) => void;
+  /** Reads memories back, all at once. */
   readonly read: (memory: readonly Memory[]) => Promise<Uint32Array[]>;
+  /** Gives memory back. */
   readonly free: (memory: Memory) => void;
+  /** Closes the device. */
   readonly close: () => void;
 }

@@ -9,9 +9,13 @@ import type { Device, Memory } from "./device.ts";
 
 /** A tensor that stays on its device until it is read. */
 export interface Tensor {
+  /** Element type. */
   readonly dtype: DType;
+  /** Sizes, outermost first. */
   readonly shape: readonly number[];
+  /** Its words. */
   readonly memory: Memory;
+  /** Where it lies. */
   readonly device: Device;
   /** Bytes it takes, padding included. */
   readonly bytes: number;

@@ -91,7 +91,7 @@ export const isFactored = (codec: Codec): codec is Factored => "stretch" in code
  *
  * Before: `{ large, small }`; after `on("large", quantize(4))`: `{ large.codes, large.scale, small }`.
  */
-export const on = (part: string, codec: Codec) => (outer: Codec): Factored => {
+export const on = (part: string, codec: Codec): (outer: Codec) => Factored => (outer) => {
   if (!isFactored(outer)) {
     throw new ValueError(`on("${part}")`, `${outer.name} has no parts to store apart`);
   }

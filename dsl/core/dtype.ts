@@ -15,8 +15,11 @@ export type Bits = 2 | 4 | 8;
 
 /** What a dtype is: width in bits and, for integers, the largest code. */
 export interface DTypeInfo {
+  /** Width in bits. */
   readonly bits: number;
+  /** Does it hold codes or indices? */
   readonly integer: boolean;
+  /** Largest value. */
   readonly max: number;
 }
 

@@ -52,7 +52,7 @@ export const gram = (n: number): FoldMonoid<Float64Array, Float64Array> => ({
 });
 
 /** Scores at or below this are masked: their weight is exactly 0. Finite, for f32 devices. */
-export const MASKED = -3.0e38;
+export const MASKED: number = -3.0e38;
 
 /** Largest score, sum of weights and weighted sum, both relative to `m`. */
 export interface Weighted {

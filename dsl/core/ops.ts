@@ -5,10 +5,32 @@
 import { rint } from "./dtype.ts";
 
 /** Names of the scalar operators. */
-export type Op = keyof typeof OPS;
+export type Op =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "max"
+  | "min"
+  | "less"
+  | "hadamard"
+  | "neg"
+  | "abs"
+  | "exp"
+  | "sqrt"
+  | "rint"
+  | "select";
 
-const two = (f: (a: number, b: number) => number) => ({ arity: 2, apply: f });
-const one = (f: (a: number) => number) => ({ arity: 1, apply: f });
+/** How many operands a scalar operator takes, and what it means in f64. */
+export interface OpInfo {
+  /** Number of operands. */
+  readonly arity: number;
+  /** The value. */
+  readonly apply: (...xs: number[]) => number;
+}
+
+const two = (f: (a: number, b: number) => number): OpInfo => ({ arity: 2, apply: f });
+const one = (f: (a: number) => number): OpInfo => ({ arity: 1, apply: f });
 
 /** Parity of the common bits of two indices: the sign pattern of a Hadamard matrix. */
 const hadamardSign = (i: number, j: number): number => {
@@ -22,7 +44,7 @@ const hadamardSign = (i: number, j: number): number => {
 };
 
 /** One row an operator. */
-export const OPS = {
+export const OPS: Readonly<Record<Op, OpInfo>> = {
   add: two((a, b) => a + b),
   sub: two((a, b) => a - b),
   mul: two((a, b) => a * b),
@@ -41,4 +63,4 @@ export const OPS = {
     arity: 3,
     apply: (c: number, a: number, b: number): number => c !== 0 ? a : b,
   },
-} as const satisfies Record<string, { arity: number; apply: (...xs: number[]) => number }>;
+};

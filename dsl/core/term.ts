@@ -14,7 +14,9 @@ export type Shape = readonly Dim[];
 
 /** Axis labels of the operands and the result of a contraction or fold. */
 export interface Labels {
+  /** Labels of each operand. */
   readonly args: readonly (readonly string[])[];
+  /** Labels of the result. */
   readonly out: readonly string[];
 }
 
@@ -68,9 +70,13 @@ export interface Nodes {
 /** Name of a node kind. */
 export type Tag = keyof Nodes;
 
-interface Common<S extends Shape, D extends DType> {
+/** What every term has. */
+export interface Common<S extends Shape, D extends DType> {
+  /** Number of the term; operands have smaller ones. */
   readonly id: number;
+  /** Sizes of the axes. */
   readonly shape: S;
+  /** Element type. */
   readonly dtype: D;
 }
 

@@ -15,7 +15,8 @@ import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Dim, Shape } from "../core/term.ts";
 import { type Axes, axesOf, knownCount } from "./labelled.ts";
 
-interface Common {
+/** What every chain may say. */
+export interface Common {
   /** Index of the site that carries all tokens, 0 unless given. */
   readonly tokens?: number;
   /** Largest bond, one a bond: what is kept of the spectrum. */

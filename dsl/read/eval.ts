@@ -12,13 +12,17 @@ import { eigh, type Matrix, qr, svd } from "./linalg.ts";
 
 /** A tensor of numbers with known sizes, row-major. */
 export interface Value {
+  /** Sizes, outermost first. */
   readonly shape: readonly number[];
+  /** Values. */
   readonly data: Float64Array;
 }
 
 /** What evaluation knows: sizes of named dims and the values given for inputs. */
 export interface Env {
+  /** Sizes of named dims. */
   readonly sizes: Sizes;
+  /** Values of inputs by name. */
   readonly inputs: Readonly<Record<string, ArrayLike<number>>>;
 }
 

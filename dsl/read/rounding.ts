@@ -25,7 +25,9 @@ import { against, castError, gamma, type Machine, opError, readError, settle } f
 
 /** A value in f64 and, for every element, a bound on the distance of the device's. */
 export interface Rounded {
+  /** Value in f64. */
   readonly value: Value;
+  /** Bound on |device − value|, element by element. */
   readonly error: Float64Array;
 }
 
