@@ -17,7 +17,7 @@ import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
 
 /** Multiply-adds of a product that is worth a kernel of tiles. */
-const BIG_PRODUCT = 20_000;
+const BIG_PRODUCT = 40_000;
 /** Floats of group memory that staged terms may take (16 KiB, WebGPU's default limit). */
 const GROUP_FLOATS = 4096;
 
@@ -62,13 +62,15 @@ const plain = (skeleton: Plan["skeleton"], roots: readonly Term[]): Plan => ({
 
 /** Heavy terms of a kernel that makes `roots`; what a streaming fold reads is its own kernel's. */
 const heavyIn = (roots: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
-  const streams = new Set(
-    computedBy(roots, stored).filter((t) => isStream(t) && !roots.includes(t)),
-  );
-  return computedBy(roots, new Set([...stored, ...streams])).concat([...streams]).filter(isHeavy)
-    .filter((t) =>
-      !roots.some((r) => isStream(r) && r !== t && computedBy([r], stored).includes(t))
-    );
+  const own = roots.filter((r) => isStream(r) && !stored.has(r));
+  const rest = roots.filter((r) => !own.includes(r));
+  const streams = [...own, ...computedBy(rest, stored).filter(isStream)];
+  const outside = computedBy(rest, new Set([...stored, ...streams])).filter(isHeavy);
+  // What a stream reads is its own kernel's, streams inside its operands included.
+  const hidden = new Set(streams.flatMap((t) => computedBy(argsOf(t), stored)));
+  const all = new Set([...outside, ...streams]);
+  // Operands have smaller ids: this order can be computed.
+  return [...all].filter((t) => !hidden.has(t) || outside.includes(t)).sort((a, b) => a.id - b.id);
 };
 
 const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: number): boolean =>
@@ -295,7 +297,9 @@ export const group = (
         decided.set(root, decision.plans);
         continue;
       }
-      decision.need.forEach((t) => stored.add(t));
+      const fresh = decision.need.filter((t) => !stored.has(t));
+      if (fresh.length === 0) throw new Error(`group asks again for what is stored by ${root.tag}`);
+      fresh.forEach((t) => stored.add(t));
       changed = true;
       break;
     }

@@ -85,6 +85,17 @@ const broadcastOff = onOperand((term, i, operand) => {
   );
 });
 
+const constantOff = onOperand((term, i, operand) => {
+  if (term.tag !== "contract" || operand.tag !== "constant") return undefined;
+  const axis = term.labels.args[i];
+  const other = term.labels.args[1 - i];
+  const lonely = axis.filter((l) => !other.includes(l) && !term.labels.out.includes(l));
+  if (lonely.length > 0) return undefined;
+  const out = term.labels.out.filter((l) => other.includes(l));
+  const total = foldBy("sum", "sum", { args: [other], out }, [term.args[1 - i]]);
+  return spreadTo(map("mul", total, operand.value), out, term.labels.out, term.shape);
+});
+
 /** Is an operand the same along some contracted label, or scaled by something that is? */
 const separable = (t: Term): boolean =>
   t.tag === "broadcast" || t.tag === "constant" ||
@@ -168,6 +179,20 @@ const factorToOther = onOperand((term, i, operand) => {
   return contractBy({ args: [out, args[large]], out: term.labels.out }, moved, operand.args[large]);
 });
 
+const constantOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  if (values.tag !== "map" || values.op !== "mul") return undefined;
+  const at = values.args.findIndex((a) => a.tag === "constant");
+  const factor = values.args[at];
+  if (factor?.tag !== "constant") return undefined;
+  return map(
+    "mul",
+    relabel(term as Labelled, term.labels, [scores, values.args[1 - at]]),
+    factor.value,
+  );
+};
+
 const factorOutOfFold = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
   const [scores, values] = term.args;
@@ -191,13 +216,22 @@ const factorOutOfFold = (term: Term): Term | undefined => {
   return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
 };
 
+/** Can a reshape move below this operand without coming to rest on a broadcast? */
+const accepts = (arg: Term, term: Term): boolean => {
+  if (term.tag !== "reshape") return true;
+  if (arg.tag === "broadcast") return viewOfBroadcast(reshape(arg, term.shape)) !== undefined;
+  return arg.tag !== "map" || arg.args.every((a) => accepts(a, term));
+};
+
 /** A view of an elementwise result is the elementwise result of views. */
 const viewInward = (term: Term): Term | undefined => {
   if (term.tag !== "reshape" && term.tag !== "permute") return undefined;
   const [arg] = term.args;
   const view = (t: Term): Term =>
     term.tag === "reshape" ? reshape(t, term.shape) : permute(t, term.axes);
-  if (arg.tag === "map" && holdsCodes(arg)) return withShape(arg, arg.args.map(view));
+  if (arg.tag === "map" && holdsCodes(arg) && accepts(arg, term)) {
+    return withShape(arg, arg.args.map(view));
+  }
   if (arg.tag === "cast" && !["u2", "u4", "u8"].includes(arg.dtype)) {
     return cast(view(arg.args[0]), arg.dtype);
   }
@@ -320,6 +354,7 @@ export const ALGEBRA_RULES: readonly Rule[] = [
   },
   { name: "reshape-off-operand", says: "A·merge(B) → split(A)·B", apply: reshapeOff },
   { name: "broadcast-off-operand", says: "A·broadcast(s) → (Σ A)·s", apply: broadcastOff },
+  { name: "constant-off-operand", says: "A·c → (Σ A)·c", apply: constantOff },
   { name: "add-apart", says: "q·(s·c + m) → q·(s·c) + q·m", apply: addApart },
   {
     name: "scale-out",
@@ -331,6 +366,7 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     says: "q·(T_L·T_S) → (q·T_S)·T_L: the small factor leaves the token loop",
     apply: factorToOther,
   },
+  { name: "constant-out-of-fold", says: "Σₜ pₜ (c·v) → c·Σₜ pₜ v", apply: constantOutOfFold },
   { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
 ];
 
