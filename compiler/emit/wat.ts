@@ -1,5 +1,7 @@
 /**
  * Kernels as WebAssembly text: one function a kernel, four lanes as v128 (SIMD and relaxed SIMD).
+ * Numbers that become words, and words that become numbers, are below 2^31 (codes, halves, indices):
+ * the signed conversions are exact and one instruction, the unsigned ones are eight on x86.
  * A group has one lane here: `par` is a loop, shared arrays lie in scratch memory.
  * @module
  */
@@ -87,11 +89,11 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
       ? `(f32x4.relaxed_madd ${a} ${b} ${c})`
       : `(f32.add (f32.mul ${a} ${b}) ${c})`,
   bytes: (e, [a]) =>
-    `(f32x4.convert_i32x4_u (i32x4.extend_${half(e.value)}_i16x8_u (i16x8.extend_${
+    `(f32x4.convert_i32x4_s (i32x4.extend_${half(e.value)}_i16x8_u (i16x8.extend_${
       half(Math.floor(e.value / 2))
     }_i8x16_u ${a})))`,
   packBytes: (_e, parts) => {
-    const [a, b, c, d] = parts.map((p) => `(i32x4.trunc_sat_f32x4_u ${p})`);
+    const [a, b, c, d] = parts.map((p) => `(i32x4.trunc_sat_f32x4_s ${p})`);
     return `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_u ${a} ${b}) (i16x8.narrow_i32x4_u ${c} ${d}))`;
   },
   neg: plain("neg"),
@@ -104,13 +106,13 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   rint: plain("nearest"),
   toF32: (e, [a]) => {
     const from = e.args[0].type;
-    if (from === "u32x4") return `(f32x4.convert_i32x4_u ${a})`;
-    return `(f32.convert_i32${from === "u32" ? "_u" : "_s"} ${a})`;
+    if (from === "u32x4") return `(f32x4.convert_i32x4_s ${a})`;
+    return `(f32.convert_i32_s ${a})`;
   },
   toI32: (e, [a]) => e.args[0].type === "f32" ? `(i32.trunc_sat_f32_s ${a})` : a,
   toU32: (e, [a]) => {
-    if (e.type === "u32x4") return `(i32x4.trunc_sat_f32x4_u ${a})`;
-    return e.args[0].type === "f32" ? `(i32.trunc_sat_f32_u ${a})` : a;
+    if (e.type === "u32x4") return `(i32x4.trunc_sat_f32x4_s ${a})`;
+    return e.args[0].type === "f32" ? `(i32.trunc_sat_f32_s ${a})` : a;
   },
   asF32: (e, [a]) => e.type === "f32x4" ? a : `(f32.reinterpret_i32 ${a})`,
   asU32: (e, [a]) => e.type === "u32x4" ? a : `(i32.reinterpret_f32 ${a})`,

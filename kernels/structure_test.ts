@@ -1,0 +1,128 @@
+/**
+ * What attention over a codec compiles to: how many kernels, which buffers, how many bytes. A
+ * refactor shows an empty diff here, and in the snapshots of the generated text.
+ */
+import { deepEqual, equal } from "node:assert/strict";
+import {
+  attend,
+  cached,
+  type Codec,
+  compile,
+  decoquantA,
+  decoquantB,
+  f16,
+  hadamard,
+  identity,
+  input,
+  mpo,
+  on,
+  perHead,
+  type Program,
+  quantize,
+  rtn,
+  rtnGrouped,
+} from "../mod.ts";
+import { pipe } from "../fp.ts";
+import { emitWgsl } from "../compiler/emit/wgsl.ts";
+import { emitWat } from "../compiler/emit/wat.ts";
+import { lower } from "../compiler/pipeline.ts";
+import { SKELETONS } from "./mod.ts";
+
+const shape = [2, "tokens", 64] as const;
+
+const attention = (codec: Codec, rows: number | string = 1): ReturnType<typeof attend> =>
+  attend({
+    q: input("q", [2, 2, rows, 64], "f32"),
+    k: cached(codec, "k", shape),
+    v: cached(codec, "v", shape),
+  });
+
+const program = (codec: Codec, rows: number | string = 1): Promise<Program> =>
+  compile({ out: attention(codec, rows) });
+
+const buffersOf = (p: Program): string[][] => p.structure.kernels.map((k) => [...k.buffers]);
+
+Deno.test("attention over RTN-4: 2 kernels, packed words in, nothing rebuilt", async () => {
+  const p = await program(rtn(4));
+  deepEqual(buffersOf(p), [
+    [
+      "read q f32 [2,2,1,64]",
+      'read k.codes u4 ["tokens",128]',
+      'read k.scale f16 ["tokens"]',
+      'read v.codes u4 ["tokens",128]',
+      'read v.scale f16 ["tokens"]',
+      "write parts f32",
+    ],
+    ["read parts f32", "write fold f32 [2,2,1,64]"],
+  ]);
+});
+
+Deno.test("attention over DecoQuant-4: 2 kernels; T_S leaves the token loop", async () => {
+  const p = await program(decoquantB(4));
+  deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
+  deepEqual(buffersOf(p)[0], [
+    "read q f32 [2,2,1,64]",
+    "read k.small.values f16 [16,16]",
+    'read k.large.codes u4 ["tokens",128]',
+    'read k.large.scale f16 ["tokens"]',
+    'read v.large.codes u4 ["tokens",128]',
+    'read v.large.scale f16 ["tokens"]',
+    "write parts f32",
+  ]);
+  deepEqual(buffersOf(p)[1], [
+    "read parts f32",
+    "read v.small.values f16 [16,16]",
+    "write reshape f32 [2,2,1,64]",
+  ]);
+  const fired = new Set(p.structure.rules);
+  equal(fired.has("factor-to-query") && fired.has("factor-out-of-fold"), true);
+  // Packed words twice (K and V), their scales, q, T_S of K and of V; parts out and in again; the result.
+  const tokens = 1024;
+  const parts = 4 * (2 * 4 * 2 * (64 + 4));
+  equal(
+    p.bytesMoved({ tokens }),
+    2 * (tokens * 128 / 2 + tokens * 2) + 2 * 512 + 2 * 1024 + 2 * parts,
+  );
+});
+
+Deno.test("attention over every composition is one stream and its merge", async () => {
+  const token = quantize({ bits: 4, per: "token", range: "symmetric" });
+  const group = quantize({ bits: 2, per: 32, range: "asymmetric" });
+  const codecs: Codec[] = [
+    identity,
+    f16,
+    rtn(2),
+    rtn(8),
+    rtnGrouped(4),
+    rtnGrouped(2, 32),
+    decoquantA(4),
+    decoquantB(2),
+    perHead(pipe(mpo({ inner: 16 }), on("large", token), on("small", f16))),
+    pipe(mpo({ channels: [4, 4, 4] }), on("site1", token)),
+    pipe(hadamard(), on("values", group)),
+    quantize({ bits: 4, per: "channel", range: "asymmetric" }),
+    quantize({ bits: 8, per: "tensor", range: "symmetric" }),
+  ];
+  for (const codec of codecs) {
+    for (const rows of [1, "n"]) {
+      const p = await program(codec, rows);
+      deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"], codec.name);
+    }
+  }
+});
+
+Deno.test("encoding a grouped quantizer is one pass: statistics, codes and whole words", async () => {
+  const p = await compile({ ...rtnGrouped(4).encode(input("x", shape, "f32")) });
+  deepEqual(buffersOf(p), [[
+    'read x f32 [2,"tokens",64]',
+    'write reshape u4 [2,"tokens",64]',
+    'write cast f16 [2,"tokens",1]',
+    'write cast f16 [2,"tokens",1]',
+  ]]);
+});
+
+Deno.test("generated text of attention over DecoQuant-4 is pinned", async (t) => {
+  const { steps } = lower({ out: attention(decoquantB(4)) }, SKELETONS);
+  await t.assertSnapshot(steps.map((s) => emitWgsl(s.kernel)).join("\n"));
+  await t.assertSnapshot(emitWat(steps.map((s) => s.kernel)));
+});
