@@ -6,7 +6,7 @@ import { argsOf, type Term, topological } from "../dsl/core/term.ts";
 import { isPacked } from "../dsl/core/dtype.ts";
 import { CompileError } from "./errors.ts";
 import type { Block } from "./ir/stmt.ts";
-import type { Plan, Step } from "./kernel.ts";
+import type { Plan, Slot, Step } from "./kernel.ts";
 
 const insist = (condition: boolean, message: string): void => {
   if (!condition) throw new Error(message);
@@ -50,10 +50,22 @@ export const checkPlans = ({ plans, outputs }: {
   );
 };
 
-/** Kernels: arrays match slots, names are unique, no lanes inside lanes or under a condition. */
+/** Kernels: arrays match slots, what is read was made before, names are unique, no lanes inside lanes or under a condition. */
 export const checkKernels = (steps: readonly Step[]): void => {
   const written = new Set<string>();
+  const made = new Set<unknown>();
   for (const { kernel, slots } of steps) {
+    const keyOf = (slot: Slot): unknown => slot.tag === "term" ? slot.term : slot.name;
+    slots.forEach((slot, i) => {
+      if (kernel.arrays[i].mutable || (slot.tag === "term" && slot.term.tag === "input")) return;
+      insist(
+        made.has(keyOf(slot)),
+        `${kernel.name} reads ${kernel.arrays[i].name} before it is made: ${
+          slot.tag === "term" ? `${slot.term.tag} ${JSON.stringify(slot.term.shape)}` : slot.name
+        }`,
+      );
+    });
+    slots.forEach((slot, i) => kernel.arrays[i].mutable && made.add(keyOf(slot)));
     insist(
       kernel.arrays.length === slots.length,
       `${kernel.name} has ${kernel.arrays.length} arrays, ${slots.length} slots`,

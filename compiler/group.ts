@@ -57,6 +57,7 @@ const plain = (skeleton: Plan["skeleton"], roots: readonly Term[]): Plan => ({
   roots,
   staged: [],
   rowAxes: 0,
+  tile: 0,
   axes: new Map(),
 });
 
@@ -119,8 +120,11 @@ const rowPlan = (
     if (axes === undefined || axes.size < staged.length || !coversRow(roots[0], axes, rowAxes)) {
       continue;
     }
-    if (floatsOf(axes) * schedule.rows > GROUP_FLOATS) continue;
-    return { skeleton: "encode", roots, staged, rowAxes, axes };
+    // As many rows as group memory holds; an even number, so that halves fill words.
+    const tile = [schedule.rows, 4, 2].find((n) =>
+      n <= schedule.rows && floatsOf(axes) * n <= GROUP_FLOATS
+    );
+    if (tile !== undefined) return { skeleton: "encode", roots, staged, rowAxes, tile, axes };
   }
   return undefined;
 };
@@ -137,7 +141,7 @@ const streamPlan = (term: Fold, stored: ReadonlySet<Term>): Plan => {
       : `in_${l}`;
   const args = term.args.map((t, i) => ({ term: t, names: term.labels.args[i].map(nameOf) }));
   const axes = analyseStream(args, heavy, leavesOf(term.args, stored));
-  return { skeleton: "stream", roots: [term], staged: [...axes.keys()], rowAxes: 0, axes };
+  return { skeleton: "stream", roots: [term], staged: [...axes.keys()], rowAxes: 0, tile: 0, axes };
 };
 
 /** Does the root read the product at its own index, axis for axis? */
@@ -310,6 +314,6 @@ export const group = (
   const rest = joinRoutines(joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule));
   return {
     plans: ordered([...streams.values(), ...rest], stored),
-    stored: new Set([...stored, ...roots]),
+    stored,
   };
 };

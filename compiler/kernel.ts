@@ -36,6 +36,8 @@ export interface Plan {
   readonly staged: readonly Term[];
   /** Leading axes of every root that make one row (for `encode`). */
   readonly rowAxes: number;
+  /** Rows of one group (for `encode`). */
+  readonly tile: number;
   /** Which axes of each staged term are held in group memory. */
   readonly axes: ReadonlyMap<Term, HeldAxes>;
 }

@@ -25,7 +25,7 @@ import { halfPair, storeBlock, storedValue } from "./store.ts";
 export const encodeSkeleton: Skeleton = (plan, context) => {
   const [first] = plan.roots;
   const rowShape = first.shape.slice(0, plan.rowAxes);
-  const tile = context.schedule.rows;
+  const { tile } = plan;
   const streams = plan.staged.filter((t) => t.tag === "fold" && t.monoid === "softmax");
   // A streaming fold's operands belong to its own kernel.
   const b = new Builder({
