@@ -35,6 +35,17 @@ export type ModelError =
   }
   /** The configuration names a tensor that the file lacks. */
   | { readonly tag: "missing"; readonly tensor: string; readonly shape: readonly number[] }
+  /** A file could not be read. */
+  | { readonly tag: "file"; readonly path: string; readonly why: string }
+  /** A text has too few tokens to predict one, or more than the model's context. */
+  | {
+    readonly tag: "window";
+    readonly least: number;
+    readonly most: number;
+    readonly have: number;
+  }
+  /** A token has no row in the embedding. */
+  | { readonly tag: "token"; readonly at: number; readonly id: number; readonly vocab: number }
   /** The configuration and the file give a tensor two shapes. */
   | {
     readonly tag: "shape";
@@ -86,6 +97,12 @@ export const describe = (error: ModelError): string => {
     case "missing":
       return `tensor ${quote(error.tensor)}: the configuration wants ${dims(error.shape)}, ` +
         `but the file lacks it`;
+    case "file":
+      return `${error.path}: ${error.why}`;
+    case "window":
+      return `window: wants ${error.least} to ${error.most} tokens, has ${error.have}`;
+    case "token":
+      return `token ${error.at}: is ${error.id}, the vocabulary has 0 to ${error.vocab - 1}`;
     case "shape":
       return `tensor ${quote(error.tensor)}: the configuration wants ${dims(error.want)}, ` +
         `but the file has ${dims(error.have)}`;

@@ -14,7 +14,7 @@ const root = process.env.KVFOLD_SHARED ??
 export const testShared = (
   name: string,
   files: readonly string[],
-  run: (paths: readonly string[]) => void,
+  run: (paths: readonly string[]) => void | Promise<void>,
 ): void => {
   const paths = files.map((file) => `${root}/${file}`);
   const absent = paths.filter((path) => !existsSync(path));

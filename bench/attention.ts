@@ -1,0 +1,180 @@
+/**
+ * How fast is one decode step over a stored cache, against our own attention over an f32 cache?
+ *
+ * WebAssembly, one thread, head dim 64. Every case agrees with the f64 meaning at a small size (a whole
+ * chunk and a part of one) and with the f32 program on the decoded cache at the full size before it is
+ * timed; one that does not has no time. Bytes are what each kernel reads and writes at most once, with
+ * the parts of a split softmax.
+ * Rates are those of the fastest rounds, of a kernel and of its roof alike.
+ * Cases take turns, so the f32 cache passes through the last level of the processor's own cache between
+ * two runs of a packed one, as other layers would in a model.
+ * @module
+ */
+import { bitsOf, compile, evaluate, type Program } from "../mod.ts";
+import {
+  attention,
+  cacheShape,
+  type Named,
+  PLAIN,
+  put,
+  release,
+  restore,
+  type Sizes,
+  store,
+  STORED,
+  type Stored,
+} from "./caches.ts";
+import { activations } from "./data.ts";
+import {
+  agree,
+  type Ask,
+  type Benchmark,
+  type Case,
+  compare,
+  type Effort,
+  type Row,
+  type Table,
+} from "./harness.ts";
+import { openRoofs } from "./roofs.ts";
+
+/**
+ * Arithmetic in f32 over at most 16,384 weights that sum to 1 stays below this share of the largest
+ * output; a wrong code, scale or index is far above it.
+ */
+const LIMIT = 1e-4;
+
+const COPY = 1 << 26;
+const MADDS = 4e8;
+
+const attended = async (
+  program: Program,
+  q: ArrayLike<number>,
+  parts: Stored,
+): Promise<Float64Array> => (await program.values({ q, ...parts })).out;
+
+/** Agreement with the f64 meaning on the same stored parts. */
+const checkMeaning = async (way: Named, sizes: Sizes, program: Program): Promise<number> => {
+  const tokens = 300;
+  const shape = [sizes.kv, tokens, sizes.dim];
+  const count = sizes.kv * tokens * sizes.dim;
+  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
+  const parts = { ...await store(way, sizes, "k", k), ...await store(way, sizes, "v", v) };
+  const q = activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim);
+  const inputs: Record<string, ArrayLike<number>> = { q };
+  for (const [name, tensor] of Object.entries(parts)) inputs[name] = await tensor.read();
+  const want = evaluate(attention(way, sizes), { sizes: { tokens }, inputs });
+  const far = agree(way.name, await attended(program, q, parts), want.data, LIMIT);
+  release({ ...parts, "": k, " ": v });
+  return far;
+};
+
+/** A prepared case, and what its row says besides times. */
+interface Ready {
+  readonly case: Case;
+  readonly parts: Stored;
+  readonly bytes: number;
+  readonly bits: number;
+  /** How far it is from what it should compute; in words where that is too far. */
+  readonly far: number | string;
+}
+
+const farOff = async (check: () => Promise<number>): Promise<number | string> => {
+  try {
+    return await check();
+  } catch (error) {
+    return `wrong: ${error instanceof Error ? error.message : error}`;
+  }
+};
+
+const prepare = async (
+  sizes: Sizes,
+  tokens: number,
+): Promise<readonly Ready[]> => {
+  const shape = [sizes.kv, tokens, sizes.dim];
+  const count = sizes.kv * tokens * sizes.dim;
+  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
+  const query = activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim);
+  const q = put("q", [sizes.kv, sizes.group, 1, sizes.dim], query);
+  const plain = await compile({ out: attention(PLAIN, sizes) });
+  const ready: Ready[] = [];
+  for (const way of [PLAIN, ...STORED]) {
+    const program = way === PLAIN ? plain : await compile({ out: attention(way, sizes) });
+    const stored = [await store(way, sizes, "k", k), await store(way, sizes, "v", v)];
+    const parts = { ...stored[0], ...stored[1] };
+    const far = await farOff(async () => {
+      const off = await checkMeaning(way, sizes, program);
+      if (way === PLAIN) return off;
+      const exact = {
+        "k.values": await restore(way, sizes, "k", stored[0]),
+        "v.values": await restore(way, sizes, "v", stored[1]),
+      };
+      const want = await attended(plain, query, exact);
+      release(exact);
+      return agree(way.name, await attended(program, query, parts), want, LIMIT);
+    });
+    ready.push({
+      case: { name: way.name, run: async () => release(await program.run({ q, ...parts })) },
+      parts: { ...parts, q },
+      bytes: program.bytesMoved({ tokens }),
+      bits: bitsOf(way.codec, cacheShape(sizes), { tokens }),
+      far,
+    });
+  }
+  return ready;
+};
+
+const asked = async (sizes: Sizes, tokens: number, effort: Effort): Promise<Table> => {
+  const prepared = await prepare(sizes, tokens);
+  const ready = prepared.filter((r) => typeof r.far === "number");
+  const wrong = prepared.filter((r) => typeof r.far === "string");
+  const roofs = await openRoofs(COPY);
+  const [copy, read, madds] = [roofs.copy(COPY), roofs.read(COPY), roofs.madds(MADDS)];
+  const timings = await compare([...ready.map((r) => r.case), copy, read, madds], effort);
+  const perMs = (name: string, amount: number): number =>
+    amount / timings.find((t) => t.name === name)!.best;
+  // A copy reads and writes: both count.
+  const bandwidth = perMs(copy.name, 2 * COPY);
+  const peak = perMs(madds.name, MADDS);
+  const work = 2 * sizes.kv * sizes.group * tokens * sizes.dim;
+  const timed = ready.map(({ bytes, bits, far }, i): Row => {
+    const { name, ms, iqr, best, speedup } = timings[i];
+    return {
+      cache: name,
+      "bits/value": bits,
+      ms,
+      iqr,
+      best,
+      "× f32": speedup,
+      "× f32 best": timings[0].best / best,
+      "MB moved": bytes / 1e6,
+      "GB/s": bytes / best / 1e6,
+      "% copy": 100 * bytes / best / bandwidth,
+      "Gmadd/s": work / best / 1e6,
+      "% madd peak": 100 * work / best / peak,
+      "off by": far,
+    };
+  });
+  prepared.forEach((r) => release(r.parts));
+  const roof = [
+    `copy ${(bandwidth / 1e6).toFixed(1)} GB/s`,
+    `read ${(perMs(read.name, COPY) / 1e6).toFixed(1)} GB/s`,
+    `multiply-adds ${(peak / 1e6).toFixed(1)} G/s`,
+  ].join(", ");
+  const { kv, group, dim } = sizes;
+  return {
+    title: `decode attention, ${kv} KV heads × ${group}, dim ${dim}, ${tokens} tokens (${roof})`,
+    rows: [...timed, ...wrong.map((r): Row => ({ cache: r.case.name, "off by": r.far }))],
+  };
+};
+
+/** The question of the head of the file. */
+export const attentionBench: Benchmark = async ({ quick }: Ask) => {
+  const tokens = quick ? 2048 : 16384;
+  const effort = quick ? { rounds: 5, warmMs: 50 } : { rounds: 40, warmMs: 300 };
+  const shapes = quick ? [[8, 1]] : [[8, 1], [8, 4], [2, 4]];
+  const tables: Table[] = [];
+  for (const [kv, group] of shapes) {
+    tables.push(await asked({ kv, group, dim: 64 }, tokens, effort));
+  }
+  return tables;
+};

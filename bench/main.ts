@@ -1,0 +1,40 @@
+/**
+ * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
+ * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
+ * (its times mean nothing and are not written).
+ * @module
+ */
+import process from "node:process";
+import { attentionBench } from "./attention.ts";
+import { compileBench } from "./compile.ts";
+import { encodeBench } from "./encode.ts";
+import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { matmulBench } from "./matmul.ts";
+
+const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
+  compile: compileBench,
+  attention: attentionBench,
+  encode: encodeBench,
+  matmul: matmulBench,
+};
+
+const args = process.argv.slice(2);
+const quick = args.includes("--quick");
+const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+if (only !== undefined && BENCHMARKS[only] === undefined) {
+  console.error(`no benchmark "${only}": there are ${Object.keys(BENCHMARKS).join(", ")}`);
+  process.exit(1);
+}
+
+const where = machine();
+console.log(
+  `${where.cpu}, ${where.cores} cores; ${
+    Object.entries(where.runtime).map(([k, v]) => `${k} ${v}`).join(", ")
+  }; commit ${where.commit.slice(0, 10)}${where.changed ? " with changes" : ""}`,
+);
+for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
+  if (only !== undefined && name !== only) continue;
+  const tables = await benchmark({ quick });
+  tables.forEach((t) => console.log(tableText(t)));
+  if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
+}

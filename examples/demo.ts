@@ -1,0 +1,217 @@
+/**
+ * What a compressed cache costs a real model: the embedded one reads a text on caches held by several
+ * schemes, and one table says what each saves and what it breaks.
+ *
+ * deno task demo   or   bun examples/demo.ts   or   deno run -A examples/demo.ts <text file>
+ */
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import {
+  attend,
+  bitsOf,
+  cached,
+  type Codec,
+  compile,
+  decoquantB,
+  identity,
+  input,
+  rtn,
+  rtnGrouped,
+  type Tensor,
+  upload,
+  wasm,
+} from "kvfold";
+import { orThrow } from "../models/errors.ts";
+import { cacheShape } from "../models/llama.ts";
+import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
+import {
+  DEVIATION,
+  deviation,
+  meanKld,
+  perplexity,
+  relative,
+  sameTop,
+  score,
+} from "../models/quality.ts";
+import { openRunner, type Run, type Seen } from "../models/runner.ts";
+
+/** One row each: change the bits (8, 4, 2), or add a scheme of your own. */
+const SCHEMES: readonly (readonly [name: string, codec: Codec])[] = [
+  ["f32", identity],
+  ["RTN 8", rtn(8)],
+  ["RTN g64 8", rtnGrouped(8, 64)],
+  ["DecoQuant B 8", decoquantB(8)],
+  ["RTN 4", rtn(4)],
+  ["RTN g64 4", rtnGrouped(4, 64)],
+  ["DecoQuant B 4", decoquantB(4)],
+  ["RTN 2", rtn(2)],
+  ["RTN g64 2", rtnGrouped(2, 64)],
+  ["DecoQuant B 2", decoquantB(2)],
+];
+
+/** Tokens of the text, and of the long cache that attention is timed on. */
+const [WINDOW, LONG, ROUNDS] = [1024, 16384, 9];
+
+const say = (text: string): boolean => process.stderr.write(`${text}\n`);
+
+/** The middle one. */
+const median = (xs: readonly number[]): number => xs.toSorted((a, b) => a - b)[xs.length >> 1]!;
+
+/** Decode attention on a long cache of every scheme, round by round: median milliseconds, kernels. */
+const timed = async (
+  shape: readonly [number, string, number],
+  queries: number,
+  k: Float64Array,
+  v: Float64Array,
+): Promise<readonly { readonly ms: number; readonly kernels: number }[]> => {
+  const [kv, , d] = shape;
+  // The text's own keys and values, over and over.
+  const long = (x: Float64Array): Tensor => {
+    const [head, all] = [x.length / kv, LONG * d];
+    const data = Float64Array.from(
+      { length: kv * all },
+      (_, i) => x[Math.floor(i / all) * head + i % all % head]!,
+    );
+    return upload(wasm(), "long", "f32", [kv, LONG, d], data);
+  };
+  const [keys, values] = [long(k), long(v)];
+  const q = Float64Array.from({ length: queries * d }, (_, i) => Math.cos(i));
+  const schemes = await Promise.all(SCHEMES.map(async ([, codec]) => {
+    const encode = await compile({ ...codec.encode(input("x", shape, "f32")) });
+    const program = await compile({
+      out: attend({
+        q: input("q", [kv, queries / kv, 1, d], "f32"),
+        k: cached(codec, "k", shape),
+        v: cached(codec, "v", shape),
+      }),
+    });
+    const inputs: Record<string, Tensor | Float64Array> = { q };
+    for (const [name, x] of [["k", keys], ["v", values]] as const) {
+      for (const [part, tensor] of Object.entries(await encode.run({ x }))) {
+        inputs[`${name}.${part}`] = tensor;
+      }
+    }
+    return { program, inputs, times: [] as number[] };
+  }));
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const { program, inputs, times } of schemes) {
+      const start = performance.now();
+      const { out } = await program.run(inputs);
+      // The first round warms up.
+      if (round >= 0) times.push(performance.now() - start);
+      out!.dispose();
+    }
+  }
+  return schemes.map(({ program, times }) => ({
+    ms: median(times),
+    kernels: program.structure.kernels.length,
+  }));
+};
+
+/** Relative error over all layers of one of the things that were seen. */
+const errorOf = ({ layers }: Run, what: keyof Seen): number => {
+  const parts = layers.map(({ seen }) => {
+    const [exact, decoded] = seen![what];
+    return deviation(exact, decoded);
+  });
+  return relative(parts.reduce(DEVIATION.concat, DEVIATION.empty));
+};
+
+const table = (rows: readonly (readonly string[])[]): string => {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) =>
+    row.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join("  ")
+  ).join("\n");
+};
+
+const main = async (): Promise<void> => {
+  const start = performance.now();
+  const runner = await openRunner(loadModel(WIKI4M));
+  const { config } = runner;
+  const path = process.argv[2] ??
+    fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url));
+  const text = new TextDecoder().decode(orThrow(tryReadFile(path)));
+  // The model was trained on running text: no token is put in front.
+  const tokens = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + WINDOW);
+  const shape = cacheShape(config);
+  const halves = 2 * 2 * config.layers * config.kvHeads * config.headDim * tokens.length;
+
+  say(`model ready after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  const runs: Run[] = [];
+  for (const [name, codec] of SCHEMES) {
+    const begin = performance.now();
+    runs.push(await runner.run(tokens, { k: codec, v: codec }, { see: true }));
+    say(`${name}: ${tokens.length} tokens in ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+  }
+  say(`attention on ${LONG} tokens, ${ROUNDS} rounds`);
+  const last = runs[0]!.layers[config.layers - 1]!.seen!;
+  const times = await timed(shape, config.heads, last.k[0], last.v[0]);
+
+  const scores = runs.map(({ logits }) =>
+    score(logits, runs[0]!.logits, config.vocabSize, tokens.slice(1))
+  );
+  const base = perplexity(scores[0]!);
+  const percent = (x: number, digits: number): string => `${(100 * x).toFixed(digits)} %`;
+  const rows = SCHEMES.map(([name, codec], i) => {
+    const [run, found] = [runs[i]!, scores[i]!];
+    const bytes = run.layers.reduce((n, layer) => n + layer.kBytes + layer.vBytes, 0);
+    const bits = bitsOf(codec, shape, { tokens: tokens.length });
+    const errors = (["k", "v", "attention"] as const).map((what) => percent(errorOf(run, what), 2));
+    return [
+      name,
+      bits.toFixed(3),
+      ...errors,
+      `${perplexity(found) >= base ? "+" : ""}${percent(perplexity(found) / base - 1, 2)}`,
+      meanKld(found).toFixed(5),
+      percent(sameTop(found), 1),
+      `${(bytes / 1024).toFixed(0)} KiB`,
+      percent(bytes / halves, 0),
+      `${times[i]!.kernels}`,
+      `${(times[0]!.ms / times[i]!.ms).toFixed(2)} x`,
+    ];
+  });
+  console.log(
+    `wiki4m, ${config.layers} layers, reading ${tokens.length} tokens on the stored cache; ` +
+      `perplexity ${base.toFixed(3)} on f32\n`,
+  );
+  console.log(table([
+    [
+      "scheme",
+      "bits/value",
+      "error K",
+      "error V",
+      "error attn",
+      "ΔPPL",
+      "KLD",
+      "same top-1",
+      "cache",
+      "of f16",
+      "kernels",
+      "speed",
+    ],
+    ...rows,
+  ]));
+  console.log(`
+bits/value  derived from what is stored of ${tokens.length} tokens
+error       ‖x − x̂‖ / ‖x‖ over all layers: K after RoPE, V, and attention's output for the same queries
+kernels     of one decode step of attention, straight from the stored parts
+speed       of that step against f32, one query on ${LONG} tokens: ${
+    times[0]!.ms.toFixed(2)
+  } ms on f32, median of ${ROUNDS} (${wasm().description})
+
+Next, three things to try:
+  deno run -A examples/decoquant.ts   a scheme, its kernels and its rules on one screen
+  SCHEMES in examples/demo.ts         change the bits, or add a scheme of your own
+  deno task bench                     speed and quality, measured with care`);
+  say(`\n${((performance.now() - start) / 1000).toFixed(1)} s`);
+};
+
+try {
+  await main();
+} catch (error) {
+  // Errors of this project say what disagrees; anything else is a bug and shows where.
+  const known = error instanceof Error &&
+    /^(ModelFailure|(Compile|Device|Input|Shape|Value)Error)$/.test(error.name);
+  say(known ? `${error.name}: ${error.message}` : String((error as Error).stack ?? error));
+  process.exitCode = 1;
+}

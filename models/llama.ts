@@ -1,0 +1,155 @@
+/**
+ * A LLaMA-like model as formulas: five programs, shared by all layers since weights are inputs. The
+ * axis "tokens" has no size, so one compile serves every length.
+ *
+ * ```text
+ * embed     ids                            ->  x = E[ids]
+ * project   x, weights, cos, sin           ->  q, k turned by RoPE; v           (what a cache stores)
+ * encode    k                              ->  the parts a codec stores of it
+ * layer     x, q, parts of K and V         ->  x + O·attend(q, K, V), then + W2·(silu(W1·h) ∘ W3·h)
+ * head      x                              ->  logits = E·norm(x)
+ * ```
+ *
+ * K passes the codec after RoPE, the whole window at once; no program sees K and V again but through
+ * what is stored of them.
+ * @module
+ */
+import {
+  attend,
+  broadcast,
+  cached,
+  type Codec,
+  concat,
+  contract,
+  foldOver,
+  gather,
+  input,
+  map,
+  permute,
+  reshape,
+  slice,
+  type Term,
+} from "../mod.ts";
+import type { ModelConfig } from "./config.ts";
+
+/** The axis of a window; its size comes with each run. */
+export const TOKENS = "tokens";
+
+/** Outputs of a program by name. */
+export type Formula = Readonly<Record<string, Term>>;
+
+const weight = (name: string, ...shape: readonly number[]): Term => input(name, shape, "f32");
+
+const hidden = (c: ModelConfig): Term => input("x", [TOKENS, c.hiddenSize], "f32");
+
+/** The shape of K, and of V. */
+export const cacheShape = (c: ModelConfig): readonly [number, string, number] => [
+  c.kvHeads,
+  TOKENS,
+  c.headDim,
+];
+
+/** Queries, with the heads that share a key head side by side. */
+export const queryShape = (c: ModelConfig): readonly [number, number, string, number] => [
+  c.kvHeads,
+  c.heads / c.kvHeads,
+  TOKENS,
+  c.headDim,
+];
+
+/** x / √(mean x² + eps), times a gain a channel. */
+export const rmsNorm = (x: Term, gain: Term, eps: number): Term => {
+  const width = x.shape[1] as number;
+  const mean = map("div", foldOver("sum", "sum", map("mul", x, x), [1]), width);
+  const size = broadcast(map("sqrt", map("add", mean, eps)), x.shape, [0]);
+  return map("mul", map("div", x, size), gain);
+};
+
+/** x · Wᵀ; a matrix of weights is [out, in]. */
+export const linear = (x: Term, w: Term): Term => contract("t i, o i -> t o", x, w);
+
+/** x / (1 + e^−x). */
+export const silu = (x: Term): Term => map("div", x, map("add", map("exp", map("neg", x)), 1));
+
+/**
+ * Turns pairs of channels of `[tokens, heads, d]` by the angle of their token: (a, b) becomes
+ * (a cos − b sin, a sin + b cos). A pair is channels (2i, 2i+1), or (i, i + d/2).
+ */
+export const rope = (x: Term, cos: Term, sin: Term, interleaved: boolean): Term => {
+  const [tokens, heads, d] = x.shape as readonly [string, number, number];
+  const half = d / 2;
+  const view = interleaved ? [tokens, heads, half, 2] : [tokens, heads, 2, half];
+  const axis = interleaved ? 3 : 2;
+  const pairs = reshape(x, view);
+  const one = view.map((n, i) => i === axis ? 1 : n);
+  const place = [0, interleaved ? 2 : 3];
+  const [c, s] = [broadcast(cos, one, place), broadcast(sin, one, place)];
+  const [a, b] = [slice(pairs, axis, 0, 1), slice(pairs, axis, 1, 2)];
+  const turned = [
+    map("sub", map("mul", a, c), map("mul", b, s)),
+    map("add", map("mul", a, s), map("mul", b, c)),
+  ];
+  return reshape(concat(turned, axis), x.shape);
+};
+
+/** Rows of the embedding. */
+export const embed = (c: ModelConfig): Formula => ({
+  x: gather(weight("embedding", c.vocabSize, c.hiddenSize), input("ids", [TOKENS], "u32")),
+});
+
+/** Queries, keys and values of a layer. */
+export const project = (c: ModelConfig): Formula => {
+  const [width, d] = [c.hiddenSize, c.headDim];
+  const h = rmsNorm(hidden(c), weight("norm", width), c.normEps);
+  const [cos, sin] = ["cos", "sin"].map((name) => input(name, [TOKENS, d / 2], "f32"));
+  const heads = (name: string, n: number): Term =>
+    reshape(linear(h, weight(name, n * d, width)), [TOKENS, n, d]);
+  const turned = (name: string, n: number): Term =>
+    permute(rope(heads(name, n), cos, sin, c.ropeInterleaved), [1, 0, 2]);
+  return {
+    q: reshape(turned("wq", c.heads), queryShape(c)),
+    k: turned("wk", c.kvHeads),
+    v: permute(heads("wv", c.kvHeads), [1, 0, 2]),
+  };
+};
+
+/** What a codec stores of K or of V. */
+export const encode = (c: ModelConfig, codec: Codec): Formula => ({
+  ...codec.encode(input("x", cacheShape(c), "f32")),
+});
+
+/** What a codec gives back. */
+export const decode = (c: ModelConfig, codec: Codec): Formula => ({
+  x: cached(codec, "x", cacheShape(c)),
+});
+
+/** Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. */
+export const attention = (c: ModelConfig, k: Codec, v: Codec): Term =>
+  attend({
+    q: input("q", queryShape(c), "f32"),
+    k: cached(k, "k", cacheShape(c)),
+    v: cached(v, "v", cacheShape(c)),
+    causal: { offset: 0 },
+  });
+
+/** What a layer adds to x, from its queries and its cache. */
+export const layer = (c: ModelConfig, k: Codec, v: Codec): Formula => {
+  const [width, inner] = [c.hiddenSize, c.intermediateSize];
+  const seen = reshape(permute(attention(c, k, v), [2, 0, 1, 3]), [TOKENS, c.heads * c.headDim]);
+  const middle = map("add", hidden(c), linear(seen, weight("wo", width, c.heads * c.headDim)));
+  const h = rmsNorm(middle, weight("norm", width), c.normEps);
+  const gated = map(
+    "mul",
+    silu(linear(h, weight("w1", inner, width))),
+    linear(h, weight("w3", inner, width)),
+  );
+  return { x: map("add", middle, linear(gated, weight("w2", width, inner))) };
+};
+
+/** Logits of the next token. */
+export const head = (c: ModelConfig): Formula => ({
+  logits: linear(
+    rmsNorm(hidden(c), weight("norm", c.hiddenSize), c.normEps),
+    weight("embedding", c.vocabSize, c.hiddenSize),
+  ),
+});

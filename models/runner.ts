@@ -1,0 +1,262 @@
+/**
+ * Runs a model on a cache that codecs hold. Weights are put on the device once, each formula of
+ * `llama.ts` is compiled once, tensors stay on the device until the logits are read.
+ *
+ * ```text
+ * x = embed(ids);  for each layer:  q, k, v = project(x);  K = encode(k), V = encode(v);  x = layer(x, q, K, V)
+ * logits = head(x)
+ * ```
+ *
+ * Does not do yet: token by token with a growing cache; batches of windows.
+ * @module
+ */
+import {
+  type Codec,
+  compile,
+  type Device,
+  type Given,
+  identity,
+  type Program,
+  type Tensor,
+  upload,
+  wasm,
+} from "../mod.ts";
+import { type Either, isLeft, right } from "../fp.ts";
+import type { ModelConfig } from "./config.ts";
+import { fail, type ModelError, orThrow } from "./errors.ts";
+import * as llama from "./llama.ts";
+import type { Model } from "./load.ts";
+
+/** How K and V are held. */
+export interface Codecs {
+  /** Codec of the keys, after RoPE. */
+  readonly k: Codec;
+  /** Codec of the values. */
+  readonly v: Codec;
+}
+
+/** A layer's cache as it was, as it came back, and what attention made of both. */
+export interface Seen {
+  /** K after RoPE, and what its codec gives back: `[kv, tokens, d]`. */
+  readonly k: readonly [exact: Float64Array, decoded: Float64Array];
+  /** V, and what its codec gives back: `[kv, tokens, d]`. */
+  readonly v: readonly [exact: Float64Array, decoded: Float64Array];
+  /** Attention on the exact cache and on the stored one, same queries: `[kv, group, tokens, d]`. */
+  readonly attention: readonly [exact: Float64Array, decoded: Float64Array];
+}
+
+/** One layer of a run. */
+export interface LayerRun {
+  /** Bytes stored of K, padding included. */
+  readonly kBytes: number;
+  /** Bytes stored of V, padding included. */
+  readonly vBytes: number;
+  /** Read back on request. */
+  readonly seen?: Seen;
+}
+
+/** A window run through the model. */
+export interface Run {
+  /** `[tokens, vocab]`, row-major. */
+  readonly logits: Float32Array;
+  /** Layers, first to last. */
+  readonly layers: readonly LayerRun[];
+}
+
+/** A model on a device. */
+export interface Runner {
+  /** The sizes. */
+  readonly config: ModelConfig;
+  /** Runs a window; one that does not fit the model is a value. */
+  readonly tryRun: (
+    tokens: ArrayLike<number>,
+    codecs?: Codecs,
+    options?: { readonly see?: boolean },
+  ) => Promise<Either<ModelError, Run>>;
+  /** Runs a window, or throws `ModelFailure`. */
+  readonly run: (
+    tokens: ArrayLike<number>,
+    codecs?: Codecs,
+    options?: { readonly see?: boolean },
+  ) => Promise<Run>;
+  /** Gives the weights' memory back. */
+  readonly close: () => void;
+}
+
+type Tensors = Readonly<Record<string, Tensor>>;
+
+/** The cache as it is, in f32. */
+export const EXACT: Codecs = { k: identity, v: identity };
+
+/** The fewest tokens with something to predict. */
+const LEAST = 2;
+
+/** Tokens that the model can take: as many as its context holds, each in its vocabulary. */
+export const checkTokens = (
+  { contextLength: most, vocabSize: vocab }: ModelConfig,
+  tokens: ArrayLike<number>,
+): Either<ModelError, readonly number[]> => {
+  const have = tokens.length;
+  if (have < LEAST || have > most) return fail({ tag: "window", least: LEAST, most, have });
+  const ids = Array.from(tokens);
+  const at = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocab));
+  return at < 0 ? right(ids) : fail({ tag: "token", at, id: ids[at]!, vocab });
+};
+
+/** Cosines and sines of the angles token · theta^(−2i/d), computed in f64. */
+export const ropeTables = (
+  { headDim, ropeTheta }: ModelConfig,
+  tokens: number,
+): { readonly cos: Float64Array; readonly sin: Float64Array } => {
+  const half = headDim / 2;
+  const angles = Float64Array.from(
+    { length: tokens * half },
+    (_, at) => Math.floor(at / half) * ropeTheta ** (-2 * (at % half) / headDim),
+  );
+  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
+};
+
+/** The tensors of the programs `project` and `layer` by the names that the formulas give them. */
+const PROJECT = {
+  norm: "input_layernorm",
+  wq: "self_attn.q_proj",
+  wk: "self_attn.k_proj",
+  wv: "self_attn.v_proj",
+} as const;
+const LAYER = {
+  norm: "post_attention_layernorm",
+  wo: "self_attn.o_proj",
+  w1: "mlp.gate_proj",
+  w2: "mlp.down_proj",
+  w3: "mlp.up_proj",
+} as const;
+
+/** Compiles each formula once: equal formulas are the same terms. */
+const library = (device: Device): (formula: llama.Formula) => Promise<Program> => {
+  // The formula is held, so that its terms keep their numbers.
+  const known = new Map<string, { formula: llama.Formula; program: Promise<Program> }>();
+  return (formula) => {
+    const key = Object.entries(formula).map(([name, term]) => `${name} ${term.id}`).join();
+    const old = known.get(key);
+    if (old !== undefined) return old.program;
+    const program = compile(formula, { device });
+    known.set(key, { formula, program });
+    return program;
+  };
+};
+
+const under = (name: string, parts: Tensors): Tensors =>
+  Object.fromEntries(Object.entries(parts).map(([part, tensor]) => [`${name}.${part}`, tensor]));
+
+const bytesOf = (parts: Tensors): number =>
+  Object.values(parts).reduce((n, tensor) => n + tensor.bytes, 0);
+
+const disposeAll = (held: Iterable<Tensor>): void => {
+  for (const tensor of held) tensor.dispose();
+};
+
+/** Puts a model on a device. */
+export const openRunner = async (model: Model, device: Device = wasm()): Promise<Runner> => {
+  const { config } = model;
+  const compiled = library(device);
+  const weights = new Map<string, Tensor>();
+  for (const [name, { shape, data }] of model.weights) {
+    weights.set(name, upload(device, name, "f32", shape, data));
+  }
+  const weight = (name: string): Tensor => weights.get(`${name}.weight`)!;
+  const ofLayer = (layer: number, names: Readonly<Record<string, string>>): Tensors =>
+    Object.fromEntries(
+      Object.entries(names).map(([name, of]) => [name, weight(`model.layers.${layer}.${of}`)]),
+    );
+  const [embed, project, head] = [llama.embed, llama.project, llama.head].map((f) => f(config));
+  await Promise.all([embed, project, head].map(compiled));
+
+  /** Reads what a codec did to a layer's cache, and what attention made of it. */
+  const look = async (
+    q: Tensor,
+    exact: { readonly k: Tensor; readonly v: Tensor },
+    stored: { readonly k: Tensors; readonly v: Tensors },
+    { k, v }: Codecs,
+  ): Promise<Seen> => {
+    const decoded = async (codec: Codec, parts: Tensors): Promise<Float64Array> =>
+      (await (await compiled(llama.decode(config, codec))).values(under("x", parts))).x!;
+    const attention = async (codecs: Codecs, of: typeof stored): Promise<Float64Array> => {
+      const program = await compiled({ out: llama.attention(config, codecs.k, codecs.v) });
+      return (await program.values({ q, ...under("k", of.k), ...under("v", of.v) })).out!;
+    };
+    const plain = { k: { values: exact.k }, v: { values: exact.v } };
+    return {
+      k: [await exact.k.read(), await decoded(k, stored.k)],
+      v: [await exact.v.read(), await decoded(v, stored.v)],
+      attention: [await attention(EXACT, plain), await attention({ k, v }, stored)],
+    };
+  };
+
+  const forward = async (ids: readonly number[], codecs: Codecs, see: boolean): Promise<Run> => {
+    const { k, v } = codecs;
+    const run = async (formula: llama.Formula, inputs: Readonly<Record<string, Given>>) =>
+      await (await compiled(formula)).run(inputs);
+    const tables = ropeTables(config, ids.length);
+    const angles = Object.fromEntries(
+      Object.entries(tables).map(([name, table]) => [
+        name,
+        upload(device, name, "f32", [ids.length, config.headDim / 2], table),
+      ]),
+    );
+    const embedding = weight("model.embed_tokens");
+    const layers: LayerRun[] = [];
+    const held = new Set<Tensor>(Object.values(angles));
+    const hold = <A extends Tensors>(tensors: A): A => {
+      Object.values(tensors).forEach((tensor) => held.add(tensor));
+      return tensors;
+    };
+    const release = (tensors: readonly Tensor[]): void =>
+      tensors.forEach((tensor) => {
+        held.delete(tensor);
+        tensor.dispose();
+      });
+    try {
+      let { x } = hold(await run(embed!, { embedding, ids }));
+      for (let i = 0; i < config.layers; i++) {
+        const now = hold(await run(project!, { x: x!, ...angles, ...ofLayer(i, PROJECT) }));
+        const stored = {
+          k: hold(await run(llama.encode(config, k), { x: now.k! })),
+          v: hold(await run(llama.encode(config, v), { x: now.v! })),
+        };
+        const next = hold(
+          await run(llama.layer(config, k, v), {
+            x: x!,
+            q: now.q!,
+            ...under("k", stored.k),
+            ...under("v", stored.v),
+            ...ofLayer(i, LAYER),
+          }),
+        );
+        layers.push({
+          kBytes: bytesOf(stored.k),
+          vBytes: bytesOf(stored.v),
+          ...(see ? { seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, codecs) } : {}),
+        });
+        release([x!, ...[now, stored.k, stored.v].flatMap((t) => Object.values(t))]);
+        x = next.x;
+      }
+      const { logits } = hold(
+        await run(head!, { x: x!, norm: weight("model.norm"), embedding }),
+      );
+      return { logits: Float32Array.from(await logits!.read()), layers };
+    } finally {
+      disposeAll(held);
+    }
+  };
+
+  const tryRun: Runner["tryRun"] = async (tokens, codecs = EXACT, { see = false } = {}) => {
+    const ids = checkTokens(config, tokens);
+    return isLeft(ids) ? ids : right(await forward(ids.right, codecs, see));
+  };
+  return {
+    config,
+    tryRun,
+    run: async (tokens, codecs, options) => orThrow(await tryRun(tokens, codecs, options)),
+    close: () => disposeAll(weights.values()),
+  };
+};
