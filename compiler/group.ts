@@ -10,7 +10,8 @@ import { isPacked } from "../dsl/core/dtype.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
-import { computedBy, leavesOf, type Plan, type Schedule } from "./kernel.ts";
+import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
+import { streamChunk } from "./lower/chunk.ts";
 import { analyseRow, analyseStream, type HeldAxes } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
@@ -18,8 +19,8 @@ import { Lower } from "./lower/at.ts";
 
 /** Multiply-adds of a product that is worth a kernel of tiles. */
 const BIG_PRODUCT = 40_000;
-/** Floats of group memory that staged terms may take (16 KiB, WebGPU's default limit). */
-const GROUP_FLOATS = 4096;
+/** Products of at least this many terms are made once a token, apart from the score. */
+const LONG_PRODUCT = 16;
 
 type Fold = Term & TermOf<"fold">;
 type Product = Term & TermOf<"contract">;
@@ -59,6 +60,7 @@ const plain = (skeleton: Plan["skeleton"], roots: readonly Term[]): Plan => ({
   rowAxes: 0,
   tile: 0,
   axes: new Map(),
+  moving: new Map(),
 });
 
 /** Heavy terms of a kernel that makes `roots`; what a streaming fold reads is its own kernel's. */
@@ -81,6 +83,9 @@ const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: numbe
     )
   );
 
+const heldCount = (t: Term, { held }: HeldAxes): number =>
+  held.reduce((n, a) => n * (t.shape[a] as number), 1);
+
 const floatsOf = (axes: ReadonlyMap<Term, HeldAxes>): number =>
   [...axes].reduce(
     (n, [t, { held }]) => n + held.reduce((m, a) => m * (t.shape[a] as number), 1),
@@ -95,6 +100,7 @@ const rowPlan = (
   staged: readonly Term[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
+  target: Target,
 ): Plan | undefined => {
   const rank = Math.max(...roots.map((r) => r.shape.length));
   const candidates = [
@@ -122,17 +128,43 @@ const rowPlan = (
     }
     // As many rows as group memory holds; an even number, so that halves fill words.
     const tile = [schedule.rows, 4, 2].find((n) =>
-      n <= schedule.rows && floatsOf(axes) * n <= GROUP_FLOATS
+      n <= schedule.rows && floatsOf(axes) * n <= target.groupFloats
     );
-    if (tile !== undefined) return { skeleton: "encode", roots, staged, rowAxes, tile, axes };
+    if (tile !== undefined) {
+      return { skeleton: "encode", roots, staged, rowAxes, tile, axes, moving: new Map() };
+    }
   }
   return undefined;
 };
 
+/** Products below `terms` that are long enough to be made apart, outermost only. */
+const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+  const out = new Set<Term>();
+  const visit = (t: Term): void => {
+    if (stored.has(t) || t.tag === "input") return;
+    const dims = t.tag === "contract" ? goneDims(t as Product) : [];
+    if (t.tag === "contract" && !isDynamic(dims) && known(dims) >= LONG_PRODUCT) out.add(t);
+    else argsOf(t).forEach(visit);
+  };
+  terms.forEach(visit);
+  return [...out];
+};
+
+/** Casts to fixed point are staged like products. */
+const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
+  computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
+
 /** The plan of a streaming fold, with what stays the same along its tokens. */
-const streamPlan = (term: Fold, stored: ReadonlySet<Term>): Plan => {
+const streamPlan = (
+  term: Fold,
+  stored: ReadonlySet<Term>,
+  schedule: Schedule,
+  target: Target,
+): Plan => {
   const roles = streamRoles(term);
-  const heavy = heavyIn(term.args, stored);
+  const heavy = [...heavyIn(term.args, stored), ...fixedCasts(term.args, stored)].sort((a, b) =>
+    a.id - b.id
+  );
   const nameOf = (l: string): string =>
     l === roles.token
       ? "token"
@@ -140,8 +172,25 @@ const streamPlan = (term: Fold, stored: ReadonlySet<Term>): Plan => {
       ? `row${roles.outer.indexOf(l)}`
       : `in_${l}`;
   const args = term.args.map((t, i) => ({ term: t, names: term.labels.args[i].map(nameOf) }));
-  const axes = analyseStream(args, heavy, leavesOf(term.args, stored));
-  return { skeleton: "stream", roots: [term], staged: [...axes.keys()], rowAxes: 0, tile: 0, axes };
+  const candidates = longProducts([term.args[0]], stored);
+  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(term.args, stored));
+  const tile = streamChunk(
+    term,
+    floatsOf(staged),
+    [...moving].map(([t, m]) => heldCount(t, m)),
+    stored,
+    schedule,
+    target,
+  );
+  return {
+    skeleton: "stream",
+    roots: [term],
+    staged: [...staged.keys()],
+    rowAxes: 0,
+    tile,
+    axes: staged,
+    moving,
+  };
 };
 
 /** Does the root read the product at its own index, axis for axis? */
@@ -172,7 +221,12 @@ const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   !stored.has(arg) &&
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
-const decide = (root: Term, stored: ReadonlySet<Term>, schedule: Schedule): Decision => {
+const decide = (
+  root: Term,
+  stored: ReadonlySet<Term>,
+  schedule: Schedule,
+  target: Target,
+): Decision => {
   const inside = heavyIn([root], stored);
   if (root.tag === "routine") {
     const [arg] = root.args;
@@ -206,9 +260,11 @@ const decide = (root: Term, stored: ReadonlySet<Term>, schedule: Schedule): Deci
     if (heavy.length > 0) return { need: heavy };
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
-  const row = rowPlan([root], inside, stored, schedule);
+  const row = rowPlan([root], inside, stored, schedule, target);
   if (row !== undefined) {
-    return { plans: [...inside.filter(isStream).map((t) => streamPlan(t, stored)), row] };
+    return {
+      plans: [...inside.filter(isStream).map((t) => streamPlan(t, stored, schedule, target)), row],
+    };
   }
   const rest = inside.filter((t) => t !== root);
   if (rest.length > 0) return { need: rest };
@@ -220,6 +276,7 @@ const joinRows = (
   plans: readonly Plan[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
+  target: Target,
 ): Plan[] => {
   const out: Plan[] = [];
   for (const plan of plans) {
@@ -233,6 +290,7 @@ const joinRows = (
       [...new Set([...old.staged, ...plan.staged])].sort((a, b) => a.id - b.id),
       stored,
       schedule,
+      target,
     );
     if (joined) out[at] = joined;
     else out.push(plan);
@@ -286,6 +344,7 @@ const ordered = (plans: readonly Plan[], stored: ReadonlySet<Term>): Plan[] => {
 export const group = (
   outputs: readonly Term[],
   schedule: Schedule,
+  target: Target,
 ): { plans: Plan[]; stored: Set<Term> } => {
   const roots = [...new Set(outputs)];
   const stored = new Set<Term>(roots.filter((t) => isHeavy(t) && !isStream(t)));
@@ -296,7 +355,7 @@ export const group = (
     for (const root of new Set([...roots, ...stored])) {
       if (root.tag === "input" && stored.has(root)) stored.delete(root);
       const others = new Set([...stored].filter((t) => t !== root));
-      const decision = decide(root, others, schedule);
+      const decision = decide(root, others, schedule, target);
       if ("plans" in decision) {
         decided.set(root, decision.plans);
         continue;
@@ -311,7 +370,9 @@ export const group = (
   const all = [...new Set([...decided.values()].flat())];
   const streams = new Map<Term, Plan>();
   all.forEach((p) => p.skeleton === "stream" && streams.set(p.roots[0], p));
-  const rest = joinRoutines(joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule));
+  const rest = joinRoutines(
+    joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
+  );
   return {
     plans: ordered([...streams.values(), ...rest], stored),
     stored,

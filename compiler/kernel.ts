@@ -36,16 +36,30 @@ export interface Plan {
   readonly staged: readonly Term[];
   /** Leading axes of every root that make one row (for `encode`). */
   readonly rowAxes: number;
-  /** Rows of one group (for `encode`). */
+  /** Rows of one group (for `encode`), tokens of one group (for `stream`). */
   readonly tile: number;
   /** Which axes of each staged term are held in group memory. */
   readonly axes: ReadonlyMap<Term, HeldAxes>;
+  /** Products that a streaming fold makes once a token. */
+  readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+}
+
+/** What a target offers to skeletons. */
+export interface Target {
+  /** 16-bit integer products (four lanes of 32-bit sums). */
+  readonly dot16: boolean;
+  /** Floats of group memory. */
+  readonly groupFloats: number;
+  /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
+  readonly cacheBytes: number;
 }
 
 /** Numbers a schedule may change; every choice is correct. */
 export interface Schedule {
-  /** Tokens of one part of a streaming fold. */
+  /** Largest number of tokens of one part of a streaming fold; a multiple of 8. */
   readonly chunk: number;
+  /** Multiply 16-bit integers where the target can: queries and weights rounded to 2⁻¹⁶ of the largest. */
+  readonly fixed: boolean;
   /** Lanes of a group on a GPU. */
   readonly lanes: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
@@ -53,7 +67,7 @@ export interface Schedule {
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, lanes: 64, rows: 8 };
+export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, rows: 8 };
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -62,6 +76,9 @@ export type Skeleton = (plan: Plan, context: Context) => Step[];
 export interface Context {
   readonly materialized: ReadonlySet<Term>;
   readonly schedule: Schedule;
+  readonly target: Target;
+  /** Tokens of one part of a streaming fold. */
+  readonly chunkOf: (fold: Term) => number;
   /** A name for the plan's kernels. */
   readonly name: string;
 }
@@ -141,7 +158,10 @@ export class Builder {
     for (const leaf of leavesOf(roots, this.context.materialized)) {
       if (this.low.sources.has(leaf)) continue;
       const arr = this.array("in", elemOf(leaf.dtype), false, { tag: "term", term: leaf });
-      this.low.sources.set(leaf, sourceOf(arr, leaf.dtype, this.low.dims(leaf.shape)));
+      this.low.sources.set(
+        leaf,
+        sourceOf(arr, leaf.dtype, this.low.dims(leaf.shape), () => this.low.loose),
+      );
     }
   }
 
@@ -156,10 +176,10 @@ export class Builder {
   }
 
   /** Memory of one group. */
-  local(stem: string, length: number): Arr {
+  local(stem: string, length: number, elem: Arr["elem"] = "f32"): Arr {
     const arr: Arr = {
       name: `${stem}_s${this.shared.length}`,
-      elem: "f32",
+      elem,
       space: "shared",
       mutable: true,
       length,
@@ -202,6 +222,6 @@ export const unravel = (at: Expr, dims: readonly Expr[]): Expr[] => {
 export const unitOf = (root: Term): number => {
   const last = root.shape[root.shape.length - 1];
   if (isPacked(root.dtype)) return 0;
-  if (root.dtype === "f16") return 2;
-  return typeof last === "number" && last % 4 === 0 ? 4 : 1;
+  const four = typeof last === "number" && last % 4 === 0;
+  return four ? 4 : root.dtype === "f16" ? 2 : 1;
 };

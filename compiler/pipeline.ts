@@ -3,7 +3,7 @@
  * runs after it, and an error names the pass that broke it.
  *
  * ```text
- * terms ──rules──▶ terms ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
+ * terms ──rules──▶ terms ──fixed-point──▶ terms ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
  * ```
  * @module
  */
@@ -12,7 +12,15 @@ import type { Term } from "../dsl/core/term.ts";
 import { checkKernels, checkPlans, checkTerms } from "./check.ts";
 import { CompileError } from "./errors.ts";
 import { group } from "./group.ts";
-import { type Plan, SCHEDULE, type Schedule, type Skeletons, type Step } from "./kernel.ts";
+import {
+  type Plan,
+  SCHEDULE,
+  type Schedule,
+  type Skeletons,
+  type Step,
+  type Target,
+} from "./kernel.ts";
+import { fixedPoint } from "./rules/fixed.ts";
 import { rewrite, type Trace } from "./rules/rewrite.ts";
 
 /** Outputs of a program by name. */
@@ -71,15 +79,27 @@ export const rulesPass: Pass<Outputs, Rewritten> = {
   check: ({ outputs }) => checkTerms(Object.values(outputs)),
 };
 
+/** Integers where the target multiplies them and the schedule allows it. */
+export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, Rewritten> => ({
+  name: "fixed-point",
+  run: (level) =>
+    schedule.fixed && target.dot16 ? { ...level, outputs: fixedPoint(level.outputs) } : level,
+  check: rulesPass.check,
+});
+
 /** Which terms one kernel makes. */
-export const groupPass = (schedule: Schedule): Pass<Rewritten, Planned> => ({
+export const groupPass = (schedule: Schedule, target: Target): Pass<Rewritten, Planned> => ({
   name: "group",
-  run: (level) => ({ ...level, ...group(Object.values(level.outputs), schedule) }),
+  run: (level) => ({ ...level, ...group(Object.values(level.outputs), schedule, target) }),
   check: checkPlans,
 });
 
 /** Plans become loops. */
-export const skeletonPass = (skeletons: Skeletons, schedule: Schedule): Pass<Planned, Lowered> => ({
+export const skeletonPass = (
+  skeletons: Skeletons,
+  schedule: Schedule,
+  target: Target,
+): Pass<Planned, Lowered> => ({
   name: "skeletons",
   run: (level) => ({
     ...level,
@@ -87,6 +107,9 @@ export const skeletonPass = (skeletons: Skeletons, schedule: Schedule): Pass<Pla
       skeletons[plan.skeleton](plan, {
         materialized: new Set([...level.stored].filter((t) => !plan.roots.includes(t))),
         schedule,
+        target,
+        chunkOf: (fold) =>
+          level.plans.find((p) => p.skeleton === "stream" && p.roots[0] === fold)!.tile,
         name: `${plan.skeleton}_${i}`,
       })
     ),
@@ -97,17 +120,21 @@ export const skeletonPass = (skeletons: Skeletons, schedule: Schedule): Pass<Pla
 /** Every pass before emission. */
 export const pipeline = (
   skeletons: Skeletons,
+  target: Target,
   schedule: Schedule = SCHEDULE,
-): Pass<Outputs, Lowered> =>
-  then(then(rulesPass, groupPass(schedule)), skeletonPass(skeletons, schedule));
+): Pass<Outputs, Lowered> => {
+  const terms = then(rulesPass, fixedPass(schedule, target));
+  return then(then(terms, groupPass(schedule, target)), skeletonPass(skeletons, schedule, target));
+};
 
 /** Runs the passes. */
 export const lower = (
   outputs: Outputs,
   skeletons: Skeletons,
+  target: Target,
   schedule: Schedule = SCHEDULE,
 ): Lowered => {
-  const whole = pipeline(skeletons, schedule);
+  const whole = pipeline(skeletons, target, schedule);
   const lowered = whole.run(outputs);
   checked(whole, lowered);
   return lowered;

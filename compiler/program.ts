@@ -268,7 +268,7 @@ export const compileOn = async (
   let inputs: ReadonlyMap<string, Term>;
   try {
     inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, schedule);
+    lowered = lower(outputs, skeletons, device.target, schedule);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;

@@ -18,7 +18,7 @@ import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
 import { type Held, holdRow } from "./stage.ts";
-import { mergeInto } from "./stream.ts";
+import { mergeInto } from "./stream/merge.ts";
 import { halfPair, storeBlock, storedValue } from "./store.ts";
 
 /** The skeleton. */

@@ -10,9 +10,10 @@ import { isPacked } from "../dsl/core/dtype.ts";
 import { blocksOf } from "../dsl/core/layout.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bin, type Expr, int, select, variable, word } from "../compiler/ir/expr.ts";
+import { bin, type Expr, int, lane, select, variable, word } from "../compiler/ir/expr.ts";
 import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unitOf, unravel } from "../compiler/kernel.ts";
+import { halfBits } from "../compiler/lower/numeric.ts";
 import { halfPair, storeBlock, storedValue } from "./store.ts";
 
 const UNITS = 256;
@@ -57,6 +58,13 @@ export const mapSkeleton: Skeleton = (plan, context) => {
         row,
         bin("rem", unit, int(count)),
       );
+    } else if (root.dtype === "f16" && unitOf(root) === 4) {
+      const at = bin("mul", unit, int(4));
+      const bits = halfBits(low.wide(root, unravel(at, dims), dims.length - 1));
+      for (const k of [0, 2]) {
+        const pair = bin("or", lane(bits, k), bin("shl", lane(bits, k + 1), word(16)));
+        low.store(out, bin("add", bin("mul", unit, int(2)), int(k / 2)), pair);
+      }
     } else if (root.dtype === "f16") {
       const at = bin("mul", unit, int(2));
       const last = bin("sub", b.count(root.shape), int(1));

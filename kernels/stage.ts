@@ -21,9 +21,10 @@ export const holdRow = ({ arr, axes, size }: Held, term: Term, r: Expr): Source 
     bin("add", bin("mul", r, int(size)), linear(dims, axes.held.map((a) => index[a])));
   return {
     at: (index) => load(arr, at(index)),
-    wide: (index) => {
+    wide: (index, axis) => {
       const place = at(index);
-      const innermost = axes.held[axes.held.length - 1] === term.shape.length - 1;
+      const innermost = axis === term.shape.length - 1 &&
+        axes.held[axes.held.length - 1] === term.shape.length - 1;
       return innermost && place.factor % 4 === 0 ? load(arr, place, true) : undefined;
     },
   };

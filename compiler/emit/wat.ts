@@ -17,6 +17,8 @@ const LOCAL: Readonly<Record<Ty, string>> = {
   f32x4: "v128",
   u32x4: "v128",
   bool4: "v128",
+  i32x4: "v128",
+  i16x8: "v128",
 };
 
 const PREFIX: Readonly<Record<Ty, string>> = {
@@ -27,6 +29,8 @@ const PREFIX: Readonly<Record<Ty, string>> = {
   f32x4: "f32x4",
   u32x4: "i32x4",
   bool4: "i32x4",
+  i32x4: "i32x4",
+  i16x8: "i16x8",
 };
 
 type Write = (e: Expr, args: readonly string[], at: Addresses) => string;
@@ -66,6 +70,15 @@ const across = (op: string): Write => (_e, [a]) => {
 
 const half = (k: number): string => k % 2 === 0 ? "low" : "high";
 
+/**
+ * Four lanes use the pseudo forms, one instruction on x86: a NaN in the *first* operand is kept, so a
+ * clamp of a NaN stays one.
+ */
+const smaller = (op: "min" | "max", e: Expr, [a, b]: readonly string[]): string => {
+  if (e.type === "i32") return `(call $${op} ${a} ${b})`;
+  return e.type === "f32x4" ? `(f32x4.p${op} ${a} ${b})` : `(${PREFIX[e.type]}.${op} ${a} ${b})`;
+};
+
 /** One entry an operator. */
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
@@ -73,7 +86,13 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   uniform: (e) => `(local.get $u_${e.name})`,
   load: (e, [i], at) =>
     `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
-  halves: (e, [i], at) => `(v128.load16x4_u ${at(e.arr!, e.args[0], i, 2)})`,
+  // Sign and exponent of a half move into place; 2^112 makes up for the bias, subnormals included.
+  halves: (e, [i], at) => {
+    const bits = `(i32x4.shl (v128.load16x4_s ${at(e.arr!, e.args[0], i, 2)}) (i32.const 13))`;
+    const kept =
+      `(v128.and ${bits} (v128.const i32x4 0x8fffe000 0x8fffe000 0x8fffe000 0x8fffe000))`;
+    return `(f32x4.mul ${kept} (f32x4.splat (f32.const 5192296858534827628530496329220096)))`;
+  },
   select: (e, [c, a, b]) =>
     e.type.endsWith("x4") ? `(v128.bitselect ${a} ${b} ${c})` : `(select ${a} ${b} ${c})`,
   lane: (e, [a]) => `(${PREFIX[e.args[0].type]}.extract_lane ${e.value} ${a})`,
@@ -93,9 +112,23 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
       half(Math.floor(e.value / 2))
     }_i8x16_u ${a})))`,
   packBytes: (_e, parts) => {
-    const [a, b, c, d] = parts.map((p) => `(i32x4.trunc_sat_f32x4_s ${p})`);
+    const [a, b, c, d] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
     return `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_u ${a} ${b}) (i16x8.narrow_i32x4_u ${c} ${d}))`;
   },
+  widen8: (e, [a]) => `(i16x8.extend_${half(e.value)}_i8x16_u ${a})`,
+  dot16: (_e, [a, b]) => `(i32x4.dot_i16x8_s ${a} ${b})`,
+  packI16: (_e, parts) => {
+    const [a, b] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
+    return `(i16x8.narrow_i32x4_s ${a} ${b})`;
+  },
+  asI16: (_e, [a]) => a,
+  zip16: (e, [a, b]) => {
+    const pairs = [0, 1, 2, 3].map((k) => 8 * e.value + 2 * k).flatMap((
+      k,
+    ) => [k, k + 1, k + 16, k + 17]);
+    return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
+  },
+  hsum4: (_e, parts) => `(call $hsum4 ${parts.join(" ")})`,
   neg: plain("neg"),
   abs: plain("abs"),
   sqrt: plain("sqrt"),
@@ -106,7 +139,7 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   rint: plain("nearest"),
   toF32: (e, [a]) => {
     const from = e.args[0].type;
-    if (from === "u32x4") return `(f32x4.convert_i32x4_s ${a})`;
+    if (from === "u32x4" || from === "i32x4") return `(f32x4.convert_i32x4_s ${a})`;
     return `(f32.convert_i32_s ${a})`;
   },
   toI32: (e, [a]) => e.args[0].type === "f32" ? `(i32.trunc_sat_f32_s ${a})` : a,
@@ -116,10 +149,13 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   },
   asF32: (e, [a]) => e.type === "f32x4" ? a : `(f32.reinterpret_i32 ${a})`,
   asU32: (e, [a]) => e.type === "u32x4" ? a : `(i32.reinterpret_f32 ${a})`,
-  splat: (e, [a]) =>
-    e.type === "bool4"
-      ? `(i32x4.splat (i32.sub (i32.const 0) ${a}))`
-      : `(${PREFIX[e.type]}.splat ${a})`,
+  splat: (e, [a]) => {
+    if (e.type === "bool4") return `(i32x4.splat (i32.sub (i32.const 0) ${a}))`;
+    const loaded = /^\([if]32\.load /.exec(a);
+    return loaded
+      ? `(v128.load32_splat ${a.slice(loaded[0].length)}`
+      : `(${PREFIX[e.type]}.splat ${a})`;
+  },
   not: (e, [a]) => e.type === "bool4" ? `(v128.not ${a})` : `(i32.eqz ${a})`,
   popcount: plain("popcnt"),
   hsum: across("add"),
@@ -130,10 +166,8 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   mul: plain("mul"),
   div: integer("div"),
   rem: integer("rem"),
-  min: (e, [a, b]) =>
-    e.type === "i32" ? `(call $min ${a} ${b})` : plain("min")(e, [a, b], () => ""),
-  max: (e, [a, b]) =>
-    e.type === "i32" ? `(call $max ${a} ${b})` : plain("max")(e, [a, b], () => ""),
+  min: (e, args) => smaller("min", e, args),
+  max: (e, args) => smaller("max", e, args),
   and: bits("and"),
   or: bits("or"),
   shl: plain("shl"),
@@ -168,6 +202,17 @@ const EXP =
   (f32x4.add (f32x4.splat (f32.const 1)))
   (f32x4.mul (i32x4.shl (i32x4.add (local.get $i) (i32x4.splat (i32.const 127))) (i32.const 23)))
   (f32x4.mul (i32x4.shl (i32x4.add (local.get $j) (i32x4.splat (i32.const 127))) (i32.const 23))))
+(func $hsum4 (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
+  (local $p v128) (local $q v128)
+  (local.set $p (f32x4.add
+    (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $a) (local.get $b))
+    (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $a) (local.get $b))))
+  (local.set $q (f32x4.add
+    (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $c) (local.get $d))
+    (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $c) (local.get $d))))
+  (f32x4.add
+    (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $p) (local.get $q))
+    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $p) (local.get $q))))
 (func $min (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.lt_s (local.get $a) (local.get $b))))
 (func $max (param $a i32) (param $b i32) (result i32)

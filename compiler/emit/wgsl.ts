@@ -15,6 +15,8 @@ const TYPES: Readonly<Record<Ty, string>> = {
   f32x4: "vec4<f32>",
   u32x4: "vec4<u32>",
   bool4: "vec4<bool>",
+  i32x4: "vec4<i32>",
+  i16x8: "vec4<i32>",
 };
 
 const literal = (e: Expr): string => {
@@ -53,6 +55,11 @@ const loadText = (arr: Arr, wide: boolean, at: string, vector: boolean): string 
   return `${type}(${[0, 1, 2, 3].map((k) => `${arr.name}[(${at}) + ${k}]`).join(", ")})`;
 };
 
+/** 16-bit integer lanes exist on a CPU; a schedule for WGSL never asks for them. */
+const noForm: Write = (e) => {
+  throw new Error(`${e.op} has no form in WGSL`);
+};
+
 /** One entry an operator. `vectors` are arrays declared as four lanes an element. */
 const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>> => ({
   const: (e) => literal(e),
@@ -60,11 +67,14 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   uniform: (e) => `args.${e.name}`,
   load: (e, [at]) => loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
   halves: (e, [at]) => {
-    const pair = (k: number): string =>
-      loadText(e.arr!, false, `((${at}) >> 1u) + ${k}`, vectors.has(e.arr!.name));
-    return `vec4<u32>(${pair(0)} & 65535u, ${pair(0)} >> 16u, ${pair(1)} & 65535u, ${
-      pair(1)
-    } >> 16u)`;
+    const word = (k: number): string =>
+      loadText(e.arr!, false, `((${at}) + ${k}) >> 1u`, vectors.has(e.arr!.name));
+    const even = e.args[0].factor % 2 === 0;
+    const half = (k: number): string => {
+      if (even) return k % 2 === 0 ? `${word(k)} & 65535u` : `${word(k)} >> 16u`;
+      return `(${word(k)} >> (u32(((${at}) + ${k}) & 1) * 16u)) & 65535u`;
+    };
+    return `numbers(vec4<u32>(${[0, 1, 2, 3].map(half).join(", ")}))`;
   },
   select: (_, [c, a, b]) => `select(${b}, ${a}, ${c})`,
   lane: (e, [a]) => `${a}[${e.value}]`,
@@ -72,6 +82,12 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   madd: call("fma"),
   bytes: (e, [a]) => `vec4<f32>(unpack4xU8(${a}[${e.value}]))`,
   packBytes: (_, parts) => `vec4<u32>(${parts.map((p) => `pack4xU8(vec4<u32>(${p}))`).join(", ")})`,
+  widen8: noForm,
+  dot16: noForm,
+  packI16: noForm,
+  asI16: noForm,
+  zip16: noForm,
+  hsum4: (_, parts) => `vec4<f32>(${parts.map((p) => `dot(${p}, vec4<f32>(1.0))`).join(", ")})`,
   neg: (_, [a]) => `(-${a})`,
   abs: call("abs"),
   sqrt: call("sqrt"),
@@ -159,14 +175,14 @@ const vectorArrays = (kernel: Kernel): Set<string> => {
   const visit = (e: Expr): void => {
     if (seen.has(e)) return;
     seen.add(e);
-    if (e.op === "load") note(e.arr!, e.type.endsWith("x4"));
+    if (e.op === "load") note(e.arr!, e.type.endsWith("x4") && e.args[0].factor % 4 === 0);
     if (e.op === "halves") note(e.arr!, false);
     e.args.forEach(visit);
   };
   const walk = (block: Block): void =>
     block.forEach((s) => {
       if (s.tag === "store") {
-        note(s.arr, s.value.type.endsWith("x4"));
+        note(s.arr, s.value.type.endsWith("x4") && s.index.factor % 4 === 0);
         visit(s.index);
         visit(s.value);
       } else if (s.tag === "var" || s.tag === "assign") visit(s.value);
@@ -178,6 +194,15 @@ const vectorArrays = (kernel: Kernel): Set<string> => {
   walk(kernel.body);
   return new Set([...touched].filter(([, wide]) => wide).map(([name]) => name));
 };
+
+/** Halves as numbers, by bits: a device may flush subnormal halves in its own conversion. */
+const NUMBERS = `fn numbers(h : vec4<u32>) -> vec4<f32> {
+  let m = h & vec4<u32>(0x7fffu);
+  let normal = bitcast<vec4<f32>>((m << vec4<u32>(13u)) + vec4<u32>(0x38000000u));
+  let small = vec4<f32>(m) * 5.9604644775390625e-8;
+  let size = select(normal, small, (h & vec4<u32>(0x7c00u)) == vec4<u32>(0u));
+  return bitcast<vec4<f32>>(bitcast<vec4<u32>>(size) | ((h & vec4<u32>(0x8000u)) << vec4<u32>(16u)));
+}`;
 
 /** The module of one kernel. Binding i is array i; the last binding holds the uniforms. */
 export const emitWgsl = (kernel: Kernel): string => {
@@ -197,6 +222,7 @@ export const emitWgsl = (kernel: Kernel): string => {
         vectors.has(a.name) ? Math.ceil(a.length / 4) : a.length
       }>;`
     ),
+    ...(body.some((l) => l.includes("numbers(")) ? [NUMBERS] : []),
     `@compute @workgroup_size(${kernel.lanes})`,
     "fn main(@builtin(workgroup_id) id : vec3<u32>, @builtin(num_workgroups) count : vec3<u32>,",
     "        @builtin(local_invocation_index) lane_index : u32) {",

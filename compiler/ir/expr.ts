@@ -8,7 +8,7 @@
  */
 
 /** Types of the loop language; `bool4` is four truth values. */
-export type Ty = "i32" | "u32" | "f32" | "bool" | "f32x4" | "u32x4" | "bool4";
+export type Ty = "i32" | "u32" | "f32" | "bool" | "f32x4" | "u32x4" | "bool4" | "i32x4" | "i16x8";
 
 /** An array a kernel reads or writes. Lengths of shared arrays are known when the text is made. */
 export interface Arr {
@@ -77,6 +77,12 @@ export interface Expr {
     | "bytes"
     | "packBytes"
     | "halves"
+    | "widen8"
+    | "dot16"
+    | "packI16"
+    | "asI16"
+    | "zip16"
+    | "hsum4"
     | Un
     | Bin;
   /** Type of the value. */
@@ -120,14 +126,14 @@ const node = (
   }|${name}|${arr?.name ?? ""}`;
   const old = table.get(key);
   if (old !== undefined) return old;
-  const volatile = more.volatile === true || (op === "load" && arr!.mutable) ||
+  const volatile = more.volatile === true || arr?.mutable === true ||
     args.some((a) => a.volatile);
   const made: Expr = { id: counter++, op, type, args, value, name, arr, lo, hi, factor, volatile };
   table.set(key, made);
   return made;
 };
 
-const lanesOf = (type: Ty): boolean => type === "f32x4" || type === "u32x4" || type === "bool4";
+const lanesOf = (type: Ty): boolean => type.includes("x") || type === "bool4";
 
 /** An integer. */
 export const int = (value: number): Expr =>
@@ -323,12 +329,13 @@ export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
 };
 
 const UN_TYPE: Partial<Record<Un, (t: Ty) => Ty>> = {
-  toF32: (t) => t === "u32x4" ? "f32x4" : "f32",
+  toF32: (t) => t === "u32x4" || t === "i32x4" ? "f32x4" : "f32",
   toI32: () => "i32",
   toU32: (t) => t === "f32x4" ? "u32x4" : "u32",
   asF32: (t) => t === "u32x4" ? "f32x4" : "f32",
   asU32: (t) => t === "f32x4" ? "u32x4" : "u32",
-  splat: (t) => t === "f32" ? "f32x4" : t === "bool" ? "bool4" : "u32x4",
+  splat: (t) =>
+    ({ f32: "f32x4", bool: "bool4", i32: "i32x4" } as Partial<Record<Ty, Ty>>)[t] ?? "u32x4",
   hsum: () => "f32",
   hmax: () => "f32",
   hmin: () => "f32",
@@ -380,5 +387,25 @@ export const bytes = (block: Expr, k: number): Expr =>
 /** Sixteen numbers 0 … 255, already rounded, as 16 bytes. */
 export const packBytes = (parts: readonly Expr[]): Expr => node("packBytes", "u32x4", parts);
 
-/** Four halves (elements 4-aligned of an f16 array) as 32-bit words. */
-export const halves = (arr: Arr, index: Expr): Expr => node("halves", "u32x4", [index], { arr });
+/** Four halves of an f16 array as numbers; the index counts halves. */
+export const halves = (arr: Arr, index: Expr): Expr => node("halves", "f32x4", [index], { arr });
+
+/** Bytes 8·half … of 16 bytes as eight 16-bit integers. */
+export const widen8 = (block: Expr, half: number): Expr =>
+  node("widen8", "i16x8", [block], { value: half });
+
+/** Products of eight 16-bit pairs, neighbours added: four 32-bit sums. */
+export const dot16 = (a: Expr, b: Expr): Expr => node("dot16", "i32x4", [a, b]);
+
+/** Eight rounded numbers within ±32767 as 16-bit integers in four words. */
+export const packI16 = (low: Expr, high: Expr): Expr => node("packI16", "u32x4", [low, high]);
+
+/** Four words as eight 16-bit integers. */
+export const asI16 = (words: Expr): Expr => node("asI16", "i16x8", [words]);
+
+/** a0 b0 a1 b1 … of the low (0) or high (1) halves. */
+export const zip16 = (a: Expr, b: Expr, half: number): Expr =>
+  node("zip16", "i16x8", [a, b], { value: half });
+
+/** The four lane sums of four vectors. */
+export const hsum4 = (parts: readonly Expr[]): Expr => node("hsum4", "f32x4", parts);

@@ -16,7 +16,7 @@ import {
   type Term,
   type TermOf,
 } from "../../dsl/core/term.ts";
-import { bin, type Expr, int, num, select, un, vec4 } from "../ir/expr.ts";
+import { bin, type Expr, hsum4, int, num, select, un, vec4 } from "../ir/expr.ts";
 import { COMBINE, PRODUCTS, reduceBox } from "./box.ts";
 import { linear, type Source } from "./memory.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
@@ -34,6 +34,9 @@ export class Lower extends Writer {
     super();
   }
 
+  /** May four values begin anywhere? Set where vectors run along tokens. */
+  loose = false;
+
   /** Sizes of a shape. */
   dims(shape: Shape): Expr[] {
     return shape.map((d) => this.size(d));
@@ -49,7 +52,7 @@ export class Lower extends Writer {
   tryWide(term: Term, index: Index, axis: number): Expr | undefined {
     const source = this.sources.get(term);
     if (source === undefined) return read(WIDE, term, this, index, axis);
-    return axis === index.length - 1 ? source.wide(index) : undefined;
+    return source.wide(index, axis);
   }
 
   /** Four values along `axis`. */
@@ -64,7 +67,7 @@ export class Lower extends Writer {
 }
 
 /** From an index of a reshape's result to an index of its argument. */
-const unreshape = (low: Lower, term: TermOf<"reshape">, index: Index): Expr[] => {
+export const unreshape = (low: Lower, term: TermOf<"reshape">, index: Index): Expr[] => {
   const from = term.args[0].shape;
   const out: Expr[] = [];
   for (const group of regroups(from, term.shape)) {
@@ -137,7 +140,13 @@ const labelTable = (term: TermOf<"contract"> | TermOf<"fold">): Map<string, Dim>
   );
 
 /** A contraction at an index; `lanes` is the result axis that is read four at a time. */
-const contractAt = (low: Lower, term: TermOf<"contract">, index: Index, lanes?: number): Expr => {
+const contractAt = (
+  low: Lower,
+  term: TermOf<"contract">,
+  index: Index,
+  lanes?: number,
+  across = true,
+): Expr => {
   const all = labelTable(term);
   const gone = [...all.keys()].filter((l) => !term.labels.out.includes(l));
   const laneLabel = lanes === undefined ? undefined : term.labels.out[lanes];
@@ -156,8 +165,31 @@ const contractAt = (low: Lower, term: TermOf<"contract">, index: Index, lanes?: 
     if (wideBox && laneLabel !== undefined) return undefined;
     const [a, b] = [operand(0, box, wideBox), operand(1, box, wideBox)];
     return a && b ? [a, b] as const : undefined;
-  });
+  }, across);
 };
+
+/** Do four neighbours of a result axis lie side by side in the operands that have it? */
+const lanesLie = (low: Lower, term: TermOf<"contract">, axis: number): boolean =>
+  term.args.every((arg, i) => {
+    const at = term.labels.args[i].indexOf(term.labels.out[axis]);
+    return at < 0 || low.tryWide(arg, arg.shape.map(() => int(0)), at) !== undefined;
+  });
+
+/**
+ * Four neighbouring results: lanes along them where they lie side by side, else four sums whose
+ * lanes run along the contraction, brought together at the end.
+ */
+const contractWide = (low: Lower, term: TermOf<"contract">, index: Index, axis: number): Expr => {
+  if (lanesLie(low, term, axis)) return contractAt(low, term, index, axis);
+  const sums = [0, 1, 2, 3].map((k) =>
+    contractParts(low, term, index.map((x, i) => i === axis ? bin("add", x, int(k)) : x))
+  );
+  return sums.every((s) => s.type === "f32x4") ? hsum4(sums) : contractAt(low, term, index, axis);
+};
+
+/** A contraction at an index as four partial sums where its lanes run along it, else as one value. */
+export const contractParts = (low: Lower, term: TermOf<"contract">, index: Index): Expr =>
+  contractAt(low, term, index, undefined, false);
 
 const foldAt = (low: Lower, term: TermOf<"fold">, index: Index, lanes?: number): Expr => {
   const kind = { sum: "sum", max: "max", lo: "min", hi: "max" }[term.project] as
@@ -263,7 +295,7 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
       ? undefined
       : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1);
   },
-  contract: (t, low, index, axis) => contractAt(low, t, index, axis),
+  contract: (t, low, index, axis) => contractWide(low, t, index, axis),
   fold: (t, low, index, axis) => foldAt(low, t, index, axis),
   routine: (t) => outside(t as Term),
 };

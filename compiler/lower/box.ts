@@ -47,6 +47,7 @@ export const reduceBox = <E>(
   sizes: readonly number[],
   combine: Combine<E>,
   element: (box: Index, wide: boolean) => E | undefined,
+  across = true,
 ): Expr => {
   const last = sizes[sizes.length - 1] ?? 1;
   const probe = sizes.map(() => int(0));
@@ -62,7 +63,7 @@ export const reduceBox = <E>(
     }
     return sizes.length === 0 ? [] : box;
   };
-  const finish = (e: Expr): Expr => wide ? un(combine.across, e) : e;
+  const finish = (e: Expr): Expr => wide && across ? un(combine.across, e) : e;
   if (steps <= UNROLL) {
     // Two chains, so that one addition does not wait for the other.
     const chains: Expr[] = [];

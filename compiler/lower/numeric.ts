@@ -43,18 +43,19 @@ export const roundHalf = (x: Expr): Expr => {
 /** The bits of an f32 that is exactly an f16. */
 export const halfBits = (x: Expr): Expr => {
   const bits = un("asU32", x);
-  const magnitude = bin("and", bits, word(0x7fffffff));
-  const normal = shift("shr", bin("sub", magnitude, word(0x38000000)), 13);
-  const small = un("toU32", bin("mul", un("abs", x), num(2 ** 24)));
-  const sign = shift("shr", bin("and", bits, word(0x80000000)), 16);
-  return bin("or", select(bin("lt", un("abs", x), num(2 ** -14)), small, normal), sign);
+  const magnitude = bin("and", bits, words(x, 0x7fffffff));
+  const normal = shift("shr", bin("sub", magnitude, words(x, 0x38000000)), 13);
+  const small = un("toU32", bin("mul", un("abs", x), numbers(x, 2 ** 24)));
+  const sign = shift("shr", bin("and", bits, words(x, 0x80000000)), 16);
+  return bin("or", select(bin("lt", un("abs", x), numbers(x, 2 ** -14)), small, normal), sign);
 };
 
 /** `cast` as a value in f32. */
 export const castValue = (dtype: DType, x: Expr): Expr => {
   if (dtype === "f32") return x;
   if (dtype === "f16") return roundHalf(x);
-  return bin("min", bin("max", un("rint", x), numbers(x, 0)), numbers(x, DTYPES[dtype].max));
+  const { min, max } = DTYPES[dtype];
+  return bin("min", bin("max", un("rint", x), numbers(x, min)), numbers(x, max));
 };
 
 const indexOf = (x: Expr): Expr =>

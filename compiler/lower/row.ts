@@ -123,18 +123,41 @@ export const analyseRow = (
   return axes;
 };
 
+/** What a streaming fold holds in group memory. */
+export interface StreamAxes {
+  /** Heavy terms that do not change along tokens. */
+  readonly staged: ReadonlyMap<Term, HeldAxes>;
+  /** Products that change with the token, one value a token and held index: `token` is that axis. */
+  readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+}
+
+/** Row, held and token axes of a product read at one token, or nothing if they mix. */
+const movingAxes = (
+  term: Term,
+  indices: readonly Expr[][],
+): (HeldAxes & { token: number }) | undefined => {
+  const isToken = (e: Expr): boolean => e.op === "var" && e.name === "token";
+  const token = indices[0]?.findIndex(isToken) ?? -1;
+  if (token < 0 || indices.some((i) => i.findIndex(isToken) !== token)) return undefined;
+  const others = indices.map((i) => i.map((e, a) => a === token ? int(0) : e));
+  if (others.some((i) => i.some((e) => variablesOf(e).has("token")))) return undefined;
+  const zero: Term = { ...term, shape: term.shape.map((d, a) => a === token ? 1 : d) };
+  const axes = axesOf(zero, others);
+  return axes && { rowOf: axes.rowOf, held: axes.held.filter((a) => a !== token), token };
+};
+
 /**
- * Heavy terms that a streaming fold needs but that do not change along its tokens, with the axes
- * each is held in. `symbolOf` names a label of the scores: `row…`, `in…` or `token`.
+ * Heavy terms of a streaming fold: those that stay the same along its tokens, and the products that
+ * are made once a token. `names` calls an axis `row…`, `in…` or `token`.
  */
 export const analyseStream = (
   args: readonly { readonly term: Term; readonly names: readonly string[] }[],
   heavy: readonly Term[],
+  candidates: readonly Term[],
   leaves: readonly Term[],
-): Map<Term, HeldAxes> => {
+): StreamAxes => {
   freshExprs();
-  let watched = heavy;
-  for (;;) {
+  const readsIn = (watched: readonly Term[]): Map<Term, Expr[][]> => {
     const low = ghost(leaves);
     const found = new Map<Term, Expr[][]>();
     for (const { term, names } of args) {
@@ -145,17 +168,28 @@ export const analyseStream = (
         found.set(t, [...found.get(t) ?? [], ...v])
       );
     }
-    const moves = (t: Term): boolean => {
-      const axes = axesOf(t, found.get(t) ?? []);
-      return axes === undefined ||
-        (found.get(t) ?? []).some((i) => i.some((e) => variablesOf(e).has("token")));
-    };
-    const still = watched.filter((t) => !moves(t));
-    if (still.length === watched.length) {
-      return new Map(
-        still.filter((t) => found.get(t)!.length > 0).map((t) => [t, axesOf(t, found.get(t)!)!]),
-      );
+    return found;
+  };
+  let watched = heavy;
+  for (;;) {
+    const found = readsIn(watched);
+    const stays = (t: Term): boolean =>
+      axesOf(t, found.get(t)!) !== undefined &&
+      !found.get(t)!.some((i) => i.some((e) => variablesOf(e).has("token")));
+    const still = watched.filter(stays);
+    if (still.length < watched.length) {
+      watched = still;
+      continue;
     }
-    watched = still;
+    const staged = new Map(
+      still.filter((t) => found.get(t)!.length > 0).map((t) => [t, axesOf(t, found.get(t)!)!]),
+    );
+    const more = readsIn([...still, ...candidates.filter((t) => !still.includes(t))]);
+    const moving = new Map<Term, HeldAxes & { token: number }>();
+    candidates.filter((t) => !still.includes(t)).forEach((t) => {
+      const axes = movingAxes(t, more.get(t) ?? []);
+      if (axes !== undefined) moving.set(t, axes);
+    });
+    return { staged, moving };
   }
 };

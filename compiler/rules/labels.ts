@@ -89,7 +89,9 @@ export const splitOperand = (term: Labelled, which: number): Term | undefined =>
     }
   }
   const cut = runs(refined, operand.shape);
-  if (cut === undefined || cut.every((r) => r.length <= 1)) return undefined;
+  // An axis of one is no split: `split-inward` would take it back, and so on for ever.
+  const real = (run: readonly number[]): number[] => run.filter((at) => refined[at] !== 1);
+  if (cut === undefined || cut.every((run) => real(run).length <= 1)) return undefined;
   const axis = term.labels.args[which];
   const parts = new Map(
     axis.map((l, i) => [l, cut[i].map((at, k) => ({ label: `${l}${k + 1}`, dim: refined[at] }))]),

@@ -13,7 +13,7 @@ import {
   reshape,
 } from "../../dsl/core/build.ts";
 import { regroups } from "../../dsl/core/shape.ts";
-import { argsOf, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 import {
   holdsCodes,
   isCached,
@@ -83,6 +83,17 @@ const broadcastOff = onOperand((term, i, operand) => {
     { ...term.labels, args: replaced(term.labels.args, i, operand.axes.map((k) => axis[k])) },
     replaced(term.args, i, operand.args[0]),
   );
+});
+
+const sumFirst = onOperand((term, i, operand) => {
+  if (term.tag !== "contract") return undefined;
+  const axis = term.labels.args[i];
+  const other = term.labels.args[1 - i];
+  const kept = axis.filter((l) => other.includes(l) || term.labels.out.includes(l));
+  if (kept.length === axis.length) return undefined;
+  const total = foldBy("sum", "sum", { args: [axis], out: kept }, [operand]);
+  const args = replaced(term.args, i, total);
+  return relabel(term, { ...term.labels, args: replaced(term.labels.args, i, kept) }, args);
 });
 
 const constantOff = onOperand((term, i, operand) => {
@@ -254,15 +265,20 @@ const viewOfBroadcast = (term: Term): Term | undefined => {
   if (term.tag !== "reshape" || term.args[0].tag !== "broadcast") return undefined;
   const inner = term.args[0];
   const places: number[] = [];
+  const kept: number[] = [];
   for (const { from, to } of regroups(inner.shape, term.shape)) {
-    const used = Array.from({ length: from[1] - from[0] }, (_, k) => from[0] + k).filter((a) =>
-      inner.axes.includes(a)
-    );
+    // Axes of one hold nothing: they come and go freely.
+    const real = (shape: Shape, [a, b]: readonly [number, number]): number[] =>
+      Array.from({ length: b - a }, (_, k) => a + k).filter((at) => shape[at] !== 1);
+    const [old, made] = [real(inner.shape, from), real(term.shape, to)];
+    const used = old.filter((a) => inner.axes.includes(a));
     if (used.length === 0) continue;
-    if (from[1] - from[0] !== 1 || to[1] - to[0] !== 1) return undefined;
-    places.push(to[0]);
+    if (old.length !== 1 || made.length !== 1) return undefined;
+    places.push(made[0]);
+    kept.push(inner.axes.indexOf(old[0]));
   }
-  return broadcast(inner.args[0], term.shape, places);
+  const [arg] = inner.args;
+  return broadcast(reshape(arg, kept.map((k) => arg.shape[k])), term.shape, places);
 };
 
 /** A split of a product's result axis is a split of its operands'. */
@@ -354,6 +370,7 @@ export const ALGEBRA_RULES: readonly Rule[] = [
   },
   { name: "reshape-off-operand", says: "A·merge(B) → split(A)·B", apply: reshapeOff },
   { name: "broadcast-off-operand", says: "A·broadcast(s) → (Σ A)·s", apply: broadcastOff },
+  { name: "sum-first", says: "Σ_d A[d]·B → (Σ_d A[d])·B", apply: sumFirst },
   { name: "constant-off-operand", says: "A·c → (Σ A)·c", apply: constantOff },
   { name: "add-apart", says: "q·(s·c + m) → q·(s·c) + q·m", apply: addApart },
   {

@@ -2,7 +2,7 @@
  * What a device is: memory for words, and kernels that run on it.
  * @module
  */
-import type { Step } from "../kernel.ts";
+import type { Step, Target } from "../kernel.ts";
 
 /** Names a user may ask for; `auto` takes a real GPU if there is one, else `wasm`. */
 export type DeviceName = "eval" | "wasm" | "webgpu" | "auto";
@@ -39,6 +39,8 @@ export interface Device {
   readonly name: "wasm" | "webgpu";
   /** The adapter or engine behind it. */
   readonly description: string;
+  /** What it offers to skeletons. */
+  readonly target: Target;
   /** Makes kernels ready to run. */
   readonly build: (steps: readonly Step[]) => Promise<Executable>;
   /** Reserves words; their contents are undefined. */

@@ -6,7 +6,7 @@
 import wabtFactory from "wabt";
 import { emitWat, scratchBytes } from "../emit/wat.ts";
 import { DeviceError } from "../errors.ts";
-import type { Step } from "../kernel.ts";
+import type { Step, Target } from "../kernel.ts";
 import type { Device, Executable, Memory } from "./device.ts";
 
 interface Block extends Memory {
@@ -38,6 +38,9 @@ export const assemble = async (text: string): Promise<WebAssembly.Module> => {
     parsed.destroy();
   }
 };
+
+/** SIMD with 16-bit products; group memory is ordinary memory, and values are walked within L1. */
+export const WASM_TARGET: Target = { dot16: true, groupFloats: 2 ** 16, cacheBytes: 2 ** 14 };
 
 /** Opens the device. */
 export const openWasm = (): Device => {
@@ -98,6 +101,7 @@ export const openWasm = (): Device => {
   return {
     name: "wasm",
     description: "WebAssembly SIMD, one thread",
+    target: WASM_TARGET,
     build,
     alloc,
     write: (m, data) => new Uint32Array(memory.buffer, (m as Block).address, m.words).set(data),

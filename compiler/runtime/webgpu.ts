@@ -7,7 +7,7 @@
 import { type Either, left, right } from "../../fp.ts";
 import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
-import type { Step } from "../kernel.ts";
+import type { Step, Target } from "../kernel.ts";
 import type { Device, Executable, Launch, Memory } from "./device.ts";
 
 interface GpuMemory extends Memory {
@@ -38,6 +38,9 @@ const scoped = async <A>(
   const error = await device.popErrorScope();
   return { value, error: error?.message };
 };
+
+/** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
+export const WEBGPU_TARGET: Target = { dot16: false, groupFloats: 4096, cacheBytes: 0 };
 
 /** Arrays in order, then the uniforms. */
 const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>
@@ -185,6 +188,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
   return {
     name: "webgpu",
     description: `${description} (vendor ${vendor})`,
+    target: WEBGPU_TARGET,
     build,
     alloc,
     write: (m, data) =>

@@ -5,7 +5,7 @@
  */
 
 /** Names of the element types of a term. */
-export type DType = "f32" | "f16" | "u32" | "u2" | "u4" | "u8";
+export type DType = "f32" | "f16" | "u32" | "u2" | "u4" | "u8" | "i16";
 
 /** Types whose codes share a 32-bit word. */
 export type Packed = "u2" | "u4" | "u8";
@@ -19,19 +19,23 @@ export interface DTypeInfo {
   readonly bits: number;
   /** Does it hold codes or indices? */
   readonly integer: boolean;
+  /** Smallest value. */
+  readonly min: number;
   /** Largest value. */
   readonly max: number;
 }
 
 /** One row a dtype. */
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
-  f32: { bits: 32, integer: false, max: 3.4028234663852886e38 },
-  f16: { bits: 16, integer: false, max: 65504 },
+  f32: { bits: 32, integer: false, min: -3.4028234663852886e38, max: 3.4028234663852886e38 },
+  f16: { bits: 16, integer: false, min: -65504, max: 65504 },
   // Indices: every value is exact in f32, the arithmetic of devices.
-  u32: { bits: 32, integer: true, max: 2 ** 24 },
-  u2: { bits: 2, integer: true, max: 3 },
-  u4: { bits: 4, integer: true, max: 15 },
-  u8: { bits: 8, integer: true, max: 255 },
+  u32: { bits: 32, integer: true, min: 0, max: 2 ** 24 },
+  u2: { bits: 2, integer: true, min: 0, max: 3 },
+  u4: { bits: 4, integer: true, min: 0, max: 15 },
+  u8: { bits: 8, integer: true, min: 0, max: 255 },
+  // Fixed-point queries and weights; lives in registers and group memory only.
+  i16: { bits: 16, integer: true, min: -32767, max: 32767 },
 };
 
 /** Is the dtype stored as codes in words? */
@@ -70,5 +74,5 @@ export const castTo = (dtype: DType, x: number): number => {
   if (dtype === "f32") return x;
   if (dtype === "f16") return roundF16(x);
   if (Number.isNaN(x)) return x;
-  return Math.min(Math.max(rint(x), 0), DTYPES[dtype].max);
+  return Math.min(Math.max(rint(x), DTYPES[dtype].min), DTYPES[dtype].max);
 };

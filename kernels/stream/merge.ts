@@ -1,0 +1,64 @@
+/**
+ * The merge of a streaming fold's parts, as values for the kernel that uses the result:
+ * M = max m;  Σ e^(m−M) o / Σ e^(m−M) l.  Nothing, or only masked scores, gives 0.
+ * @module
+ */
+import { MASKED } from "../../dsl/core/monoid.ts";
+import type { Term } from "../../dsl/core/term.ts";
+import { bin, type Expr, int, load, madd, num, select, un } from "../../compiler/ir/expr.ts";
+import type { Builder, Context } from "../../compiler/kernel.ts";
+import { linear } from "../../compiler/lower/memory.ts";
+import { chunksExpr, streamOf } from "./shape.ts";
+
+/** A finished streaming fold: one value, or four channels where they end its index. */
+export interface Merged {
+  readonly wide: boolean;
+  readonly value: (index: readonly Expr[], four: boolean) => Expr;
+}
+
+/** Reads the parts of a fold. */
+export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
+  const stream = streamOf(fold, context);
+  const { roles, term, channels, rows, inner } = stream;
+  const { low } = b;
+  const part = b.scratch(stream.scratch, stream.partWords, false);
+  const out = term.labels.out;
+  const last = roles.channels[roles.channels.length - 1];
+  const value = (index: readonly Expr[], four: boolean): Expr => {
+    const at = (labels: readonly string[]): Expr =>
+      linear(low.dims(labels.map(roles.dim)), labels.map((l) => index[out.indexOf(l)]));
+    const [outer, row, channel] = [at(roles.outer), at(roles.rows), at(roles.channels)];
+    const chunks = chunksExpr(b, stream);
+    const baseAt = (c: Expr): Expr =>
+      bin(
+        "mul",
+        bin("add", bin("mul", bin("add", bin("mul", outer, chunks), c), int(rows)), row),
+        int(stream.part),
+      );
+    const top = low.mutable("top", num(MASKED));
+    low.loop(
+      "c",
+      int(0),
+      chunks,
+      1,
+      (c) => top.set(bin("max", load(part, bin("add", baseAt(c), int(channels))), top.get())),
+    );
+    const m = low.named("m", top.get());
+    const sum = low.mutable("l", num(0));
+    const acc = low.mutable("o", four ? un("splat", num(0)) : num(0));
+    low.loop("c", int(0), chunks, 1, (c) => {
+      const base = baseAt(c);
+      const f = low.named(
+        "f",
+        un("exp", bin("sub", load(part, bin("add", base, int(channels))), m)),
+      );
+      sum.set(madd(f, load(part, bin("add", base, int(channels + 1))), sum.get()));
+      acc.set(madd(f, load(part, bin("add", base, channel), four), acc.get()));
+    });
+    const total = low.named("l", sum.get());
+    const nothing = bin("le", total, num(0));
+    const quotient = bin("div", acc.get(), select(nothing, num(1), total));
+    return select(nothing, four ? un("splat", num(0)) : num(0), quotient);
+  };
+  return { wide: last !== undefined && inner % 4 === 0 && out[out.length - 1] === last, value };
+};

@@ -1,0 +1,86 @@
+/**
+ * Attention on caches of every codec: the terms that rules and streaming kernels exist for.
+ * @module
+ */
+import { attend } from "../dsl/attention/attend.ts";
+import { cached, type Codec } from "../dsl/codec/codec.ts";
+import { input } from "../dsl/core/build.ts";
+import { type Bits, DTYPES, roundF16 } from "../dsl/core/dtype.ts";
+import { countOf, type Sizes } from "../dsl/core/shape.ts";
+import { type Dim, type Term, topological } from "../dsl/core/term.ts";
+import { SCHEMES } from "../dsl/schemes/mod.ts";
+import { normals } from "./arbitraries.ts";
+import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR } from "./codecs.ts";
+
+/** A codec with what a tensor must have for it. */
+export interface Case {
+  readonly codec: Codec;
+  readonly channels: number;
+  /** May the number of tokens be unknown? */
+  readonly streams: boolean;
+}
+
+/** A factor whose shape depends on which side is longer needs to know the tokens. */
+const needsTokens = ({ name }: Codec): boolean =>
+  name === "qr" || name === "svd" || name.startsWith("joinHeads(svd");
+
+const all: readonly Case[] = [
+  ...[...LOSSLESS, ...LOSSLESS_16].map((codec) => ({
+    codec,
+    channels: 16,
+    streams: !needsTokens(codec),
+  })),
+  ...QR.map((codec) => ({ codec, channels: 16, streams: false })),
+  ...([2, 4, 8] as const).flatMap((bits: Bits) => [
+    ...[...lossy(bits), ...lossy16(bits)].map((codec) => ({ codec, channels: 16, streams: true })),
+    ...Object.values(SCHEMES).map((make) => ({
+      codec: make(bits),
+      channels: make === SCHEMES.rtnGrouped ? 64 : 16,
+      streams: true,
+    })),
+  ]),
+];
+
+/** Every codec under test, once for every number of bits, and every named scheme; by number and name. */
+export const CASES: Readonly<Record<string, Case>> = Object.fromEntries(
+  all.map((given, i) => [`${i} ${given.codec.name}`, given]),
+);
+
+/** How an attention is built. */
+export interface Form {
+  readonly heads: number;
+  readonly group: number;
+  readonly rows: Dim;
+  readonly tokens: Dim;
+  readonly causal: boolean;
+}
+
+/** Attention from the stored parts of K and V; a causal one reads its offset from `past`. */
+export const attention = ({ codec, channels }: Case, form: Form): Term => {
+  const shape = [form.heads, form.tokens, channels];
+  const q = input("q", [form.heads, form.group, form.rows, channels], "f32");
+  const [k, v] = ["k", "v"].map((name) => cached(codec, name, shape));
+  return attend({ q, k, v, ...form.causal && { causal: { offset: input("past", [], "f32") } } });
+};
+
+/** Values for every input of a term: codes in their range, other numbers around 0, some of them 0. */
+export const valuesFor = (
+  term: Term,
+  sizes: Sizes,
+  seed: number,
+): Record<string, number[]> => {
+  const next = normals(seed);
+  const one = (t: Term): number => {
+    const x = next();
+    if (DTYPES[t.dtype].integer) return Math.floor(Math.abs(x) * 1e4) % (DTYPES[t.dtype].max + 1);
+    if (Math.abs(x) < 0.1) return 0;
+    return t.dtype === "f16" ? roundF16(x) : Math.fround(x);
+  };
+  return Object.fromEntries(
+    topological([term]).flatMap((t) =>
+      t.tag === "input"
+        ? [[t.name, Array.from({ length: countOf(t.shape, sizes) }, () => one(t))]]
+        : []
+    ),
+  );
+};

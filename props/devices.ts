@@ -1,0 +1,55 @@
+/**
+ * Binds a law to every device: the embedded one, and WebGPU where an adapter is found, a software one
+ * included. Where there is none the test says `SKIPPED`, and fails in CI.
+ * @module
+ */
+import { ok } from "node:assert/strict";
+import process from "node:process";
+import { isLeft } from "../fp.ts";
+import { compile, type Device, openWebgpu, type Outputs, type Program, wasm } from "../mod.ts";
+
+/** Runs of a property on each device. */
+export interface Runs {
+  readonly wasm: number;
+  readonly webgpu: number;
+}
+
+/** A WebGPU device for as long as `use` runs. */
+export const withWebgpu = async (use: (device: Device) => Promise<void>): Promise<void> => {
+  const opened = await openWebgpu({ software: true });
+  if (isLeft(opened)) {
+    console.warn(`SKIPPED: ${opened.left.message}`);
+    ok(process.env.CI !== "true", "in CI a missing adapter is a failure");
+    return;
+  }
+  try {
+    await use(opened.right);
+  } finally {
+    opened.right.close();
+  }
+};
+
+/** Registers a law once a device. */
+export const onDevices = (
+  name: string,
+  runs: Runs,
+  law: (device: Device, runs: number) => Promise<void>,
+): void => {
+  Deno.test(`wasm: ${name}`, () => law(wasm(), runs.wasm));
+  Deno.test(`webgpu: ${name}`, () => withWebgpu((device) => law(device, runs.webgpu)));
+};
+
+/** Programs of one device by key, each compiled once: sizes of a run are no part of a key. */
+export type Programs = (key: string, outputs: () => Outputs) => Promise<Program>;
+
+/** An empty store of programs. */
+export const programsOn = (device: Device): Programs => {
+  const known = new Map<string, Promise<Program>>();
+  return (key, outputs) => {
+    const old = known.get(key);
+    if (old !== undefined) return old;
+    const made = compile(outputs(), { device });
+    known.set(key, made);
+    return made;
+  };
+};

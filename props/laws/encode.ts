@@ -1,0 +1,155 @@
+/**
+ * Laws of encoding on a device. What a device stored is held to f64 one part at a time, each given what
+ * the device itself made before it: factors of routines (which have laws of their own) and stored scales.
+ * @module
+ */
+import { bitsOf, type Codec, stored } from "../../dsl/codec/codec.ts";
+import { input } from "../../dsl/core/build.ts";
+import { isPacked } from "../../dsl/core/dtype.ts";
+import type { Sizes } from "../../dsl/core/shape.ts";
+import { argsOf, type Shape, type Term, topological, withArgs } from "../../dsl/core/term.ts";
+import { evalAll } from "../../dsl/read/eval.ts";
+import { F32, F64 } from "../../dsl/read/machine.ts";
+import { rounding } from "../../dsl/read/rounding.ts";
+import { U } from "./codec.ts";
+
+/** A codec at a shape, and what a program has to give so that its parts can be checked. */
+export interface Encoding {
+  readonly codec: Codec;
+  readonly shape: Shape;
+  readonly x: Term;
+  /** Stored parts by name. */
+  readonly parts: Readonly<Record<string, Term>>;
+  /** Results of the routines behind the parts, by a name of ours. */
+  readonly routines: Readonly<Record<string, Term>>;
+}
+
+/** The encoding of an input `x`. */
+export const encodingOf = (codec: Codec, shape: Shape): Encoding => {
+  const x = input("x", shape, "f32");
+  const parts = codec.encode(x);
+  const found = topological(Object.values(parts)).filter((t) => t.tag === "routine");
+  const routines = Object.fromEntries(found.map((t, i) => [`routine ${i}`, t]));
+  return { codec, shape, x, parts, routines };
+};
+
+/** What a device made of it. */
+export interface Ran {
+  /** Terms the program computes, by name: parts and routines after the rules. */
+  readonly rewritten: Readonly<Record<string, Term>>;
+  /** What came back. */
+  readonly values: Readonly<Record<string, ArrayLike<number>>>;
+  readonly x: ArrayLike<number>;
+  readonly sizes: Sizes;
+}
+
+/** The term with some of its subterms replaced. */
+const replaced = (term: Term, by: ReadonlyMap<Term, Term>): Term => {
+  const known = new Map<Term, Term>(by);
+  for (const t of topological([term])) {
+    if (!known.has(t)) known.set(t, withArgs(t, argsOf(t).map((a) => known.get(a)!)));
+  }
+  return known.get(term)!;
+};
+
+/** The term as a function of what was made before it: every other term of `made` is an input. */
+const given = (term: Term, made: Readonly<Record<string, Term>>): Term => {
+  const others = Object.entries(made).filter(([, t]) => t !== term && t.tag !== "input");
+  const inputs = others.map(([name, t]): [Term, Term] => [t, input(name, t.shape, t.dtype)]);
+  return replaced(term, new Map(inputs));
+};
+
+const madeBefore = (
+  part: string,
+  terms: Readonly<Record<string, Term>>,
+): Readonly<Record<string, Term>> =>
+  Object.fromEntries(
+    Object.entries(terms).filter(([name, t]) => name !== part && !isPacked(t.dtype)),
+  );
+
+/**
+ * The first part that is off, in words; nothing if all are as they should be. A number is within the
+ * rounding of f32. A code is the f64 code, or one beside it where the number before rounding is within
+ * its own rounding of a tie.
+ */
+export const partBroken = ({ parts, routines }: Encoding, ran: Ran): string | undefined => {
+  const env = { sizes: ran.sizes, inputs: { ...ran.values, x: ran.x } };
+  const meant = { ...parts, ...routines };
+  for (const [name, part] of Object.entries(parts)) {
+    const after = ran.rewritten[name];
+    const [exact] = rounding([given(part, madeBefore(name, meant))], env, F64);
+    const [loose] = rounding([given(after, madeBefore(name, ran.rewritten))], env, F32);
+    const device = ran.values[name];
+    for (let i = 0; i < device.length; i++) {
+      const allowed = exact.error[i] + loose.error[i];
+      const limit = isPacked(part.dtype) ? Math.min(allowed, 1) : allowed;
+      const off = Math.abs(device[i] - exact.value.data[i]);
+      if (!(off <= limit)) {
+        return `${name}[${i}] is ${device[i]}, not ${exact.value.data[i]} ± ${limit}`;
+      }
+    }
+  }
+};
+
+/**
+ * |x − decode(parts)| ≤ bound, both for the parts as stored; factors are the device's. `relative` is what
+ * the device's arithmetic adds to the bound, `share` what it adds as a share of ‖x‖.
+ */
+export const boundBroken = (
+  { codec, shape, x, parts, routines }: Encoding,
+  ran: Ran,
+  relative: number,
+  share: number,
+): string | undefined => {
+  const env = { sizes: ran.sizes, inputs: { ...ran.values, x: ran.x } };
+  const inputs = Object.fromEntries(
+    Object.entries(parts).map(([name, t]) => [name, input(name, t.shape, t.dtype)]),
+  );
+  const [decoded, bound] = evalAll([
+    codec.decode(inputs, shape),
+    given(codec.bound(x, inputs), routines),
+  ], env);
+  // F32.tiny: a device may flush what it reads and what it makes.
+  const slack = share * Math.hypot(...Array.from(ran.x)) + 4 * F32.tiny;
+  for (let i = 0; i < ran.x.length; i++) {
+    const limit = bound.data[i] * (1 + relative) + slack;
+    const off = Math.abs(ran.x[i] - decoded.data[i]);
+    if (!(off <= limit)) {
+      return `x[${i}] = ${ran.x[i]} came back ${decoded.data[i]}, limit ${limit}`;
+    }
+  }
+};
+
+/** Bits a value × values = 8 × bytes on the device. */
+export const bytesLaw = (
+  { codec, shape }: Encoding,
+  bytes: number,
+  count: number,
+  sizes: Sizes,
+): boolean => Math.abs(bitsOf(codec, shape, sizes) * count - 8 * bytes) <= 8 * bytes * 4 * U;
+
+/** Stored parts of tokens one after the other: each part is joined along its axis of tokens. */
+export const joinedParts = (
+  codec: Codec,
+  shape: Shape,
+  pieces: readonly {
+    readonly tokens: number;
+    readonly parts: Readonly<Record<string, Float64Array>>;
+  }[],
+): Record<string, number[]> => {
+  const joined: Record<string, number[]> = {};
+  for (const [name, part] of Object.entries(stored(codec, "", shape))) {
+    const axis = part.shape.findIndex((d) => typeof d === "string");
+    const known = (dims: Shape): number => dims.reduce<number>((n, d) => n * Number(d), 1);
+    const [outer, inner] = [known(part.shape.slice(0, axis)), known(part.shape.slice(axis + 1))];
+    joined[name.slice(1)] = Array.from(
+      { length: outer },
+      (_, o) =>
+        pieces.flatMap(({ tokens, parts }) => {
+          const run = tokens * inner;
+          return Array.from(parts[name.slice(1)].subarray(o * run, (o + 1) * run));
+        }),
+    ).flat();
+  }
+  return joined;
+};

@@ -1,0 +1,94 @@
+/** Binds the laws of the routines on every device: batches, and rows known only at run time. */
+import { deepEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { type Device, F32, input, type Machine, routine, type RoutineName } from "../mod.ts";
+import type { Matrix } from "../dsl/read/linalg.ts";
+import { hold } from "./check.ts";
+import { onDevices, programsOn } from "./devices.ts";
+import * as L from "./laws/routines.ts";
+import { matrixArb, matrixData, type MatrixSample, symmetricData } from "./matrices.ts";
+
+type Results = Readonly<Record<string, Float64Array>>;
+
+/** A routine's results, and what may be wrong with them. */
+interface Subject {
+  readonly results: readonly string[];
+  readonly broken: (a: Matrix, results: Results, machine: Machine) => string[];
+}
+
+const SUBJECTS: Readonly<Record<RoutineName, Subject>> = {
+  svd: {
+    results: ["u", "s", "v"],
+    broken: (a, { u, s, v }, m) => L.svdBroken(a, { u, s, v }, m),
+  },
+  eigh: {
+    results: ["vectors", "values"],
+    broken: (a, { vectors, values }, m) => L.eighBroken(a, { vectors, values }, m),
+  },
+  qr: { results: ["q", "r"], broken: (a, { q, r }, m) => L.qrBroken(a, { q, r }, m) },
+};
+
+const COLUMNS = [1, 3, 5, 16, 33];
+
+/** One run: a batch of matrices, all of one size. */
+interface Given {
+  readonly name: RoutineName;
+  readonly cols: number;
+  /** Rows more than columns; fewer where negative, which only a run can know. */
+  readonly more: number;
+  /** Are the rows known when the program is compiled? */
+  readonly known: boolean;
+  readonly batch: readonly MatrixSample[];
+}
+
+const given: fc.Arbitrary<Given> = fc.record({
+  name: fc.constantFrom(...Object.keys(SUBJECTS) as RoutineName[]),
+  cols: fc.constantFrom(...COLUMNS),
+  // 12 and not more: llvmpipe leaves a lane's loops after 65535 iterations in all, and svd of 33 columns
+  // takes 11 · 33 · (3 · rows + …) of them.
+  more: fc.constantFrom(0, 1, 12, -1, -30),
+  known: fc.boolean(),
+  batch: fc.array(matrixArb, { minLength: 1, maxLength: 3 }),
+});
+
+/** A device whose quotients and roots are rounded as IEEE says: no more is allowed to it. */
+const IEEE: Machine = { ...F32, div: F32.u, sqrt: F32.u };
+const machineOf = (device: Device): Machine => device.name === "wasm" ? IEEE : F32;
+
+onDevices(
+  "routines: factors are orthogonal, in order, and rebuild the matrix",
+  { wasm: 400, webgpu: 60 },
+  (device, runs) => {
+    const programs = programsOn(device);
+    return hold(
+      fc.asyncProperty(given, async ({ name, cols, more, known, batch }) => {
+        const { results, broken } = SUBJECTS[name];
+        const fixed = known || name === "eigh";
+        const rows = name === "eigh"
+          ? cols
+          : Math.max(1, cols + (known ? Math.max(0, more) : more));
+        const shape = ["batch", fixed ? rows : "rows", cols];
+        const program = await programs(JSON.stringify([name, shape]), () => {
+          const x = input("x", shape, "f32");
+          return Object.fromEntries(results.map((r) => [r, routine(name, r, x)]));
+        });
+        const matrices = batch.map((sample) =>
+          name === "eigh" ? symmetricData(sample, cols) : matrixData(sample, rows, cols)
+        );
+        const values = await program.values(
+          { x: matrices.flatMap((m) => Array.from(m)) },
+          { batch: batch.length, ...fixed ? {} : { rows } },
+        );
+        const wrong = matrices.map((data, i) => {
+          const own = Object.fromEntries(results.map((r) => {
+            const size = values[r].length / batch.length;
+            return [r, values[r].subarray(i * size, (i + 1) * size)];
+          }));
+          return broken({ rows, cols, data }, own, machineOf(device));
+        });
+        deepEqual(wrong, batch.map(() => []));
+      }),
+      runs,
+    );
+  },
+);
