@@ -11,7 +11,7 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { SCHEDULE } from "../compiler/kernel.ts";
+import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { emitWat } from "../compiler/emit/wat.ts";
 import { assemble } from "../compiler/runtime/wasm.ts";
@@ -46,7 +46,7 @@ const stagesOf = async (way: Named, sizes: Sizes): Promise<Stages> => {
   const marks = [performance.now()];
   const mark = <A>(value: A): A => (marks.push(performance.now()), value);
   const out = mark(attention(way, sizes));
-  const { steps } = mark(lower({ out }, SKELETONS, SCHEDULE));
+  const { steps } = mark(lower({ out }, SKELETONS, WASM_TARGET));
   const text = mark(emitWat(steps.map((s) => s.kernel)));
   mark(await assemble(text));
   const [terms, lowered, written, assembly] = marks.slice(1).map((t, i) => t - marks[i]);

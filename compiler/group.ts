@@ -14,6 +14,7 @@ import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./k
 import { streamChunk } from "./lower/chunk.ts";
 import { analyseRow, analyseStream, type HeldAxes } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
+import { dependsOn, joinRoutines, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
 
@@ -221,6 +222,23 @@ const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   !stored.has(arg) &&
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
+/**
+ * Values stored as halves (scales, minima) that folds of the row make are staged with them: computed
+ * once a row, not once a block of codes.
+ */
+const withRounded = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+  const streams = new Set(staged.filter(isStream));
+  const inside = computedBy(
+    streams.has(root as Fold) ? [] : [root],
+    new Set([...stored, ...streams]),
+  );
+  const folds = new Set<Term>(staged.filter((t) => t.tag === "fold"));
+  const rounded = inside.filter((t) =>
+    t.tag === "cast" && t.dtype === "f16" && computedBy([t], stored).some((x) => folds.has(x))
+  );
+  return [...new Set([...staged, ...rounded])].sort((a, b) => a.id - b.id);
+};
+
 const decide = (
   root: Term,
   stored: ReadonlySet<Term>,
@@ -260,7 +278,7 @@ const decide = (
     if (heavy.length > 0) return { need: heavy };
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
-  const row = rowPlan([root], inside, stored, schedule, target);
+  const row = rowPlan([root], withRounded(root, inside, stored), stored, schedule, target);
   if (row !== undefined) {
     return {
       plans: [...inside.filter(isStream).map((t) => streamPlan(t, stored, schedule, target)), row],
@@ -271,7 +289,10 @@ const decide = (
   throw new CompileError("group", `${root.tag} of ${JSON.stringify(root.shape)} fits no skeleton`);
 };
 
-/** Joins row plans that share staged terms, so that one pass stores codes, scales and minima. */
+/**
+ * Joins row plans that share staged terms, so that one pass stores codes, scales and minima. Plans of
+ * which one needs the other stay apart: a Gram matrix and what is multiplied by its eigenvectors.
+ */
 const joinRows = (
   plans: readonly Plan[],
   stored: ReadonlySet<Term>,
@@ -279,10 +300,12 @@ const joinRows = (
   target: Target,
 ): Plan[] => {
   const out: Plan[] = [];
+  const makers = new Map(plans.flatMap((p) => p.roots.map((r): [Term, Plan] => [r, p])));
   for (const plan of plans) {
     const at = out.findIndex((p) =>
       p.skeleton === "encode" && plan.skeleton === "encode" &&
-      p.staged.some((t) => plan.staged.includes(t))
+      p.staged.some((t) => plan.staged.includes(t)) &&
+      !dependsOn(p, plan, makers, stored) && !dependsOn(plan, p, makers, stored)
     );
     const old = out[at];
     const joined = old && rowPlan(
@@ -292,51 +315,11 @@ const joinRows = (
       schedule,
       target,
     );
-    if (joined) out[at] = joined;
-    else out.push(plan);
-  }
-  return out;
-};
-
-const joinRoutines = (plans: readonly Plan[]): Plan[] => {
-  const out: Plan[] = [];
-  for (const plan of plans) {
-    const same = out.findIndex((p) => {
-      const [a, b] = [p.roots[0], plan.roots[0]];
-      return a.tag === "routine" && b.tag === "routine" && a.routine === b.routine &&
-        a.args[0] === b.args[0];
-    });
-    if (same >= 0 && plan.skeleton === "routine") {
-      out[same] = { ...out[same], roots: [...out[same].roots, ...plan.roots] };
+    if (joined) {
+      out[at] = joined;
+      joined.roots.forEach((r) => makers.set(r, joined));
     } else out.push(plan);
   }
-  return out;
-};
-
-/** Plans in an order that can run. */
-const ordered = (plans: readonly Plan[], stored: ReadonlySet<Term>): Plan[] => {
-  const makers = new Map<Term, Plan>();
-  const streams = new Map<Term, Plan>();
-  plans.forEach((p) =>
-    p.roots.forEach((r) => (p.skeleton === "stream" ? streams : makers).set(r, p))
-  );
-  const done = new Set<Plan>();
-  const out: Plan[] = [];
-  const visit = (plan: Plan): void => {
-    if (done.has(plan)) return;
-    done.add(plan);
-    const below = leavesOf([
-      ...plan.roots.flatMap((r) => argsOf(r)),
-      ...plan.staged.flatMap((t) => argsOf(t)),
-    ], stored);
-    const makersBelow = [
-      ...plan.staged.map((t) => streams.get(t)),
-      ...below.map((t) => makers.get(t)),
-    ];
-    makersBelow.forEach((maker) => maker !== undefined && maker !== plan && visit(maker));
-    out.push(plan);
-  };
-  plans.forEach(visit);
   return out;
 };
 

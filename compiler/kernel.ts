@@ -10,6 +10,7 @@ import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
 import type { HeldAxes } from "./lower/row.ts";
+import { writeOut } from "./lower/write_out.ts";
 
 /** Loop structures that exist. */
 export type SkeletonName = "map" | "reduce" | "contract" | "stream" | "encode" | "routine";
@@ -48,6 +49,8 @@ export interface Plan {
 export interface Target {
   /** 16-bit integer products (four lanes of 32-bit sums). */
   readonly dot16: boolean;
+  /** An instruction or function for e^x. */
+  readonly exp: boolean;
   /** Floats of group memory. */
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
@@ -199,7 +202,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: this.low.block,
+        body: this.context.target.exp ? this.low.block : writeOut(this.low.block),
       },
       slots: this.slots,
     };

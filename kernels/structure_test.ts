@@ -26,6 +26,8 @@ import { pipe } from "../fp.ts";
 import { emitWgsl } from "../compiler/emit/wgsl.ts";
 import { emitWat } from "../compiler/emit/wat.ts";
 import { lower } from "../compiler/pipeline.ts";
+import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
+import { WEBGPU_TARGET } from "../compiler/runtime/webgpu.ts";
 import { SKELETONS } from "./mod.ts";
 
 const shape = [2, "tokens", 64] as const;
@@ -122,7 +124,9 @@ Deno.test("encoding a grouped quantizer is one pass: statistics, codes and whole
 });
 
 Deno.test("generated text of attention over DecoQuant-4 is pinned", async (t) => {
-  const { steps } = lower({ out: attention(decoquantB(4)) }, SKELETONS);
-  await t.assertSnapshot(steps.map((s) => emitWgsl(s.kernel)).join("\n"));
-  await t.assertSnapshot(emitWat(steps.map((s) => s.kernel)));
+  const out = attention(decoquantB(4));
+  const gpu = lower({ out }, SKELETONS, WEBGPU_TARGET);
+  await t.assertSnapshot(gpu.steps.map((s) => emitWgsl(s.kernel)).join("\n"));
+  const cpu = lower({ out }, SKELETONS, WASM_TARGET);
+  await t.assertSnapshot(emitWat(cpu.steps.map((s) => s.kernel)));
 });

@@ -46,6 +46,10 @@ export const CASES: Readonly<Record<string, Case>> = Object.fromEntries(
   all.map((given, i) => [`${i} ${given.codec.name}`, given]),
 );
 
+/** The key of the first case whose codec is written so. */
+export const keyOf = (name: string): string =>
+  Object.keys(CASES).find((key) => CASES[key].codec.name === name)!;
+
 /** How an attention is built. */
 export interface Form {
   readonly heads: number;

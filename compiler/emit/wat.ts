@@ -76,7 +76,9 @@ const half = (k: number): string => k % 2 === 0 ? "low" : "high";
  */
 const smaller = (op: "min" | "max", e: Expr, [a, b]: readonly string[]): string => {
   if (e.type === "i32") return `(call $${op} ${a} ${b})`;
-  return e.type === "f32x4" ? `(f32x4.p${op} ${a} ${b})` : `(${PREFIX[e.type]}.${op} ${a} ${b})`;
+  if (e.type === "f32x4") return `(f32x4.p${op} ${a} ${b})`;
+  // One lane of the same: the scalar instruction spends eight on NaN and the sign of zero.
+  return `(f32x4.extract_lane 0 (f32x4.p${op} (f32x4.splat ${a}) (f32x4.splat ${b})))`;
 };
 
 /** One entry an operator. */
@@ -122,20 +124,17 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     return `(i16x8.narrow_i32x4_s ${a} ${b})`;
   },
   asI16: (_e, [a]) => a,
-  zip16: (e, [a, b]) => {
-    const pairs = [0, 1, 2, 3].map((k) => 8 * e.value + 2 * k).flatMap((
-      k,
-    ) => [k, k + 1, k + 16, k + 17]);
+  zip8: (e, [a, b]) => {
+    const pairs = Array.from({ length: 8 }, (_, k) => 8 * e.value + k).flatMap((k) => [k, k + 16]);
     return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
   },
   hsum4: (_e, parts) => `(call $hsum4 ${parts.join(" ")})`,
   neg: plain("neg"),
   abs: plain("abs"),
   sqrt: plain("sqrt"),
-  exp: (e, [a]) =>
-    e.type === "f32x4"
-      ? `(call $exp4 ${a})`
-      : `(f32x4.extract_lane 0 (call $exp4 (f32x4.splat ${a})))`,
+  exp: () => {
+    throw new Error("exp is written out before it is printed");
+  },
   rint: plain("nearest"),
   toF32: (e, [a]) => {
     const from = e.args[0].type;
@@ -177,32 +176,9 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   eq: (e, args) => `(${PREFIX[e.args[0].type]}.eq ${args.join(" ")})`,
 };
 
-/**
- * e^x for four lanes: x = n·ln 2 + r, a polynomial in r (Cephes `expf`), times 2^n in two factors so
- * that neither end overflows early. Within 2 ulp; below −104 it is 0.
- */
-const EXP =
-  `(func $exp4 (param $x v128) (result v128) (local $n v128) (local $r v128) (local $i v128) (local $j v128)
-  (local.set $x (f32x4.min (f32x4.max (local.get $x) (f32x4.splat (f32.const -104))) (f32x4.splat (f32.const 89))))
-  (local.set $n (f32x4.nearest (f32x4.mul (local.get $x) (f32x4.splat (f32.const 1.44269504)))))
-  (local.set $r (f32x4.sub (f32x4.sub (local.get $x) (f32x4.mul (local.get $n) (f32x4.splat (f32.const 0.693359375))))
-    (f32x4.mul (local.get $n) (f32x4.splat (f32.const -2.12194440e-4)))))
-  (local.set $i (i32x4.trunc_sat_f32x4_s (local.get $n)))
-  (local.set $j (i32x4.shr_s (local.get $i) (i32.const 1)))
-  (local.set $i (i32x4.sub (local.get $i) (local.get $j)))
-  ${
-    ["1.3981999507e-3", "8.3334519073e-3", "4.1665795894e-2", "1.6666665459e-1", "5.0000001201e-1"]
-      .reduce(
-        (p, c) => `(f32x4.add (f32x4.mul ${p} (local.get $r)) (f32x4.splat (f32.const ${c})))`,
-        "(f32x4.splat (f32.const 1.9875691500e-4))",
-      )
-  }
-  (f32x4.mul (f32x4.mul (local.get $r) (local.get $r)))
-  (f32x4.add (local.get $r))
-  (f32x4.add (f32x4.splat (f32.const 1)))
-  (f32x4.mul (i32x4.shl (i32x4.add (local.get $i) (i32x4.splat (i32.const 127))) (i32.const 23)))
-  (f32x4.mul (i32x4.shl (i32x4.add (local.get $j) (i32x4.splat (i32.const 127))) (i32.const 23))))
-(func $hsum4 (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
+/** Functions that kernels share. */
+const HELPERS =
+  `(func $hsum4 (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
   (local $p v128) (local $q v128)
   (local.set $p (f32x4.add
     (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $a) (local.get $b))
@@ -320,7 +296,7 @@ export const emitWat = (kernels: readonly Kernel[]): string =>
   [
     "(module",
     '(import "kvfold" "memory" (memory 1 65536))',
-    EXP,
+    HELPERS,
     ...kernels.map(emitFunction),
     ")",
     "",

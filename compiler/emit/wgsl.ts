@@ -86,7 +86,7 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   dot16: noForm,
   packI16: noForm,
   asI16: noForm,
-  zip16: noForm,
+  zip8: noForm,
   hsum4: (_, parts) => `vec4<f32>(${parts.map((p) => `dot(${p}, vec4<f32>(1.0))`).join(", ")})`,
   neg: (_, [a]) => `(-${a})`,
   abs: call("abs"),

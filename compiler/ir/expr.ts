@@ -81,7 +81,7 @@ export interface Expr {
     | "dot16"
     | "packI16"
     | "asI16"
-    | "zip16"
+    | "zip8"
     | "hsum4"
     | Un
     | Bin;
@@ -192,7 +192,18 @@ const foldInt = (op: Bin, a: number, b: number): number | undefined =>
 /** Sums split into parts that a division may treat apart. */
 const terms = (e: Expr): Expr[] => e.op === "add" ? e.args.flatMap(terms) : [e];
 
+/** x where a = (x / n)·n and b = x % n: an index that was taken apart and put together again. */
+const rejoined = (a: Expr, b: Expr): Expr | undefined => {
+  if (b.op !== "rem" || a.op !== "mul") return undefined;
+  const [x, n] = b.args;
+  const [p, q] = a.args;
+  const whole = p === n ? q : q === n ? p : undefined;
+  return whole?.op === "div" && whole.args[0] === x && whole.args[1] === n ? x : undefined;
+};
+
 const addInt = (a: Expr, b: Expr): Expr => {
+  const x = rejoined(a, b) ?? rejoined(b, a);
+  if (x !== undefined) return x;
   if (isInt(a, 0)) return b;
   if (isInt(b, 0)) return a;
   if (isConst(a) && isConst(b)) return int(a.value + b.value);
@@ -403,9 +414,20 @@ export const packI16 = (low: Expr, high: Expr): Expr => node("packI16", "u32x4",
 /** Four words as eight 16-bit integers. */
 export const asI16 = (words: Expr): Expr => node("asI16", "i16x8", [words]);
 
-/** a0 b0 a1 b1 … of the low (0) or high (1) halves. */
-export const zip16 = (a: Expr, b: Expr, half: number): Expr =>
-  node("zip16", "i16x8", [a, b], { value: half });
+/** Bytes a0 b0 a1 b1 … of the low (0) or high (1) halves of 16 bytes. */
+export const zip8 = (a: Expr, b: Expr, half: number): Expr =>
+  node("zip8", "u32x4", [a, b], { value: half });
 
 /** The four lane sums of four vectors. */
 export const hsum4 = (parts: readonly Expr[]): Expr => node("hsum4", "f32x4", parts);
+
+/** The same node over other operands. */
+export const rebuilt = (e: Expr, args: readonly Expr[]): Expr =>
+  args.every((a, i) => a === e.args[i]) ? e : node(e.op, e.type, args, {
+    value: e.value,
+    name: e.name,
+    ...(e.arr === undefined ? {} : { arr: e.arr }),
+    lo: e.lo,
+    hi: e.hi,
+    factor: e.factor,
+  });

@@ -5,6 +5,7 @@
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import type { Term, TermOf } from "../../dsl/core/term.ts";
+import { PART } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
 import { linearTerms } from "./linear.ts";
 import { type StreamRoles, streamRoles } from "./roles.ts";
@@ -50,7 +51,7 @@ export const streamChunk = (
   const near = target.cacheBytes === 0
     ? Infinity
     : target.cacheBytes / (channels * bytesOf(term.args[1], stored));
-  let chunk = schedule.chunk;
+  let chunk = term.weights === 16 ? Math.min(schedule.chunk, PART) : schedule.chunk;
   while (
     chunk > SMALLEST && (chunk * perToken + stagedFloats + 64 > target.groupFloats || chunk > near)
   ) {

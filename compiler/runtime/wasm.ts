@@ -40,10 +40,21 @@ export const assemble = async (text: string): Promise<WebAssembly.Module> => {
 };
 
 /** SIMD with 16-bit products; group memory is ordinary memory, and values are walked within L1. */
-export const WASM_TARGET: Target = { dot16: true, groupFloats: 2 ** 16, cacheBytes: 2 ** 14 };
+export const WASM_TARGET: Target = {
+  dot16: true,
+  exp: false,
+  groupFloats: 2 ** 16,
+  cacheBytes: 2 ** 14,
+};
+
+/** How to open the device. */
+export interface WasmOptions {
+  /** Fill fresh memory with NaN, so that a kernel that reads what nobody wrote is found out. */
+  readonly poison?: boolean;
+}
 
 /** Opens the device. */
-export const openWasm = (): Device => {
+export const openWasm = ({ poison = false }: WasmOptions = {}): Device => {
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES });
   const free = new Map<number, Block[]>();
   let top = PAGE;
@@ -71,7 +82,9 @@ export const openWasm = (): Device => {
   const alloc = (words: number): Block => {
     const bytes = sizeClass(words * 4 + SLACK);
     const old = free.get(bytes)?.pop();
-    return { words, bytes, address: old?.address ?? reserve(bytes) };
+    const address = old?.address ?? reserve(bytes);
+    if (poison) new Uint32Array(memory.buffer, address, bytes / 4).fill(0xffffffff);
+    return { words, bytes, address };
   };
   let scratch: Block | undefined;
 

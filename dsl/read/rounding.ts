@@ -21,6 +21,7 @@ import {
   step,
   type Value,
 } from "./eval.ts";
+import { weightError } from "./weights.ts";
 import { against, castError, gamma, type Machine, opError, readError, settle } from "./machine.ts";
 
 /** A value in f64 and, for every element, a bound on the distance of the device's. */
@@ -198,7 +199,7 @@ const DEAD = 1000;
  * error exp(d) and a rounding u·|d| of d; the product of all has n roundings. m itself cancels in
  * o / l, however wrong it is. Tokens that are masked, or dead in the sense of {@link DEAD}, are left out.
  */
-const weightError = (
+const weightSpread = (
   m: Machine,
   scores: readonly (readonly [number, number])[],
   n: number,
@@ -240,6 +241,7 @@ const softmaxErrors = (t: TermOf<"fold">, c: Context, value: Value, [s, v]: Args
   const carried = step(t as Term, c.env, [s.value, errorOf(v)]).data;
   const largest = v.value.data.reduce((a, x, i) => Math.max(a, Math.abs(x) + v.error[i]), 0);
   const flushed = (4 * n * n + 8 * n) * m.tiny * (1 + largest);
+  const coarse = t.weights === 16 ? weightError(t, c.env, n) * (1 + 2 ** -10) : 0;
   const rho = 2 * gamma(m, 2 * n + 4) + m.div;
   const rows = new Map<number, number>();
   const out = new Float64Array(value.data.length);
@@ -254,12 +256,13 @@ const softmaxErrors = (t: TermOf<"fold">, c: Context, value: Value, [s, v]: Args
         scores.push([s.value.data[where], s.error[where]]);
       });
       const hidden = scores.every(([x, e]) => x + e <= MASKED);
-      rows.set(base, hidden ? -1 : weightError(m, scores, n));
+      rows.set(base, hidden ? -1 : weightSpread(m, scores, n));
     }
     const delta = rows.get(base)!;
     if (delta < 0) return;
     const [p, e] = [mean[place], carried[place]];
-    const bound = Math.expm1(2 * delta) * p + Math.exp(2 * delta) * (e + rho * (p + e)) + flushed;
+    const bound = Math.expm1(2 * delta) * p + Math.exp(2 * delta) * (e + rho * (p + e)) + flushed +
+      coarse;
     out[place] = n * largest > m.huge ? Infinity : settle(m, value.data[place], bound);
   });
   return out;

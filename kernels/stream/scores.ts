@@ -31,13 +31,7 @@ import type { Frame, Stream } from "./shape.ts";
 type Product = Term & TermOf<"contract">;
 
 /** Makes each long product for every token of the chunk; afterwards it is read from group memory. */
-const products = (
-  b: Builder,
-  plan: Plan,
-  frame: Frame,
-  stream: Stream,
-  here: { t: Expr },
-): void => {
+const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void => {
   const { low } = b;
   const { chunk } = stream;
   for (const [term, axes] of plan.moving) {
@@ -71,7 +65,11 @@ const products = (
       }
     });
     const at = (index: readonly Expr[]): Expr =>
-      bin("add", bin("mul", linear(dims, axes.held.map((a) => index[a])), int(chunk)), here.t);
+      bin(
+        "add",
+        bin("mul", linear(dims, axes.held.map((a) => index[a])), int(chunk)),
+        frame.here.t,
+      );
     low.sources.set(term, {
       at: (index) => load(arr, at(index)),
       wide: (index, axis) => axis === axes.token ? load(arr, at(index), true) : undefined,
@@ -88,8 +86,8 @@ const LANES = [0, 1, 2, 3];
 export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
   const { low } = b;
   const { chunk, rows, channels, term } = stream;
-  const here = { t: int(0) };
-  products(b, plan, frame, stream, here);
+  const { here } = frame;
+  products(b, plan, frame, stream);
   const weight = b.local("score", rows * chunk);
   const peak = b.local("peak", rows);
   const axis = frame.tokenAxis(0);

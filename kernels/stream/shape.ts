@@ -75,6 +75,8 @@ export interface Frame {
   readonly base: (row: Expr) => Expr;
   /** Index of an operand (0 scores, 1 values) from row, token and channel. */
   readonly place: (operand: number, row: Expr, token: Expr, channel: Expr) => Expr[];
+  /** The token that products held once a token are read at, within the part. */
+  readonly here: { t: Expr };
   /** Axis of the token in an operand. */
   readonly tokenAxis: (operand: number) => number;
 }
@@ -108,6 +110,7 @@ export const frameOf = (b: Builder, stream: Stream): Frame => {
           : inChannel[roles.channels.indexOf(l)]
       );
     },
+    here: { t: int(0) },
     tokenAxis: (operand) => term.labels.args[operand].indexOf(roles.token),
   };
 };

@@ -20,9 +20,10 @@ import {
   madd,
   num,
   packI16,
+  select,
   un,
   widen8,
-  zip16,
+  zip8,
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import { bytesAt, CODES, codesBehind } from "../../compiler/lower/fixed.ts";
@@ -45,6 +46,8 @@ interface Prepared {
   readonly lastAxis: number;
   readonly groups: number;
   readonly scaled: readonly Scaled[];
+  /** Group of a channel. */
+  readonly groupOf: (channel: Expr) => Expr;
   /** Σ p·shift of a row and group. */
   readonly shift: (row: Expr, group: Expr) => Expr;
 }
@@ -67,6 +70,7 @@ const factorAt = (
     bin("mul", group, int(stream.inner)),
   );
   low.loose = true;
+  frame.here.t = t;
   const terms = factor.terms.map((s) => low.wide(s, index, frame.tokenAxis(1)));
   low.loose = false;
   return terms.reduce((a, x) => bin("mul", a, x), un("splat", num(factor.by)));
@@ -82,7 +86,14 @@ const prepare = (b: Builder, frame: Frame, stream: Stream, weight: Arr): Prepare
   const form: LinearTerms = last === undefined
     ? { scaled: [{ factor: { terms: [], by: 1 }, rest: term.args[1] }], shifts: [] }
     : linearTerms(term.args[1], lastAxis);
-  const groups = stream.channels / inner;
+  // Groups of channels matter only where some scale or shift tells them apart.
+  const outerAxes = roles.channels.slice(0, -1).map((l) => term.labels.args[1].indexOf(l));
+  const tells = ({ terms }: Factor): boolean =>
+    terms.some((t) =>
+      t.tag !== "broadcast" || t.axes.some((a) => outerAxes.includes(a) && t.shape[a] !== 1)
+    );
+  const apart = [...form.scaled.map((x) => x.factor), ...form.shifts].some(tells);
+  const groups = apart ? stream.channels / inner : 1;
   const plain = (row: Expr): Expr => bin("mul", row, int(chunk));
   const spread = (row: Expr, group: Expr): Expr => bin("add", bin("mul", row, int(groups)), group);
   const scaled = form.scaled.map(({ factor }): Scaled => {
@@ -98,16 +109,21 @@ const prepare = (b: Builder, frame: Frame, stream: Stream, weight: Arr): Prepare
       const total = low.mutable("z", un("splat", num(0)));
       low.loop("j", int(0), bin("mul", quads(frame), int(4)), 4, (t) => {
         const p = low.named("p", load(weight, bin("add", plain(row), t), true));
+        // Beyond the last token a factor is whatever lies in memory: a weight of 0 takes nothing of it.
+        const weighed = (x: Expr): Expr =>
+          select(bin("lt", un("splat", num(0)), p), bin("mul", p, x), un("splat", num(0)));
         form.scaled.forEach(({ factor }, k) => {
           if (scaled[k].arr === weight) return;
           low.store(
             scaled[k].arr,
             bin("add", scaled[k].at(row, group), t),
-            bin("mul", p, factorAt(b, frame, stream, factor, row, group, t)),
+            weighed(factorAt(b, frame, stream, factor, row, group, t)),
           );
         });
         form.shifts.forEach((factor) =>
-          total.set(madd(p, factorAt(b, frame, stream, factor, row, group, t), total.get()))
+          total.set(
+            bin("add", weighed(factorAt(b, frame, stream, factor, row, group, t)), total.get()),
+          )
         );
       });
       low.store(shifts, g, un("hsum", total.get()));
@@ -118,6 +134,7 @@ const prepare = (b: Builder, frame: Frame, stream: Stream, weight: Arr): Prepare
     lastAxis,
     groups,
     scaled,
+    groupOf: (channel) => apart ? bin("div", channel, int(inner)) : int(0),
     shift: (row, group) => form.shifts.length > 0 ? load(shifts, spread(row, group)) : num(0),
   };
 };
@@ -151,7 +168,7 @@ const floatRuns = (b: Builder, frame: Frame, stream: Stream, ready: Prepared, pa
   const width = run === 1 ? 1 : 4;
   low.par("c", int(channels / run), (c) => {
     const channel = bin("mul", c, int(run));
-    const group = bin("div", channel, int(inner));
+    const group = ready.groupOf(channel);
     const zero = width === 4 ? un("splat", num(0)) : num(0);
     const cells = Array.from(
       { length: rows },
@@ -159,6 +176,7 @@ const floatRuns = (b: Builder, frame: Frame, stream: Stream, ready: Prepared, pa
     );
     low.loop("t", int(0), frame.tokens, 1, (t) => {
       const token = low.named("token", bin("add", frame.first, t));
+      frame.here.t = t;
       ready.form.scaled.forEach(({ rest }, k) => {
         const { arr, at } = ready.scaled[k];
         const w = cells.map((_, r) => low.named("w", load(arr, bin("add", at(int(r), group), t))));
@@ -233,7 +251,7 @@ const fixedRuns = (b: Builder, frame: Frame, stream: Stream, ready: Prepared, pa
   const run = runOf([64, 32, 16], inner, rows)!;
   low.par("c", int(channels / run), (c) => {
     const channel = bin("mul", c, int(run));
-    const group = bin("div", channel, int(inner));
+    const group = ready.groupOf(channel);
     const g = (r: number): Expr => bin("add", int(r * groups), group);
     const zero = un("splat", int(0));
     const cells = Array.from(
@@ -258,8 +276,7 @@ const fixedRuns = (b: Builder, frame: Frame, stream: Stream, ready: Prepared, pa
           )
         );
         for (let q = 0; q < 4; q++) {
-          const [x, y] = bytes.map((bs) => widen8(bs, q >> 1));
-          const both = zip16(x, y, q & 1);
+          const both = widen8(zip8(bytes[0], bytes[1], q >> 1), q & 1);
           cells.forEach((row, r) => {
             const cell = row[4 * block + q];
             cell.set(bin("add", cell.get(), dot16(both, asI16(w[r]))));

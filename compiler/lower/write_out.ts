@@ -1,0 +1,70 @@
+/**
+ * Operators that a target has no instruction for, written out as others.
+ *
+ * e^x: x = n·ln 2 + r, a polynomial in r (the coefficients of Cephes `expf`),
+ * times 2^n put into the exponent. Within 2 ulp on [−87.3, 88.3], within 10 up to the largest number;
+ * below ln 2^−126 it is 0.
+ * @module
+ */
+import { bin, type Expr, int, lane, madd, num, rebuilt, select, un, word } from "../ir/expr.ts";
+import type { Block, Stmt } from "../ir/stmt.ts";
+
+const LOWEST = -87.33654022216797;
+const HIGHEST = 88.8;
+const LN2_HIGH = 0.693359375;
+const LN2_LOW = -2.12194440e-4;
+const COEFFICIENTS = [
+  1.9875691500e-4,
+  1.3981999507e-3,
+  8.3334519073e-3,
+  4.1665795894e-2,
+  1.6666665459e-1,
+  5.0000001201e-1,
+];
+
+/** Four lanes of e^x. */
+const expanded = (x: Expr): Expr => {
+  const all = (value: number): Expr => un("splat", num(value));
+  const clamped = bin("min", bin("max", x, all(LOWEST)), all(HIGHEST));
+  const n = bin("min", un("rint", bin("mul", clamped, all(1.44269504))), all(127));
+  const r = madd(n, all(-LN2_LOW), madd(n, all(-LN2_HIGH), clamped));
+  const [first, ...rest] = COEFFICIENTS;
+  const p = rest.reduce((acc, c) => madd(acc, r, all(c)), all(first));
+  const value = bin("add", madd(p, bin("mul", r, r), r), all(1));
+  const exponent = bin("shl", bin("add", un("toU32", n), un("splat", word(127))), int(23));
+  return select(bin("lt", x, all(LOWEST)), all(0), bin("mul", value, un("asF32", exponent)));
+};
+
+/** Replaces e^x in a block; shared subexpressions stay shared. Runs while the kernel's nodes are. */
+export const writeOut = (block: Block): Block => {
+  const done = new Map<Expr, Expr>();
+  const go = (e: Expr): Expr => {
+    const known = done.get(e);
+    if (known !== undefined) return known;
+    const args = e.args.map(go);
+    const same = rebuilt(e, args);
+    const out = e.op !== "exp"
+      ? same
+      : e.type === "f32x4"
+      ? expanded(args[0])
+      : lane(expanded(un("splat", args[0])), 0);
+    done.set(e, out);
+    return out;
+  };
+  const statement = (s: Stmt): Stmt => {
+    switch (s.tag) {
+      case "var":
+      case "assign":
+        return { ...s, value: go(s.value) };
+      case "store":
+        return { ...s, index: go(s.index), value: go(s.value) };
+      case "for":
+        return { ...s, from: go(s.from), to: go(s.to), body: s.body.map(statement) };
+      case "par":
+        return { ...s, count: go(s.count), body: s.body.map(statement) };
+      case "if":
+        return { ...s, condition: go(s.condition), body: s.body.map(statement) };
+    }
+  };
+  return block.map(statement);
+};
