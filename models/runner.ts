@@ -17,6 +17,7 @@ import {
   type Given,
   identity,
   type Program,
+  type Schedule,
   type Tensor,
   upload,
   wasm,
@@ -131,15 +132,24 @@ const LAYER = {
   w3: "mlp.up_proj",
 } as const;
 
+/**
+ * Quality is measured in f32 arithmetic: what a scheme does to a model is then the scheme's doing, not
+ * the 16-bit products' of a faster schedule.
+ */
+export const MEASURED: Partial<Schedule> = { fixed: false };
+
 /** Compiles each formula once: equal formulas are the same terms. */
-const library = (device: Device): (formula: llama.Formula) => Promise<Program> => {
+const library = (
+  device: Device,
+  schedule: Partial<Schedule>,
+): (formula: llama.Formula) => Promise<Program> => {
   // The formula is held, so that its terms keep their numbers.
   const known = new Map<string, { formula: llama.Formula; program: Promise<Program> }>();
   return (formula) => {
     const key = Object.entries(formula).map(([name, term]) => `${name} ${term.id}`).join();
     const old = known.get(key);
     if (old !== undefined) return old.program;
-    const program = compile(formula, { device });
+    const program = compile(formula, { device, schedule });
     known.set(key, { formula, program });
     return program;
   };
@@ -156,9 +166,13 @@ const disposeAll = (held: Iterable<Tensor>): void => {
 };
 
 /** Puts a model on a device. */
-export const openRunner = async (model: Model, device: Device = wasm()): Promise<Runner> => {
+export const openRunner = async (
+  model: Model,
+  device: Device = wasm(),
+  schedule: Partial<Schedule> = MEASURED,
+): Promise<Runner> => {
   const { config } = model;
-  const compiled = library(device);
+  const compiled = library(device, schedule);
   const weights = new Map<string, Tensor>();
   for (const [name, { shape, data }] of model.weights) {
     weights.set(name, upload(device, name, "f32", shape, data));

@@ -60,10 +60,11 @@ export interface Form {
 }
 
 /** Attention from the stored parts of K and V; a causal one reads its offset from `past`. */
-export const attention = ({ codec, channels }: Case, form: Form): Term => {
-  const shape = [form.heads, form.tokens, channels];
-  const q = input("q", [form.heads, form.group, form.rows, channels], "f32");
-  const [k, v] = ["k", "v"].map((name) => cached(codec, name, shape));
+export const attention = (keys: Case, form: Form, values: Case = keys): Term => {
+  const [k, v] = ([["k", keys], ["v", values]] as const).map(([name, { codec, channels }]) =>
+    cached(codec, name, [form.heads, form.tokens, channels])
+  );
+  const q = input("q", [form.heads, form.group, form.rows, keys.channels], "f32");
   return attend({ q, k, v, ...form.causal && { causal: { offset: input("past", [], "f32") } } });
 };
 

@@ -68,10 +68,11 @@ export const roundF16 = (x: number): number => {
 
 /**
  * The value a dtype stores for x: rounding half to even, saturating.
- * f32 is the identity: it is a device's arithmetic, not part of a program's meaning.
+ * f32 and i16 are the identity: they are a device's arithmetic, not part of a program's meaning, and
+ * what they cost is in `dsl/read/rounding.ts`.
  */
 export const castTo = (dtype: DType, x: number): number => {
-  if (dtype === "f32") return x;
+  if (dtype === "f32" || dtype === "i16") return x;
   if (dtype === "f16") return roundF16(x);
   if (Number.isNaN(x)) return x;
   return Math.min(Math.max(rint(x), DTYPES[dtype].min), DTYPES[dtype].max);
