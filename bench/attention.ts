@@ -38,10 +38,12 @@ import {
 import { openRoofs } from "./roofs.ts";
 
 /**
- * Arithmetic in f32 over at most 16,384 weights that sum to 1 stays below this share of the largest
- * output; a wrong code, scale or index is far above it.
+ * Share of the largest output that a result may be off. f32 sums of 16,384 weights stay below 1e-4.
+ * Packed caches multiply 16-bit integers: a weight is rounded to 2⁻¹⁶ of the largest of its 256 tokens
+ * and a query to 2⁻¹⁶ of its largest value, 2⁻⁹ of the output together. A wrong code, scale or index
+ * is far above either.
  */
-const LIMIT = 1e-4;
+const LIMIT = 2 ** -9;
 
 const COPY = 1 << 26;
 const MADDS = 4e8;

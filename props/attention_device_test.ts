@@ -1,10 +1,10 @@
 /** Binds attention over stored caches to its meaning, on every device and for any length. */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { type Bits, compile, input, SCHEMES, type Tensor } from "../mod.ts";
+import { type Bits, compile, input, type Schedule, SCHEMES, type Tensor } from "../mod.ts";
 import { print } from "../dsl/read/print.ts";
 import { type Sample, tensorOf } from "./arbitraries.ts";
-import { attention, type Case, CASES, type Form, valuesFor } from "./caches.ts";
+import { attention, type Case, CASES, type Form, keyOf, valuesFor } from "./caches.ts";
 import { hold, seedNow } from "./check.ts";
 import { onDevices, type Programs, programsOn } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
@@ -75,7 +75,7 @@ const CAUSAL: Form = { heads: HEADS, group: 2, rows: "rows", tokens: "tokens", c
 
 onDevices(
   "attention over every scheme from its stored parts, one program for all lengths",
-  { wasm: LENGTHS.length, webgpu: LENGTHS.length },
+  { wasm: 1, webgpu: 1 },
   async (device) => {
     const programs = programsOn(device);
     const seed = seedNow();
@@ -91,7 +91,7 @@ onDevices(
           });
         }
       };
-      await held(4, PLAIN, LENGTHS);
+      await held(4, PLAIN, device.name === "wasm" ? LENGTHS : [3, 256, 257, 700]);
       await held(4, CAUSAL, device.name === "wasm" ? LENGTHS : [1, 256]);
       if (device.name !== "wasm") continue;
       for (const bits of [2, 8] as const) await held(bits, CAUSAL, [1, 257]);
@@ -100,7 +100,17 @@ onDevices(
 );
 
 /** An attention to a cache of arbitrary contents. */
-const given = fc.record({
+interface Given {
+  readonly keys: string;
+  readonly values: string;
+  readonly form: Form;
+  readonly sizes: { readonly rows: number; readonly tokens: number };
+  readonly past: number;
+  readonly seed: number;
+  readonly schedule: Partial<Schedule>;
+}
+
+const given: fc.Arbitrary<Given> = fc.record({
   keys: fc.constantFrom(...Object.keys(CASES)),
   values: fc.constantFrom(...Object.keys(CASES)),
   form: fc.record({
@@ -116,12 +126,47 @@ const given = fc.record({
   }),
   past: fc.integer({ min: -6, max: 70 }),
   seed: fc.nat(),
-  schedule: fc.record({ fixed: fc.boolean(), chunk: fc.constantFrom(4, 64, 256) }),
+  schedule: fc.record({ fixed: fc.boolean(), chunk: fc.constantFrom(1, 4, 13, 64, 256) }),
 });
+
+const one: Form = { heads: 1, group: 1, rows: 1, tokens: "tokens", causal: false };
+/** Found by the property below. */
+const PINNED: readonly [Given][] = [
+  // A query of integers is off by half a step, which was no part of the rounding.
+  [{
+    keys: keyOf("joinHeads(quantize(4, per token, symmetric))"),
+    values: keyOf("identity"),
+    form: { ...one, heads: 2, group: 2 },
+    sizes: { rows: 1, tokens: 3 },
+    past: 0,
+    seed: 5,
+    schedule: {},
+  }],
+  // Weights of integers are walked in eights, beyond the end of a chunk of four.
+  [{
+    keys: keyOf("identity"),
+    values: keyOf("quantize(8, per token, symmetric)"),
+    form: one,
+    sizes: { rows: 1, tokens: 1 },
+    past: 0,
+    seed: 0,
+    schedule: { fixed: true, chunk: 4 },
+  }],
+  // Codes and zero points summed apart round where a code and its zero point cancel.
+  [{
+    keys: keyOf("quantize(8, per 8, asymmetric)"),
+    values: keyOf("quantize(4, per token, symmetric)"),
+    form: one,
+    sizes: { rows: 1, tokens: 5 },
+    past: 0,
+    seed: 0,
+    schedule: { fixed: false, chunk: 1 },
+  }],
+];
 
 onDevices(
   "attention over any two codecs, whatever the cache holds",
-  { wasm: 100, webgpu: 12 },
+  { wasm: 100, webgpu: 8 },
   (device, runs) =>
     hold(
       fc.asyncProperty(given, async ({ keys, values, form, sizes, past, seed, schedule }) => {
@@ -136,5 +181,6 @@ onDevices(
         ok(over <= 0, `${over} beyond the rounding of\n${print(term)}`);
       }),
       runs,
+      PINNED,
     ),
 );

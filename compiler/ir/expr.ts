@@ -106,28 +106,31 @@ export interface Expr {
 }
 
 let table = new Map<string, Expr>();
+let integers = new Map<number, Expr>();
 let counter = 0;
 
 /** Forgets shared nodes; called when a kernel begins, so that tables do not grow for ever. */
 export const freshExprs = (): void => {
   table = new Map();
+  integers = new Map();
   counter = 0;
 };
+
+const PLAIN: Partial<Expr> = {};
 
 const node = (
   op: Expr["op"],
   type: Ty,
   args: readonly Expr[],
-  more: Partial<Expr> = {},
+  more: Partial<Expr> = PLAIN,
 ): Expr => {
   const { value = 0, name = "", arr, lo = -Infinity, hi = Infinity, factor = 1 } = more;
-  const key = `${op}|${type}|${args.map((a) => a.id).join()}|${
-    Object.is(value, -0) ? "-0" : value
-  }|${name}|${arr?.name ?? ""}`;
+  let key = `${op}|${type}`;
+  for (const a of args) key += `,${a.id}`;
+  if (more !== PLAIN) key += `|${Object.is(value, -0) ? "-0" : value}|${name}|${arr?.name ?? ""}`;
   const old = table.get(key);
   if (old !== undefined) return old;
-  const volatile = more.volatile === true || arr?.mutable === true ||
-    args.some((a) => a.volatile);
+  const volatile = more.volatile === true || arr?.mutable === true || args.some((a) => a.volatile);
   const made: Expr = { id: counter++, op, type, args, value, name, arr, lo, hi, factor, volatile };
   table.set(key, made);
   return made;
@@ -136,8 +139,13 @@ const node = (
 const lanesOf = (type: Ty): boolean => type.includes("x") || type === "bool4";
 
 /** An integer. */
-export const int = (value: number): Expr =>
-  node("const", "i32", [], { value, lo: value, hi: value, factor: Math.abs(value) });
+export const int = (value: number): Expr => {
+  const known = integers.get(value);
+  if (known !== undefined) return known;
+  const made = node("const", "i32", [], { value, lo: value, hi: value, factor: Math.abs(value) });
+  integers.set(value, made);
+  return made;
+};
 /** An unsigned word. */
 export const word = (value: number): Expr => node("const", "u32", [], { value: value >>> 0 });
 /** A number. */
@@ -174,20 +182,26 @@ const gcd = (a: number, b: number): number => {
   return b === 0 ? a : gcd(b, a % b);
 };
 
-const foldInt = (op: Bin, a: number, b: number): number | undefined =>
-  ({
-    add: a + b,
-    sub: a - b,
-    mul: a * b,
-    min: Math.min(a, b),
-    max: Math.max(a, b),
-    div: b === 0 ? undefined : Math.trunc(a / b),
-    rem: b === 0 ? undefined : a % b,
-    and: a & b,
-    or: a | b,
-    shl: a << b,
-    shr: a >> b,
-  } as Partial<Record<Bin, number | undefined>>)[op];
+const foldInt = (op: Bin, a: number, b: number): number | undefined => {
+  switch (op) {
+    case "add":
+      return a + b;
+    case "sub":
+      return a - b;
+    case "mul":
+      return a * b;
+    case "min":
+      return Math.min(a, b);
+    case "max":
+      return Math.max(a, b);
+    case "div":
+      return b === 0 ? undefined : Math.trunc(a / b);
+    case "rem":
+      return b === 0 ? undefined : a % b;
+    default:
+      return undefined;
+  }
+};
 
 /** Sums split into parts that a division may treat apart. */
 const terms = (e: Expr): Expr[] => e.op === "add" ? e.args.flatMap(terms) : [e];

@@ -51,7 +51,10 @@ export const streamChunk = (
   const near = target.cacheBytes === 0
     ? Infinity
     : target.cacheBytes / (channels * bytesOf(term.args[1], stored));
-  let chunk = term.weights === 16 ? Math.min(schedule.chunk, PART) : schedule.chunk;
+  // Weights are walked four at a time, integer weights eight: a part is a whole number of those.
+  const walk = term.weights === 16 ? 8 : 4;
+  const most = term.weights === 16 ? Math.min(schedule.chunk, PART) : schedule.chunk;
+  let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
   while (
     chunk > SMALLEST && (chunk * perToken + stagedFloats + 64 > target.groupFloats || chunk > near)
   ) {

@@ -181,15 +181,29 @@ export const analyseStream = (
       watched = still;
       continue;
     }
-    const staged = new Map(
-      still.filter((t) => found.get(t)!.length > 0).map((t) => [t, axesOf(t, found.get(t)!)!]),
-    );
+    const staged = new Map<Term, HeldAxes>();
+    still.forEach((t) => found.get(t)!.length > 0 && staged.set(t, axesOf(t, found.get(t)!)!));
+    // What a staged term reads is staged before it, where it too stays the same along tokens.
+    for (const term of [...heavy].reverse()) {
+      const own = staged.get(term);
+      if (own === undefined) continue;
+      const below = heavy.filter((t) => t !== term);
+      readsOf(term, symbols(term, own.rowOf), below, ghost(leaves)).forEach((indices, t) => {
+        const axes = indices.length === 0 ? undefined : axesOf(t, indices);
+        const old = staged.get(t);
+        if (axes !== undefined && (old === undefined || old.rowOf.join() === axes.rowOf.join())) {
+          staged.set(t, axes);
+        }
+      });
+    }
     const more = readsIn([...still, ...candidates.filter((t) => !still.includes(t))]);
     const moving = new Map<Term, HeldAxes & { token: number }>();
     candidates.filter((t) => !still.includes(t)).forEach((t) => {
       const axes = movingAxes(t, more.get(t) ?? []);
       if (axes !== undefined) moving.set(t, axes);
     });
-    return { staged, moving };
+    // Operands have smaller ids: staged in this order, each finds what it reads.
+    const ordered = new Map([...staged].sort(([a], [b]) => a.id - b.id));
+    return { staged: ordered, moving };
   }
 };

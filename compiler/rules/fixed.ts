@@ -9,7 +9,14 @@
  */
 import { isPacked } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, map } from "../../dsl/core/build.ts";
-import { argsOf, intern, type Term, type TermOf, withArgs } from "../../dsl/core/term.ts";
+import {
+  argsOf,
+  intern,
+  type Term,
+  type TermOf,
+  topological,
+  withArgs,
+} from "../../dsl/core/term.ts";
 import { codesBehind } from "../lower/fixed.ts";
 import { linearTerms } from "../lower/linear.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
@@ -19,7 +26,10 @@ import { isCached, spreadTo } from "./labels.ts";
 const SUM = 2 ** 31 - 1;
 
 /** A product of something that is not cached with raw codes of a cache, as integers. */
-const fixQuery = (term: Term & TermOf<"contract">): Term | undefined => {
+const fixQuery = (
+  term: Term & TermOf<"contract">,
+  rounded: Map<Term, Term>,
+): Term | undefined => {
   const codes = term.args.findIndex((a, i) => {
     const axis = term.labels.args[i];
     const other = term.labels.args[1 - i];
@@ -46,10 +56,26 @@ const fixQuery = (term: Term & TermOf<"contract">): Term | undefined => {
   const top = foldBy("max", "max", { args: [other], out: free }, [map("abs", query)]);
   const step = map("div", top, limit);
   const places = other.map((l, i) => free.includes(l) ? i : -1).filter((i) => i >= 0);
-  const rounded = cast(map("div", query, broadcast(step, query.shape, places)), "i16");
-  const args = codes === 0 ? [term.args[0], rounded] : [rounded, term.args[1]];
+  const spread = broadcast(step, query.shape, places);
+  const integers = cast(map("div", query, spread), "i16");
+  const args = codes === 0 ? [term.args[0], integers] : [integers, term.args[1]];
+  rounded.set(query, map("mul", integers, spread));
   const product = contractBy(term.labels, args[0], args[1]);
   return map("mul", product, spreadTo(step, free, term.labels.out, product.shape));
+};
+
+/**
+ * A zero point or a minimum meets the sum of the same rounded query, so that the error is that of
+ * q·k and not of q·c, which is larger by the zero point.
+ */
+const sumsOf = (root: Term, rounded: ReadonlyMap<Term, Term>): Term => {
+  const done = new Map<Term, Term>();
+  for (const t of topological([root])) {
+    const here = withArgs(t, argsOf(t).map((a) => done.get(a)!));
+    const query = t.tag === "fold" && t.monoid === "sum" ? rounded.get(t.args[0]) : undefined;
+    done.set(t, query === undefined ? here : withArgs(here, [query]));
+  }
+  return done.get(root)!;
 };
 
 /** Can the values of a streaming fold be added up as integers? */
@@ -66,6 +92,7 @@ const fixableValues = (term: Term & TermOf<"fold">): boolean => {
 export const fixedPoint = (
   outputs: Readonly<Record<string, Term>>,
 ): Readonly<Record<string, Term>> => {
+  const rounded = new Map<Term, Term>();
   const inScores = new Map<Term, Term>();
   const scores = (term: Term): Term => {
     const known = inScores.get(term);
@@ -73,7 +100,7 @@ export const fixedPoint = (
     const here = term.tag === "fold" && term.monoid === "softmax"
       ? go(term)
       : withArgs(term, argsOf(term).map(scores));
-    const out = here.tag === "contract" ? fixQuery(here) ?? here : here;
+    const out = here.tag === "contract" ? fixQuery(here, rounded) ?? here : here;
     inScores.set(term, out);
     return out;
   };
@@ -87,7 +114,7 @@ export const fixedPoint = (
         monoid: term.monoid,
         project: term.project,
         labels: term.labels,
-        args: [scores(term.args[0]), go(term.args[1])],
+        args: [sumsOf(scores(term.args[0]), rounded), go(term.args[1])],
         ...(fixableValues(term as Term & TermOf<"fold">) ? { weights: 16 as const } : {}),
       };
       out = intern("fold", fields, term.shape, term.dtype);

@@ -36,7 +36,19 @@ const namesOf = (dims: Shape): string => dims.filter((d) => typeof d === "string
  *
  * Before: `["t", 8, 64] -> ["t", 8, 4, 16]`; after: `t | 8 | 64 -> 4 16`.
  */
-export const regroups = (from: Shape, to: Shape): Regroup[] => {
+export const regroups = (from: Shape, to: Shape): readonly Regroup[] => {
+  const known = groups.get(from)?.get(to);
+  if (known !== undefined) return known;
+  const made = findGroups(from, to);
+  if (!groups.has(from)) groups.set(from, new WeakMap());
+  groups.get(from)!.set(to, made);
+  return made;
+};
+
+/** Shapes belong to terms and never change: a pair is looked at once. */
+const groups = new WeakMap<Shape, WeakMap<Shape, readonly Regroup[]>>();
+
+const findGroups = (from: Shape, to: Shape): Regroup[] => {
   const fail = (): never => {
     throw new ShapeError(
       "reshape",

@@ -37,7 +37,13 @@ interface Context {
   readonly machine: Machine;
 }
 
-type Args = readonly Rounded[];
+/** What is known of a term while its users are bounded. */
+interface Known extends Rounded {
+  /** Σ of magnitudes where a device may take a sum apart: |c − 8| as |c| + 8. At least |value|. */
+  readonly reach: Float64Array;
+}
+
+type Args = readonly Known[];
 
 const like = (value: Value, data: Float64Array): Value => ({ shape: value.shape, data });
 const absolute = (value: Value): Value => like(value, value.data.map(Math.abs));
@@ -48,9 +54,9 @@ const settled = (m: Machine, value: Value, at: (i: number) => number): Float64Ar
   value.data.map((v, i) => settle(m, v, at(i)));
 
 /** Values stored in another type, as the floats a device computes with. */
-const floats = (m: Machine, term: Term, r: Rounded): Rounded =>
+const floats = (m: Machine, term: Term, r: Known): Known =>
   term.dtype === "u32"
-    ? { value: r.value, error: r.error.map((e, i) => readError(m, "u32", r.value.data[i], e)) }
+    ? { ...r, error: r.error.map((e, i) => readError(m, "u32", r.value.data[i], e)) }
     : r;
 
 /** Errors move where the values move. */
@@ -167,21 +173,21 @@ const ROUND: Reading<[Context, Value, Args], Float64Array> = {
   routine: (_t, _c, value) => value.data.map(() => Infinity),
 };
 
-const foldedSum = (t: TermOf<"fold">, c: Context, value: Value, a: Rounded): Float64Array => {
+const foldedSum = (t: TermOf<"fold">, c: Context, value: Value, a: Known): Float64Array => {
   const size = step(t as Term, c.env, [absolute(a.value)]).data;
   const error = step(t as Term, c.env, [errorOf(a)]).data;
   return sumErrors(c.machine, value, termsOf(t, [a]), (i) => size[i], (i) => error[i]);
 };
 
 /** Largest and smallest move by no more than the largest error. */
-const worst = (t: TermOf<"fold">, c: Context, value: Value, a: Rounded): Float64Array => {
+const worst = (t: TermOf<"fold">, c: Context, value: Value, a: Known): Float64Array => {
   const largest = { ...t, monoid: "max", project: "max" } as Term;
   const error = step(largest, c.env, [errorOf(a)]).data;
   return settled(c.machine, value, (i) => error[i]);
 };
 
 /** A Gram matrix is the contraction of a tensor with itself. */
-const gramErrors = (t: TermOf<"fold">, c: Context, value: Value, a: Rounded): Float64Array => {
+const gramErrors = (t: TermOf<"fold">, c: Context, value: Value, a: Known): Float64Array => {
   const row = t.labels.args[0];
   const primed = [...row.slice(0, -1), `${row[row.length - 1]}'`];
   const term = contractBy({ args: [row, primed], out: t.labels.out }, t.args[0], t.args[0]);
@@ -223,10 +229,11 @@ const weightSpread = (
  * Errors of a softmax-weighted mean Σ p v. Normalized weights are within e^±2δ of p, so
  *
  * ```text
- * |Δ| ≤ (e^2δ − 1) Σ p|v| + e^2δ Σ p·ev + ρ e^2δ Σ p (|v| + ev)
+ * |Δ| ≤ (e^2δ − 1) Σ p|v| + e^2δ Σ p·ev + ρ e^2δ Σ p (‖v‖ + ev)
  * ```
  *
- * where ρ covers the sums of o and l (n products, n rescalings, n additions each) and the quotient.
+ * where ρ covers the sums of o and l (n products, n rescalings, n additions each) and the quotient, and
+ * ‖v‖ is the reach of v: Σ p·s·(c − z) may be summed as Σ p·s·c − z Σ p·s.
  * The largest weight is about 1, so what flushes is at most `tiny` times the largest |v|, n² times.
  */
 const softmaxErrors = (t: TermOf<"fold">, c: Context, value: Value, [s, v]: Args): Float64Array => {
@@ -238,8 +245,9 @@ const softmaxErrors = (t: TermOf<"fold">, c: Context, value: Value, [s, v]: Args
   const gone = scoreLabels.filter((l) => !t.labels.out.includes(l));
   const strides = labelStrides(scoreLabels, s.value, [...t.labels.out, ...gone]);
   const mean = step(t as Term, c.env, [s.value, absolute(v.value)]).data;
+  const apart = step(t as Term, c.env, [s.value, like(v.value, v.reach)]).data;
   const carried = step(t as Term, c.env, [s.value, errorOf(v)]).data;
-  const largest = v.value.data.reduce((a, x, i) => Math.max(a, Math.abs(x) + v.error[i]), 0);
+  const largest = v.reach.reduce((a, x, i) => Math.max(a, x + v.error[i]), 0);
   const flushed = (4 * n * n + 8 * n) * m.tiny * (1 + largest);
   const coarse = t.weights === 16 ? weightError(t, c.env, n) * (1 + 2 ** -10) : 0;
   const rho = 2 * gamma(m, 2 * n + 4) + m.div;
@@ -260,12 +268,32 @@ const softmaxErrors = (t: TermOf<"fold">, c: Context, value: Value, [s, v]: Args
     }
     const delta = rows.get(base)!;
     if (delta < 0) return;
-    const [p, e] = [mean[place], carried[place]];
-    const bound = Math.expm1(2 * delta) * p + Math.exp(2 * delta) * (e + rho * (p + e)) + flushed +
+    const e = carried[place];
+    const sums = e + rho * (apart[place] + e);
+    const bound = Math.expm1(2 * delta) * mean[place] + Math.exp(2 * delta) * sums + flushed +
       coarse;
     out[place] = n * largest > m.huge ? Infinity : settle(m, value.data[place], bound);
   });
   return out;
+};
+
+/** Magnitudes of sums and products, taken apart; of everything else, its own. */
+const reachOf = (t: Term, env: Env, value: Value, args: Args): Float64Array => {
+  const [a, b] = args.map((x) => x.reach);
+  switch (t.tag) {
+    case "map":
+      if (t.op === "add" || t.op === "sub") return a.map((x, i) => x + b[i]);
+      if (t.op === "mul") return a.map((x, i) => x * b[i]);
+      return t.op === "neg" ? a : absolute(value).data;
+    case "reshape":
+    case "permute":
+    case "broadcast":
+    case "slice":
+    case "concat":
+      return step(t, env, args.map((x) => like(x.value, x.reach))).data;
+    default:
+      return absolute(value).data;
+  }
 };
 
 /**
@@ -283,10 +311,12 @@ export const rounding = (terms: readonly Term[], env: Env, machine: Machine): Ro
   const order = topological(terms);
   const values = evalAll(order, env);
   const context = { env, machine: against(machine) };
-  const known = new Map<Term, Rounded>();
+  const known = new Map<Term, Known>();
   order.forEach((term, i) => {
     const args = argsOf(term).map((a) => known.get(a)!);
-    known.set(term, { value: values[i], error: read(ROUND, term, context, values[i], args) });
+    const value = values[i];
+    const error = read(ROUND, term, context, value, args);
+    known.set(term, { value, error, reach: reachOf(term, env, value, args) });
   });
   return terms.map((t) => known.get(t)!);
 };

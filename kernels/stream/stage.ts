@@ -4,7 +4,7 @@
  * @module
  */
 import type { Term } from "../../dsl/core/term.ts";
-import { asI16, bin, type Expr, int, load, packI16 } from "../../compiler/ir/expr.ts";
+import { asI16, bin, type Expr, int, load, packI16, un } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import type { HeldAxes } from "../../compiler/lower/row.ts";
@@ -40,8 +40,15 @@ const stageFixed = (
     low.store(arr, bin("mul", h, int(4)), packI16(half(0), half(1)));
   });
   low.sources.set(term, {
-    at: () => {
-      throw new Error("a fixed-point operand is read eight values at a time");
+    at: (index) => {
+      const at = linear(dims, axes.held.map((a) => index[a]));
+      const pair = un("toI32", load(arr, bin("div", at, int(2))));
+      const high = bin(
+        "shl",
+        pair,
+        bin("mul", bin("sub", int(1), bin("rem", at, int(2))), int(16)),
+      );
+      return un("toF32", bin("shr", high, int(16)));
     },
     wide: () => undefined,
     fixed: (index) => {
