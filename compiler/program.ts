@@ -80,6 +80,11 @@ export const bindSizes = (
   start: Sizes = {},
 ): Record<string, number> => {
   const sizes: Record<string, number> = { ...start };
+  for (const [name, size] of Object.entries(start)) {
+    if (!(Number.isInteger(size) && size >= 0)) {
+      throw new InputError("sizes", `dim ${name} is ${size}, not a count`);
+    }
+  }
   const bind = (input: string, name: string, size: number): void => {
     if (sizes[name] !== undefined && sizes[name] !== size) {
       throw new InputError(input, `dim ${name} is ${size}, elsewhere ${sizes[name]}`);
@@ -207,27 +212,9 @@ const runner =
   ): Promise<Record<string, Tensor>> => {
     const sizes = bindSizes(inputs, given, start);
     const memory = new Map<Term | string, Memory>();
+    const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
-    for (const [name, term] of inputs) {
-      const value = given[name];
-      const tensor = isTensor(value)
-        ? value
-        : upload(device, name, term.dtype, shapeIn(term, sizes), value);
-      if (!isTensor(value)) uploaded.push(tensor);
-      if (tensor.device !== device) {
-        throw new InputError(
-          name,
-          `lies on ${tensor.device.name}, the program runs on ${device.name}`,
-        );
-      }
-      memory.set(term, tensor.memory);
-    }
-    const results = new Map<Term, Tensor>();
-    for (const term of new Set(Object.values(lowered.outputs))) {
-      const tensor = tensorOn(device, term.dtype, shapeIn(term, sizes));
-      results.set(term, tensor);
-    }
     const memoryOf = (slot: Slot, written: boolean): Memory => {
       const key = slotKey(slot);
       if (slot.tag === "term" && written && results.has(slot.term)) {
@@ -244,14 +231,38 @@ const runner =
       memory.set(key, made);
       return made;
     };
-    await executable.run(lowered.steps.map((s, step) => ({
-      step,
-      memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-      uniforms: s.kernel.uniforms.map((u) => sizes[u]),
-      groups: s.kernel.groups(sizes),
-    })));
-    scratch.forEach((m) => device.free(m));
-    uploaded.forEach((t) => t.dispose());
+    try {
+      for (const [name, term] of inputs) {
+        const value = given[name];
+        const tensor = isTensor(value)
+          ? value
+          : upload(device, name, term.dtype, shapeIn(term, sizes), value);
+        if (!isTensor(value)) uploaded.push(tensor);
+        if (tensor.device !== device) {
+          const which = tensor.device.name === device.name ? "another " : "";
+          throw new InputError(
+            name,
+            `lies on ${which}${tensor.device.name}, the program runs on ${device.name}`,
+          );
+        }
+        memory.set(term, tensor.memory);
+      }
+      for (const term of new Set(Object.values(lowered.outputs))) {
+        results.set(term, tensorOn(device, term.dtype, shapeIn(term, sizes)));
+      }
+      await executable.run(lowered.steps.map((s, step) => ({
+        step,
+        memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
+        uniforms: s.kernel.uniforms.map((u) => sizes[u]),
+        groups: s.kernel.groups(sizes),
+      })));
+    } catch (error) {
+      results.forEach((t) => t.dispose());
+      throw error;
+    } finally {
+      scratch.forEach((m) => device.free(m));
+      uploaded.forEach((t) => t.dispose());
+    }
     return Object.fromEntries(
       Object.entries(lowered.outputs).map(([k, t]) => [k, results.get(t)!]),
     );
@@ -283,8 +294,11 @@ export const compileOn = async (
     values: async (given, sizes) => {
       const results = await run(given, sizes);
       const values: Record<string, Float64Array> = {};
-      for (const [name, tensor] of Object.entries(results)) values[name] = await tensor.read();
-      new Set(Object.values(results)).forEach((t) => t.dispose());
+      try {
+        for (const [name, tensor] of Object.entries(results)) values[name] = await tensor.read();
+      } finally {
+        Object.values(results).forEach((t) => t.dispose());
+      }
       return values;
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),

@@ -30,7 +30,9 @@ export const tidy = (files: Files): readonly Violation[] =>
     .flatMap((rule) => rule(files))
     .sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line);
 
-const skipped = new Set([".git", "node_modules", "coverage", ".cache"]);
+const skipped = new Set(["node_modules", "coverage"]);
+/** Folders that begin with a dot are tools' own, but for the one that says how the project is checked. */
+const hidden = (name: string): boolean => name.startsWith(".") && name !== ".ci";
 const textual = /(^|\/)[^/.]+$|\.(ts|js|md|jsonc?|ya?ml|toml|sh|wgsl|wat)$|(^|\/)\.gitignore$/;
 const maxBytes = 1 << 20;
 
@@ -41,6 +43,7 @@ export const read = (root: string): Files => {
     for (const entry of readdirSync(root + folder, { withFileTypes: true })) {
       if (skipped.has(entry.name)) continue;
       const path = folder + entry.name;
+      if (entry.isDirectory() && hidden(entry.name)) continue;
       if (entry.isDirectory()) walk(`${path}/`);
       else if (entry.isFile()) {
         const legible = textual.test(path) && statSync(root + path).size <= maxBytes;

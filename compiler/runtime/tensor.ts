@@ -4,7 +4,7 @@
  */
 import { type DType, DTYPES, isPacked, roundF16 } from "../../dsl/core/dtype.ts";
 import { f16Bits, f16Value, packWords, storedWords, unpackWords } from "../../dsl/core/layout.ts";
-import { InputError } from "../errors.ts";
+import { DeviceError, InputError } from "../errors.ts";
 import type { Device, Memory } from "./device.ts";
 
 /** A tensor that stays on its device until it is read. */
@@ -13,7 +13,7 @@ export interface Tensor {
   readonly dtype: DType;
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
-  /** Its words. */
+  /** Its words; throws once it was disposed of. */
   readonly memory: Memory;
   /** Where it lies. */
   readonly device: Device;
@@ -91,6 +91,10 @@ export const tensorOn = (
   const words = storedWords(dtype, shape, {});
   const held = memory ?? device.alloc(words);
   let alive = true;
+  const memoryNow = (): Memory => {
+    if (!alive) throw new DeviceError(device.name, "the tensor was disposed of");
+    return held;
+  };
   const dispose = (): void => {
     if (alive) device.free(held);
     alive = false;
@@ -98,10 +102,12 @@ export const tensorOn = (
   return {
     dtype,
     shape,
-    memory: held,
+    get memory() {
+      return memoryNow();
+    },
     device,
     bytes: words * 4,
-    read: async () => fromWords(dtype, shape, (await device.read([held]))[0]),
+    read: async () => fromWords(dtype, shape, (await device.read([memoryNow()]))[0]),
     dispose,
     [Symbol.dispose]: dispose,
   };

@@ -130,6 +130,24 @@ export const rotation = (x: Expr, y: Expr, z: Expr, skip: Expr): { c: Expr; s: E
   return { c: select(skip, num(1), c), s: select(skip, num(0), bin("mul", c, t)) };
 };
 
+/** Element (i, j) of the identity. */
+export const identityAt = (i: Expr, j: Expr): Expr => {
+  const apart = bin("sub", i, j);
+  return un("toF32", bin("sub", int(1), bin("min", int(1), bin("mul", apart, apart))));
+};
+
+/** Runs `round` for every round of every sweep; one column has nothing to meet. */
+export const eachRound = ({ b, n }: Bench, round: (r: Expr) => void): void => {
+  const rounds = n + n % 2 - 1;
+  b.low.loop(
+    "sweep",
+    int(0),
+    int(n > 1 ? SWEEPS : 0),
+    1,
+    () => b.low.loop("round", int(0), int(rounds), 1, round),
+  );
+};
+
 /** Sweeps of a Jacobi iteration: 7 or 8 converge in f32, the rest is margin. */
 export const SWEEPS = 11;
 

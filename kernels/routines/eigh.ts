@@ -5,7 +5,7 @@
  */
 import { bin, int, num, un } from "../../compiler/ir/expr.ts";
 import type { Skeleton } from "../../compiler/kernel.ts";
-import { bench, largest, pairOf, rankOf, rotation, SWEEPS } from "./common.ts";
+import { bench, eachRound, identityAt, largest, pairOf, rankOf, rotation } from "./common.ts";
 
 /** The skeleton. */
 export const eighSkeleton: Skeleton = (plan, context) => {
@@ -33,59 +33,49 @@ export const eighSkeleton: Skeleton = (plan, context) => {
     v.set(
       i,
       j,
-      un(
-        "toF32",
-        bin("sub", int(1), bin("min", int(1), bin("mul", bin("sub", i, j), bin("sub", i, j)))),
-      ),
+      identityAt(i, j),
     );
   });
-  low.loop(
-    "sweep",
-    int(0),
-    int(n > 1 ? SWEEPS : 0),
-    1,
-    () =>
-      low.loop("round", int(0), int(2 * pairs - 1), 1, (r) => {
-        low.par("k", int(pairs), (k) => {
-          const { p, q, real } = pairOf(n, r, k);
-          low.when(real, () => {
-            const z = low.named("z", s.get(p, q));
-            const { c, s: sine } = rotation(
-              s.get(p, p),
-              s.get(q, q),
-              z,
-              bin("le", un("abs", z), num(1e-30)),
-            );
-            turn.set(bin("mul", k, int(2)), c);
-            turn.set(bin("add", bin("mul", k, int(2)), int(1)), sine);
-          });
+  eachRound(t, (r) => {
+    low.par("k", int(pairs), (k) => {
+      const { p, q, real } = pairOf(n, r, k);
+      low.when(real, () => {
+        const z = low.named("z", s.get(p, q));
+        const { c, s: sine } = rotation(
+          s.get(p, p),
+          s.get(q, q),
+          z,
+          bin("le", un("abs", z), num(1e-30)),
+        );
+        turn.set(bin("mul", k, int(2)), c);
+        turn.set(bin("add", bin("mul", k, int(2)), int(1)), sine);
+      });
+    });
+    const turned = (
+      rotate: (p: typeof r, q: typeof r, i: typeof r, c: typeof r, sine: typeof r) => void,
+    ): void =>
+      low.par("k", int(pairs * n), (e) => {
+        const [k, i] = [bin("div", e, int(n)), bin("rem", e, int(n))];
+        const { p, q, real } = pairOf(n, r, k);
+        low.when(real, () => {
+          const c = low.named("c", turn.get(bin("mul", k, int(2))));
+          const sine = low.named("s", turn.get(bin("add", bin("mul", k, int(2)), int(1))));
+          rotate(p, q, i, c, sine);
         });
-        const turned = (
-          rotate: (p: typeof r, q: typeof r, i: typeof r, c: typeof r, sine: typeof r) => void,
-        ): void =>
-          low.par("k", int(pairs * n), (e) => {
-            const [k, i] = [bin("div", e, int(n)), bin("rem", e, int(n))];
-            const { p, q, real } = pairOf(n, r, k);
-            low.when(real, () => {
-              const c = low.named("c", turn.get(bin("mul", k, int(2))));
-              const sine = low.named("s", turn.get(bin("add", bin("mul", k, int(2)), int(1))));
-              rotate(p, q, i, c, sine);
-            });
-          });
-        turned((p, q, i, c, sine) => {
-          for (const mat of [s, v]) {
-            const [x, y] = [low.named("x", mat.get(i, p)), low.named("y", mat.get(i, q))];
-            mat.set(i, p, bin("sub", bin("mul", c, x), bin("mul", sine, y)));
-            mat.set(i, q, bin("add", bin("mul", sine, x), bin("mul", c, y)));
-          }
-        });
-        turned((p, q, i, c, sine) => {
-          const [x, y] = [low.named("x", s.get(p, i)), low.named("y", s.get(q, i))];
-          s.set(p, i, bin("sub", bin("mul", c, x), bin("mul", sine, y)));
-          s.set(q, i, bin("add", bin("mul", sine, x), bin("mul", c, y)));
-        });
-      }),
-  );
+      });
+    turned((p, q, i, c, sine) => {
+      for (const mat of [s, v]) {
+        const [x, y] = [low.named("x", mat.get(i, p)), low.named("y", mat.get(i, q))];
+        mat.set(i, p, bin("sub", bin("mul", c, x), bin("mul", sine, y)));
+        mat.set(i, q, bin("add", bin("mul", sine, x), bin("mul", c, y)));
+      }
+    });
+    turned((p, q, i, c, sine) => {
+      const [x, y] = [low.named("x", s.get(p, i)), low.named("y", s.get(q, i))];
+      s.set(p, i, bin("sub", bin("mul", c, x), bin("mul", sine, y)));
+      s.set(q, i, bin("add", bin("mul", sine, x), bin("mul", c, y)));
+    });
+  });
   low.par("j", int(n), (j) => order.set(j, un("toF32", rankOf(b, n, (i) => s.get(i, i), j))));
   const [values, vectors] = [t.result("values"), t.result("vectors")];
   low.par("e", int(n * n), (e) => {

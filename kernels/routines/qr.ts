@@ -5,7 +5,7 @@
  */
 import { bin, type Expr, int, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Skeleton } from "../../compiler/kernel.ts";
-import { bench, largest, type Mat } from "./common.ts";
+import { bench, identityAt, largest, type Mat } from "./common.ts";
 
 /**
  * The matrix is scaled to 1: a reflector this short is far below the rounding of what came before, and
@@ -31,10 +31,7 @@ export const qrSkeleton: Skeleton = (plan, context) => {
     q.set(
       i,
       j,
-      un(
-        "toF32",
-        bin("sub", int(1), bin("min", int(1), bin("mul", bin("sub", i, j), bin("sub", i, j)))),
-      ),
+      identityAt(i, j),
     );
   });
   const squares = (mat: Mat, k: Expr): Expr => {

@@ -6,7 +6,7 @@
  */
 import { bin, type Expr, int, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Skeleton } from "../../compiler/kernel.ts";
-import { bench, largest, pairOf, rankOf, rotation, SWEEPS } from "./common.ts";
+import { bench, eachRound, identityAt, largest, pairOf, rankOf, rotation } from "./common.ts";
 
 const EPS = 2 ** -23;
 
@@ -34,10 +34,7 @@ export const svdSkeleton: Skeleton = (plan, context) => {
     v.set(
       i,
       j,
-      un(
-        "toF32",
-        bin("sub", int(1), bin("min", int(1), bin("mul", bin("sub", i, j), bin("sub", i, j)))),
-      ),
+      identityAt(i, j),
     );
   });
   const dot = (p: Expr, q: Expr): Expr => {
@@ -57,48 +54,41 @@ export const svdSkeleton: Skeleton = (plan, context) => {
     low.loop("j", int(0), int(n), 1, (j) => sum.set(bin("add", sum.get(), dot(j, j))));
     scale.set(int(1), bin("mul", sum.get(), num(EPS * EPS)));
   });
-  low.loop(
-    "sweep",
-    int(0),
-    int(n > 1 ? SWEEPS : 0),
-    1,
-    () =>
-      low.loop("round", int(0), int(2 * pairs - 1), 1, (r) => {
-        low.par("k", int(pairs), (k) => {
-          const { p, q, real } = pairOf(n, r, k);
-          low.when(real, () => {
-            const [x, y, z] = [
-              low.named("x", dot(p, p)),
-              low.named("y", dot(q, q)),
-              low.named("z", dot(p, q)),
-            ];
-            const small = bin("le", bin("min", x, y), scale.get(int(1)));
-            const apart = bin(
-              "le",
-              un("abs", z),
-              bin("mul", num(EPS / 8), un("sqrt", bin("mul", x, y))),
-            );
-            const skip = low.named("skip", select(small, num(1), select(apart, num(1), num(0))));
-            const { c, s } = rotation(x, y, z, bin("lt", num(0.5), skip));
-            turn.set(bin("mul", k, int(2)), c);
-            turn.set(bin("add", bin("mul", k, int(2)), int(1)), s);
-          });
+  eachRound(t, (r) => {
+    low.par("k", int(pairs), (k) => {
+      const { p, q, real } = pairOf(n, r, k);
+      low.when(real, () => {
+        const [x, y, z] = [
+          low.named("x", dot(p, p)),
+          low.named("y", dot(q, q)),
+          low.named("z", dot(p, q)),
+        ];
+        const small = bin("le", bin("min", x, y), scale.get(int(1)));
+        const apart = bin(
+          "le",
+          un("abs", z),
+          bin("mul", num(EPS / 8), un("sqrt", bin("mul", x, y))),
+        );
+        const skip = low.named("skip", select(small, num(1), select(apart, num(1), num(0))));
+        const { c, s } = rotation(x, y, z, bin("lt", num(0.5), skip));
+        turn.set(bin("mul", k, int(2)), c);
+        turn.set(bin("add", bin("mul", k, int(2)), int(1)), s);
+      });
+    });
+    for (const [mat, size] of [[w, m], [v, int(n)]] as const) {
+      low.par("k", bin("mul", int(pairs), size), (e) => {
+        const [k, i] = [bin("div", e, size), bin("rem", e, size)];
+        const { p, q, real } = pairOf(n, r, k);
+        low.when(real, () => {
+          const c = low.named("c", turn.get(bin("mul", k, int(2))));
+          const s = low.named("s", turn.get(bin("add", bin("mul", k, int(2)), int(1))));
+          const [x, y] = [low.named("x", mat.get(i, p)), low.named("y", mat.get(i, q))];
+          mat.set(i, p, bin("sub", bin("mul", c, x), bin("mul", s, y)));
+          mat.set(i, q, bin("add", bin("mul", s, x), bin("mul", c, y)));
         });
-        for (const [mat, size] of [[w, m], [v, int(n)]] as const) {
-          low.par("k", bin("mul", int(pairs), size), (e) => {
-            const [k, i] = [bin("div", e, size), bin("rem", e, size)];
-            const { p, q, real } = pairOf(n, r, k);
-            low.when(real, () => {
-              const c = low.named("c", turn.get(bin("mul", k, int(2))));
-              const s = low.named("s", turn.get(bin("add", bin("mul", k, int(2)), int(1))));
-              const [x, y] = [low.named("x", mat.get(i, p)), low.named("y", mat.get(i, q))];
-              mat.set(i, p, bin("sub", bin("mul", c, x), bin("mul", s, y)));
-              mat.set(i, q, bin("add", bin("mul", s, x), bin("mul", c, y)));
-            });
-          });
-        }
-      }),
-  );
+      });
+    }
+  });
   low.par("j", int(n), (j) => norms.set(j, un("sqrt", dot(j, j))));
   low.par("j", int(n), (j) => order.set(j, un("toF32", rankOf(b, n, (i) => norms.get(i), j))));
   const [u, s, right] = [t.result("u"), t.result("s"), t.result("v")];
