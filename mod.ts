@@ -10,13 +10,15 @@
  * ```
  * @module
  */
-import { type Either, isLeft } from "./fp.ts";
+import { type Either, isLeft, right } from "./fp.ts";
 import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
-import type { Device } from "./compiler/runtime/device.ts";
+import type { Device, DeviceName } from "./compiler/runtime/device.ts";
+import { evalDevice, evalProgram } from "./compiler/runtime/eval.ts";
 import { openWasm } from "./compiler/runtime/wasm.ts";
+import { openWebgpu } from "./compiler/runtime/webgpu.ts";
 import { SKELETONS } from "./kernels/mod.ts";
 
 export * from "./dsl/core/build.ts";
@@ -53,35 +55,64 @@ export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
-export { type Given, type Program, type Structure } from "./compiler/program.ts";
+export type { Given } from "./compiler/bind.ts";
+export type { Structure } from "./compiler/explain.ts";
+export type { Program } from "./compiler/program.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
 export type { Device, DeviceName, Executable, Launch, Memory } from "./compiler/runtime/device.ts";
 export type { Outputs } from "./compiler/pipeline.ts";
 export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
-export type { Slot, Step } from "./compiler/kernel.ts";
+export type { Slot, Step, Target } from "./compiler/kernel.ts";
 export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
-export { type GpuOptions, openWebgpu } from "./compiler/runtime/webgpu.ts";
+export { openWebgpu };
+export type { GpuOptions } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;
 
 /** The embedded WebAssembly device, opened once. */
 export const wasm = (): Device => shared ??= openWasm();
 
+const opened = new Map<string, Promise<Either<DeviceError, Device>>>();
+
+/** A WebGPU device, opened once a kind of adapter. */
+const webgpu = (software: boolean): Promise<Either<DeviceError, Device>> => {
+  const key = String(software);
+  if (!opened.has(key)) opened.set(key, openWebgpu({ software }));
+  return opened.get(key)!;
+};
+
+/**
+ * A device by name. `auto` takes a real GPU if there is one, else the embedded one; a software adapter
+ * is taken only as `webgpu-software`.
+ */
+export const openDevice = async (name: DeviceName): Promise<Either<DeviceError, Device>> => {
+  if (name === "eval") return right(evalDevice());
+  if (name === "wasm") return right(wasm());
+  const gpu = await webgpu(name === "webgpu-software");
+  return name === "auto" && isLeft(gpu) ? right(wasm()) : gpu;
+};
+
 /** How to compile. */
 export interface Options {
-  /** The device; the embedded one if not given. */
-  readonly device?: Device;
+  /** A device or the name of one; the embedded one if not given. */
+  readonly device?: Device | DeviceName;
   /** Numbers a schedule may change; every choice is correct. */
   readonly schedule?: Partial<Schedule>;
 }
 
 /** Compiles, with the error as a value. */
-export const tryCompile = (
+export const tryCompile = async (
   outputs: Outputs,
   options: Options = {},
-): Promise<Either<CompileError, Program>> =>
-  compileOn(outputs, options.device ?? wasm(), SKELETONS, { ...SCHEDULE, ...options.schedule });
+): Promise<Either<CompileError | DeviceError, Program>> => {
+  const { device: asked = "wasm", schedule } = options;
+  const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
+  if (isLeft(found)) return found;
+  const device = found.right;
+  if (device.name === "eval") return evalProgram(outputs);
+  return compileOn(outputs, device, SKELETONS, { ...SCHEDULE, ...schedule });
+};
 
 /**
  * Compiles outputs to fused kernels.

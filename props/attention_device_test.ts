@@ -137,9 +137,9 @@ const PINNED: readonly [Given][] = [
     keys: keyOf("joinHeads(quantize(4, per token, symmetric))"),
     values: keyOf("identity"),
     form: { ...one, heads: 2, group: 2 },
-    sizes: { rows: 1, tokens: 3 },
+    sizes: { rows: 1, tokens: 4 },
     past: 0,
-    seed: 5,
+    seed: 50,
     schedule: {},
   }],
   // Weights of integers are walked in eights, beyond the end of a chunk of four.

@@ -4,8 +4,9 @@
  */
 import type { Step, Target } from "../kernel.ts";
 
-/** Names a user may ask for; `auto` takes a real GPU if there is one, else `wasm`. */
-export type DeviceName = "eval" | "wasm" | "webgpu" | "auto";
+/** Names a user may ask for; `auto` takes a real GPU if there is one, else `wasm`;
+ * `webgpu-software` accepts a software adapter, which no other name does. */
+export type DeviceName = "eval" | "wasm" | "webgpu" | "webgpu-software" | "auto";
 
 /** Memory of a device, in 32-bit words. */
 export interface Memory {
@@ -36,7 +37,7 @@ export interface Executable {
 /** A device that runs kernels. */
 export interface Device {
   /** Which kind of device. */
-  readonly name: "wasm" | "webgpu";
+  readonly name: "eval" | "wasm" | "webgpu";
   /** The adapter or engine behind it. */
   readonly description: string;
   /** What it offers to skeletons. */

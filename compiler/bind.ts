@@ -1,0 +1,106 @@
+/**
+ * From what a caller gives to sizes: inputs by name, named dims bound once, every disagreement an
+ * error that names the input and the two things.
+ * @module
+ */
+import type { Sizes } from "../dsl/core/shape.ts";
+import { type Term, topological } from "../dsl/core/term.ts";
+import { CompileError, InputError } from "./errors.ts";
+import type { Outputs } from "./pipeline.ts";
+import type { Tensor } from "./runtime/tensor.ts";
+
+/** Values for an input: a tensor on the device, or numbers in row-major order. */
+export type Given = Tensor | ArrayLike<number>;
+
+/** Is it a tensor on a device? */
+export const isTensor = (given: Given): given is Tensor => "memory" in given;
+
+/** Inputs below the outputs; one name is one input. */
+export const inputsOf = (outputs: Outputs): Map<string, Term> => {
+  const found = new Map<string, Term>();
+  for (const t of topological(Object.values(outputs))) {
+    if (t.tag !== "input") continue;
+    const old = found.get(t.name);
+    if (old !== undefined && old !== t) {
+      throw new CompileError(
+        "inputs",
+        `"${t.name}" is ${old.dtype} ${JSON.stringify(old.shape)} and ${t.dtype} ${
+          JSON.stringify(t.shape)
+        }`,
+      );
+    }
+    found.set(t.name, t);
+  }
+  return found;
+};
+
+/** Binds named sizes from what is given; throws naming the input and the two sizes that disagree. */
+export const bindSizes = (
+  inputs: ReadonlyMap<string, Term>,
+  given: Readonly<Record<string, Given>>,
+  start: Sizes = {},
+): Record<string, number> => {
+  const sizes: Record<string, number> = { ...start };
+  for (const [name, size] of Object.entries(start)) {
+    if (!(Number.isInteger(size) && size >= 0)) {
+      throw new InputError("sizes", `dim ${name} is ${size}, not a count`);
+    }
+  }
+  const bind = (input: string, name: string, size: number): void => {
+    if (sizes[name] !== undefined && sizes[name] !== size) {
+      throw new InputError(input, `dim ${name} is ${size}, elsewhere ${sizes[name]}`);
+    }
+    sizes[name] = size;
+  };
+  for (const [name, term] of inputs) {
+    const value = given[name];
+    if (value === undefined) throw new InputError(name, "no value was given");
+    if (!isTensor(value)) continue;
+    const text = `${value.dtype} ${JSON.stringify(value.shape)}`;
+    const wanted = `${term.dtype} ${JSON.stringify(term.shape)}`;
+    if (value.dtype !== term.dtype || value.shape.length !== term.shape.length) {
+      throw new InputError(name, `is ${text}, the program wants ${wanted}`);
+    }
+    term.shape.forEach((d, i) => {
+      if (typeof d === "string") bind(name, d, value.shape[i]);
+      else if (d !== value.shape[i]) {
+        throw new InputError(name, `is ${text}, the program wants ${wanted}`);
+      }
+    });
+  }
+  // A plain array determines one size that is still free.
+  for (const [name, term] of inputs) {
+    const value = given[name];
+    if (isTensor(value)) continue;
+    const free = [
+      ...new Set(
+        term.shape.filter((d): d is string => typeof d === "string" && sizes[d] === undefined),
+      ),
+    ];
+    const known = term.shape.reduce<number>(
+      (n, d) => n * (typeof d === "number" ? d : sizes[d] ?? 1),
+      1,
+    );
+    if (free.length > 1) {
+      throw new InputError(name, `sizes ${free.join(" and ")} are not known: give them by name`);
+    }
+    if (free.length === 1) {
+      const size = value.length / known;
+      if (!Number.isInteger(size)) {
+        throw new InputError(name, `${value.length} values do not fill rows of ${known}`);
+      }
+      bind(name, free[0], size);
+    }
+  }
+  return sizes;
+};
+
+/** The shape of a term for these sizes. */
+export const shapeIn = (term: Term, sizes: Sizes): number[] =>
+  term.shape.map((d) => {
+    const size = typeof d === "number" ? d : sizes[d];
+    if (size === undefined) {
+      throw new InputError("sizes", `dim ${d} of ${term.tag} is not known: give it by name`);
+    }
+    return size;
+  });

@@ -1,0 +1,82 @@
+/**
+ * The meaning as a device: every program is evaluated in f64, nothing is fused. Slow, and right by
+ * definition; what other devices compute is compared with it.
+ * @module
+ */
+import { type Either, left, right } from "../../fp.ts";
+import { evalAll } from "../../dsl/read/eval.ts";
+import { printAll } from "../../dsl/read/print.ts";
+import type { Term } from "../../dsl/core/term.ts";
+import { bindSizes, inputsOf, isTensor, shapeIn } from "../bind.ts";
+import { CompileError, InputError } from "../errors.ts";
+import type { Outputs } from "../pipeline.ts";
+import type { Program } from "../program.ts";
+import type { Device, Memory } from "./device.ts";
+import { fromWords, type Tensor, tensorOn, toWords } from "./tensor.ts";
+
+interface Held extends Memory {
+  readonly data: Uint32Array;
+}
+
+/** Memory of the host. */
+const host: Device = {
+  name: "eval",
+  description: "evaluation in f64",
+  target: { dot16: false, exp: true, groupFloats: 0, cacheBytes: 0 },
+  build: () => Promise.reject(new Error("evaluation runs terms, not kernels")),
+  alloc: (words): Held => ({ words, data: new Uint32Array(words) }),
+  write: (memory, data) => (memory as Held).data.set(data),
+  read: (memory) => Promise.resolve(memory.map((m) => (m as Held).data.slice())),
+  free: () => {},
+  close: () => {},
+};
+
+/** The device that evaluates. */
+export const evalDevice = (): Device => host;
+
+/** A program that evaluates its outputs. f32 results are rounded once, when they are stored. */
+export const evalProgram = (outputs: Outputs): Either<CompileError, Program> => {
+  let inputs: ReadonlyMap<string, Term>;
+  try {
+    inputs = inputsOf(outputs);
+  } catch (error) {
+    if (error instanceof CompileError) return left(error);
+    throw error;
+  }
+  const compute: Program["values"] = async (given, start) => {
+    const sizes = bindSizes(inputs, given, start);
+    const values: Record<string, ArrayLike<number>> = {};
+    for (const [name, term] of inputs) {
+      const value = given[name];
+      if (isTensor(value) && value.device !== host) {
+        throw new InputError(name, `lies on ${value.device.name}, the program runs on eval`);
+      }
+      const shape = shapeIn(term, sizes);
+      // Through words, so that a value that has no place in the dtype is refused here too.
+      values[name] = isTensor(value)
+        ? await value.read()
+        : fromWords(term.dtype, shape, toWords(name, term.dtype, shape, value));
+    }
+    const results = evalAll(Object.values(outputs), { sizes, inputs: values });
+    return Object.fromEntries(Object.keys(outputs).map((k, i) => [k, results[i].data]));
+  };
+  return right({
+    device: host,
+    outputs,
+    structure: { kernels: [], rules: [] },
+    values: compute,
+    run: async (given, start) => {
+      const sizes = bindSizes(inputs, given, start);
+      const values = await compute(given, start);
+      const tensors: Record<string, Tensor> = {};
+      for (const [name, term] of Object.entries(outputs)) {
+        const tensor = tensorOn(host, term.dtype, shapeIn(term, sizes));
+        host.write(tensor.memory, toWords(name, term.dtype, tensor.shape, values[name]));
+        tensors[name] = tensor;
+      }
+      return tensors;
+    },
+    bytesMoved: () => 0,
+    explain: () => `== terms ==\n${printAll(Object.values(outputs))}`,
+  });
+};
