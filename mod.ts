@@ -4,9 +4,10 @@
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { bitsOf, quantize } from "kvfold";
  * const scheme = quantize({ bits: 4, per: "token", range: "symmetric" });
- * console.assert(bitsOf(scheme, ["heads", "tokens", 64]) === 4.25);
+ * ok(bitsOf(scheme, ["heads", "tokens", 64]) === 4.25);
  * ```
  * @module
  */
@@ -119,11 +120,12 @@ export const tryCompile = async (
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { compile, input, map } from "kvfold";
  * const x = input("x", ["n"], "f32");
  * const program = await compile({ y: map("mul", x, 2) });
  * const { y } = await program.values({ x: [1, 2, 3] });
- * console.assert(y.join() === "2,4,6");
+ * ok(y.join() === "2,4,6");
  * ```
  */
 export const compile = async (outputs: Outputs, options: Options = {}): Promise<Program> => {

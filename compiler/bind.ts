@@ -104,3 +104,23 @@ export const shapeIn = (term: Term, sizes: Sizes): number[] =>
     }
     return size;
   });
+
+/** Indices given as numbers are rows of their tables; throws naming the input and the two numbers. */
+export const checkIndices = (
+  outputs: Outputs,
+  given: Readonly<Record<string, Given>>,
+  sizes: Sizes,
+): void => {
+  for (const t of topological(Object.values(outputs))) {
+    if (t.tag !== "gather" || t.args[1].tag !== "input") continue;
+    const { name } = t.args[1];
+    const value = given[name];
+    if (isTensor(value)) continue;
+    const [rows] = shapeIn(t.args[0], sizes);
+    for (let i = 0; i < value.length; i++) {
+      if (value[i] >= rows) {
+        throw new InputError(name, `value ${i} is ${value[i]}, the table has ${rows} rows`);
+      }
+    }
+  }
+};

@@ -6,7 +6,7 @@ import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
 import type { Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bindSizes, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
+import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
@@ -48,6 +48,7 @@ const runner =
     start?: Sizes,
   ): Promise<Record<string, Tensor>> => {
     const sizes = bindSizes(inputs, given, start);
+    checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];

@@ -3,11 +3,12 @@
  * @module
  */
 import type { Skeleton } from "../compiler/kernel.ts";
+import type { RoutineName } from "../dsl/core/term.ts";
 import { eighSkeleton } from "./routines/eigh.ts";
 import { qrSkeleton } from "./routines/qr.ts";
 import { svdSkeleton } from "./routines/svd.ts";
 
-const BY_NAME: Readonly<Record<string, Skeleton>> = {
+const BY_NAME: Readonly<Record<RoutineName, Skeleton>> = {
   eigh: eighSkeleton,
   svd: svdSkeleton,
   qr: qrSkeleton,

@@ -8,6 +8,7 @@ import {
   type Device,
   type DType,
   foldOver,
+  gather,
   input,
   iota,
   map,
@@ -233,4 +234,14 @@ Deno.test("doors: a software adapter is opened only when asked for", async () =>
     match(real.left.message, /only adapter is software .*: ask for it by name/);
   }
   for (const opened of [any, real]) if (isRight(opened)) opened.right.close();
+});
+
+Deno.test("doors: an index beyond its table is refused, naming the input and both numbers", async () => {
+  const program = await compile({
+    y: gather(input("table", [4, 2], "f32"), input("at", ["n"], "u32")),
+  });
+  await rejects(
+    program.values({ table: Array.from({ length: 8 }, (_, i) => i), at: [0, 9] }),
+    { name: "InputError", message: 'input "at": value 1 is 9, the table has 4 rows' },
+  );
 });

@@ -110,6 +110,9 @@ export const analyseRow = (
   for (const root of roots) {
     const rowOf = root.shape.map((_, a) => a < rowAxes ? a : undefined);
     if (staged.includes(root)) {
+      // Another root may read it along other axes: equal sizes are not equal rows.
+      const old = axes.get(root);
+      if (old !== undefined && old.rowOf.join() !== rowOf.join()) return undefined;
       axes.set(root, { held: rowOf.flatMap((r, a) => r === undefined ? [a] : []), rowOf });
     } else if (!from(root, rowOf)) return undefined;
   }

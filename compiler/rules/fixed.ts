@@ -2,8 +2,9 @@
  * Fixed-point products: where a device multiplies 16-bit integers, a query meets raw codes as
  * integers. This changes the meaning by a known amount, so it is written into the term:
  *
- * Before: `q·c`; after: `s·(rint(q/s)·c)` with s = max|q| / limit, an error of at most ½·s·Σ|c|
- * (limit 32767: 2⁻¹⁶ of max|q| for each code, the level of f16). The weights of the values of a
+ * Before: `q·c`; after: `s·(rint(q/s)·c)` with s = max|q| / limit (32767, or less where
+ * the sum would pass 32 bits). Sums that meet a zero point or a minimum take the same rounded query, so
+ * a score is off by at most ½·s·Σ|k|: 2⁻¹⁶ of max|q| for each value of k, the level of f16. The weights of the values of a
  * softmax fold are marked likewise (`weights: 16`), a chunk of tokens at a time.
  * @module
  */

@@ -199,9 +199,10 @@ export const cached = (codec: Codec, name: string, shape: Shape): Term =>
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { bitsOf, quantize } from "kvfold";
  * const codec = quantize({ bits: 4, per: "token", range: "symmetric" });
- * console.assert(bitsOf(codec, ["heads", "tokens", 64]) === 4.25);
+ * ok(bitsOf(codec, ["heads", "tokens", 64]) === 4.25);
  * ```
  */
 export const bitsOf = (codec: Codec, shape: Shape, sizes: Sizes = {}): number => {

@@ -238,11 +238,12 @@ export const contractBy = (labels: Labels, a: Term, b: Term): Term => {
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { contract, input } from "kvfold";
  * const k = input("k", ["h", "t", 64], "f32");
  * const q = input("q", ["h", 64], "f32");
  * const scores = contract("h t d, h d -> h t", k, q); // Term<["h", "t"], "f32">
- * console.assert(scores.shape.join() === "h,t");
+ * ok(scores.shape.join() === "h,t");
  * ```
  */
 export const contract = <const N extends string, A extends Shape, B extends Shape>(

@@ -279,10 +279,11 @@ export const evalAll = (terms: readonly Term[], env: Env): Value[] => {
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { evaluate, input, map } from "kvfold";
  * const x = input("x", ["n"], "f32");
  * const y = evaluate(map("add", x, 1), { sizes: { n: 2 }, inputs: { x: [1, 2] } });
- * console.assert(y.data[1] === 3);
+ * ok(y.data[1] === 3);
  * ```
  */
 export const evaluate = (term: Term, env: Env): Value => evalAll([term], env)[0];

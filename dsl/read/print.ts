@@ -27,7 +27,8 @@ const HEAD: Reading<[], string> = {
   contract: (t) => `contract "${printNotation(t.labels)}"`,
   fold: (t) => {
     const project = t.project === t.monoid ? "" : ` ${t.project}`;
-    return `fold ${t.monoid}${project} "${printNotation(t.labels)}"`;
+    const weights = t.weights === undefined ? "" : `, weights in ${t.weights} bits`;
+    return `fold ${t.monoid}${project}${weights} "${printNotation(t.labels)}"`;
   },
   routine: (t) => `${t.routine} ${t.project}`,
 };
@@ -74,11 +75,12 @@ export const printAll = (terms: readonly Term[]): string => {
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { contract, input, print } from "kvfold";
  * const k = input("k", ["h", "t", 64], "f32");
  * const q = input("q", ["h", 64], "f32");
  * const text = print(contract("h t d, h d -> h t", k, q));
- * console.assert(text.endsWith('%1 = contract "a b c, a c -> a b" k q : f32 ["h","t"]'));
+ * ok(text.endsWith('%1 = contract "a b c, a c -> a b" k q : f32 ["h","t"]'));
  * ```
  */
 export const print = (term: Term): string => printAll([term]);

@@ -301,10 +301,11 @@ const reachOf = (t: Term, env: Env, value: Value, args: Args): Float64Array => {
  *
  * @example
  * ```ts
+ * import { ok } from "node:assert/strict";
  * import { F32, input, map, rounding } from "kvfold";
  * const x = input("x", [1], "f32");
  * const [y] = rounding([map("mul", x, x)], { sizes: {}, inputs: { x: [3] } }, F32);
- * console.assert(y.value.data[0] === 9 && y.error[0] < 1e-6);
+ * ok(y.value.data[0] === 9 && y.error[0] < 1e-6);
  * ```
  */
 export const rounding = (terms: readonly Term[], env: Env, machine: Machine): Rounded[] => {
