@@ -55,6 +55,8 @@ export interface Target {
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
   readonly cacheBytes: number;
+  /** Parts of a streaming fold that one group walks: 1 where groups run side by side. */
+  readonly partsPerGroup: number;
 }
 
 /** Numbers a schedule may change; every choice is correct. */

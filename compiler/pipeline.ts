@@ -7,7 +7,6 @@
  * ```
  * @module
  */
-import { printAll } from "../dsl/read/print.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { checkKernels, checkPlans, checkTerms } from "./check.ts";
 import { CompileError } from "./errors.ts";
@@ -139,6 +138,3 @@ export const lower = (
   checked(whole, lowered);
   return lowered;
 };
-
-/** The terms of a level as text. */
-export const termsText = (outputs: Outputs): string => printAll(Object.values(outputs));

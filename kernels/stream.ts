@@ -4,8 +4,9 @@
  * registers; no reconstructed K or V exists in memory.
  *
  * ```text
- * a group is one (batch, row, chunk of tokens):
+ * a group is one (batch, row) and a few parts of its tokens:
  *   what does not change along tokens is staged          stream/stage.ts    a rotated query, Σ q
+ *   for each part:
  *   scores, weights p = e^(score − m), l = Σ p           stream/scores.ts
  *   o[row] = Σ p · value                                 stream/values.ts
  *   part[chunk] = (o, m, l)
@@ -16,11 +17,11 @@
  * @module
  */
 import { countOf } from "../dsl/core/shape.ts";
-import { num } from "../compiler/ir/expr.ts";
+import { bin, int, num } from "../compiler/ir/expr.ts";
 import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { weights } from "./stream/scores.ts";
-import { frameOf, streamOf } from "./stream/shape.ts";
+import { chunksExpr, frameOf, groupOf, spanOf, streamOf } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
 import { addValues } from "./stream/values.ts";
 
@@ -32,12 +33,20 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   staged.forEach((t) => b.low.sources.set(t, constantSource(num(0))));
   b.read([...stream.term.args, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
-  const frame = frameOf(b, stream);
-  stage(b, plan, frame.outer);
-  const weight = weights(b, plan, frame, stream, part);
-  addValues(b, frame, stream, weight, part);
-  const outer = stream.roles.outer.map(stream.roles.dim);
+  const span = spanOf(context);
+  const { outer, flat, part: from } = groupOf(b, stream, span);
+  stage(b, plan, outer);
+  const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
+  b.low.loop("part", from, to, 1, (at) => {
+    const frame = frameOf(b, stream, outer, flat, at);
+    addValues(b, frame, stream, weights(b, plan, frame, stream, part), part);
+  });
+  const dims = stream.roles.outer.map(stream.roles.dim);
   return [
-    b.finish(context.name, "stream", (sizes) => countOf(outer, sizes) * stream.chunks(sizes)),
+    b.finish(
+      context.name,
+      "stream",
+      (sizes) => countOf(dims, sizes) * Math.ceil(stream.chunks(sizes) / span),
+    ),
   ];
 };

@@ -5,7 +5,6 @@
  */
 import { type DType, DTYPES, isPacked, type Packed } from "../../dsl/core/dtype.ts";
 import { blocksOf } from "../../dsl/core/layout.ts";
-import type { Shape } from "../../dsl/core/term.ts";
 import { type Arr, bin, bytes, type Expr, halves, int, load, un, word } from "../ir/expr.ts";
 import { fromHalf } from "./numeric.ts";
 
@@ -130,9 +129,3 @@ export const sourceOf = (
 
 /** Word type of a stored dtype. */
 export const elemOf = (dtype: DType): Arr["elem"] => dtype === "f32" ? "f32" : "u32";
-
-/** A packed or empty shape needs a last axis of known size. */
-export const lastOf = (shape: Shape): number => {
-  const last = shape[shape.length - 1] ?? 1;
-  return typeof last === "number" ? last : 0;
-};

@@ -45,6 +45,7 @@ export const WASM_TARGET: Target = {
   exp: false,
   groupFloats: 2 ** 16,
   cacheBytes: 2 ** 14,
+  partsPerGroup: 64,
 };
 
 /** How to open the device. */

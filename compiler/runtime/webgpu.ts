@@ -40,7 +40,13 @@ const scoped = async <A>(
 };
 
 /** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
-export const WEBGPU_TARGET: Target = { dot16: false, exp: true, groupFloats: 4096, cacheBytes: 0 };
+export const WEBGPU_TARGET: Target = {
+  dot16: false,
+  exp: true,
+  groupFloats: 4096,
+  cacheBytes: 0,
+  partsPerGroup: 1,
+};
 
 /** Arrays in order, then the uniforms. */
 const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>

@@ -81,13 +81,41 @@ export interface Frame {
   readonly tokenAxis: (operand: number) => number;
 }
 
-/** The frame of this group. */
-export const frameOf = (b: Builder, stream: Stream): Frame => {
-  const { term, roles, chunk, rows, part } = stream;
+/** Parts that one group walks: what it stages serves them all. */
+export const spanOf = (context: Context): number => context.target.partsPerGroup;
+
+/** Groups of a row's parts. */
+export const spansExpr = (b: Builder, stream: Stream, span: number): Expr =>
+  bin("div", bin("add", chunksExpr(b, stream), int(span - 1)), int(span));
+
+/** Index of batch, unknown rows and unknown channels that this group works on, and its first part. */
+export const groupOf = (
+  b: Builder,
+  stream: Stream,
+  span: number,
+): { outer: Expr[]; flat: Expr; part: Expr } => {
+  const { roles } = stream;
   const group = variable(GROUP, "i32", { lo: 0 });
-  const chunks = chunksExpr(b, stream);
-  const outer = unravel(bin("div", group, chunks), b.low.dims(roles.outer.map(roles.dim)));
-  const first = bin("mul", bin("rem", group, chunks), int(chunk));
+  const spans = spansExpr(b, stream, span);
+  const flat = bin("div", group, spans);
+  return {
+    outer: unravel(flat, b.low.dims(roles.outer.map(roles.dim))),
+    flat,
+    part: bin("mul", bin("rem", group, spans), int(span)),
+  };
+};
+
+/** The frame of one part. */
+export const frameOf = (
+  b: Builder,
+  stream: Stream,
+  outer: readonly Expr[],
+  flat: Expr,
+  at: Expr,
+): Frame => {
+  const { term, roles, chunk, rows, part } = stream;
+  const segment = bin("add", bin("mul", flat, chunksExpr(b, stream)), at);
+  const first = bin("mul", at, int(chunk));
   const all = b.size(roles.dim(roles.token));
   const dims = (labels: readonly string[]): Expr[] =>
     labels.map((l) => int(roles.dim(l) as number));
@@ -96,7 +124,7 @@ export const frameOf = (b: Builder, stream: Stream): Frame => {
     first,
     tokens: bin("min", int(chunk), bin("sub", all, first)),
     last: bin("sub", all, int(1)),
-    base: (row) => bin("mul", bin("add", bin("mul", group, int(rows)), row), int(part)),
+    base: (row) => bin("mul", bin("add", bin("mul", segment, int(rows)), row), int(part)),
     place: (operand, row, token, channel) => {
       const inRow = unravel(row, dims(roles.rows));
       const inChannel = unravel(channel, dims(roles.channels));

@@ -46,6 +46,8 @@ interface Prepared {
   readonly lastAxis: number;
   readonly groups: number;
   readonly scaled: readonly Scaled[];
+  /** Channels that a run may span: all of them where no factor tells groups apart. */
+  readonly stretch: number;
   /** Group of a channel. */
   readonly groupOf: (channel: Expr) => Expr;
   /** Σ p·shift of a row and group. */
@@ -134,6 +136,7 @@ const prepare = (b: Builder, frame: Frame, stream: Stream, weight: Arr): Prepare
     lastAxis,
     groups,
     scaled,
+    stretch: apart ? inner : stream.channels,
     groupOf: (channel) => apart ? bin("div", channel, int(inner)) : int(0),
     shift: (row, group) => form.shifts.length > 0 ? load(shifts, spread(row, group)) : num(0),
   };
@@ -164,7 +167,7 @@ const storeRun = (
 const floatRuns = (b: Builder, frame: Frame, stream: Stream, ready: Prepared, part: Arr): void => {
   const { low } = b;
   const { rows, inner, channels } = stream;
-  const run = inner % 4 === 0 ? runOf([64, 32, 16, 8, 4], inner, rows)! : 1;
+  const run = inner % 4 === 0 ? runOf([64, 32, 16, 8, 4], ready.stretch, rows)! : 1;
   const width = run === 1 ? 1 : 4;
   low.par("c", int(channels / run), (c) => {
     const channel = bin("mul", c, int(run));
@@ -242,13 +245,13 @@ const roundWeights = (
 /** Integer products of raw codes, two tokens at a time. */
 const fixedRuns = (b: Builder, frame: Frame, stream: Stream, ready: Prepared, part: Arr): void => {
   const { low } = b;
-  const { rows, inner, channels, chunk } = stream;
+  const { rows, channels, chunk } = stream;
   const [{ rest }] = ready.form.scaled;
   const [scaled] = ready.scaled;
   clearTail(b, frame, stream, scaled, ready.groups);
   const groups = scaled.arr === undefined ? 1 : ready.groups;
   const { pairs, steps } = roundWeights(b, frame, stream, scaled, groups);
-  const run = runOf([64, 32, 16], inner, rows)!;
+  const run = runOf([64, 32, 16], ready.stretch, rows)!;
   low.par("c", int(channels / run), (c) => {
     const channel = bin("mul", c, int(run));
     const group = ready.groupOf(channel);
