@@ -41,6 +41,7 @@ export type {
   Term,
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
+export { codecBound } from "./dsl/codec/bound.ts";
 export * from "./dsl/quantize/affine.ts";
 export * from "./dsl/attention/attend.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
@@ -52,6 +53,7 @@ export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
 export { type SchemeName, SCHEMES } from "./dsl/schemes/mod.ts";
 export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
+export { boundOf, idealOf, type Known } from "./dsl/read/bound.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";

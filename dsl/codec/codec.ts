@@ -7,11 +7,10 @@
  * the last two are tokens and channels. Bits are derived from the stored parts, never typed by hand.
  *
  * Laws (`props/laws/codec.ts`): `on` and composition are associative with {@link identity} as unit;
- * |x − decode(encode(x))| ≤ bound; bits = bytes stored × 8.
+ * |x − decode(encode(x))| ≤ `codecBound`; bits = bytes stored × 8.
  * @module
  */
-import { DTYPES } from "../core/dtype.ts";
-import { cast, input, map, permute, reshape } from "../core/build.ts";
+import { cast, input, permute, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { storedBits } from "../core/layout.ts";
 import type { Sizes } from "../core/shape.ts";
@@ -31,11 +30,6 @@ export interface Codec {
   readonly encode: (x: Term, batch?: number) => Parts;
   /** The tensor of this shape behind the parts. */
   readonly decode: (parts: Parts, shape: Shape, batch?: number) => Term;
-  /**
-   * Largest |x − decode(encode(x))| for every element, as a term over x and its stored parts;
-   * rounding of the device's arithmetic comes on top (`roundingOf`).
-   */
-  readonly bound: (x: Term, parts: Parts, batch?: number) => Term;
 }
 
 /** Stores the tensor as it is, in f32. */
@@ -43,7 +37,6 @@ export const identity: Codec = {
   name: "identity",
   encode: (x) => ({ [VALUES]: x }),
   decode: (parts) => parts[VALUES],
-  bound: (x) => map("mul", x, 0),
 };
 
 /** Stores the tensor in f16: half to even, saturating at ±65504. */
@@ -51,12 +44,6 @@ export const f16: Codec = {
   name: "f16",
   encode: (x) => ({ [VALUES]: cast(x, "f16") }),
   decode: (parts) => parts[VALUES],
-  // Half a step is 2^-11 of the magnitude, 2^-25 below the normal range; beyond 65504 the excess is lost.
-  bound: (x) => {
-    const magnitude = map("abs", x);
-    const half = map("max", map("mul", magnitude, 2 ** -11), 2 ** -25);
-    return map("add", half, map("max", map("sub", magnitude, DTYPES.f16.max), 0));
-  },
 };
 
 const inside = (parts: Parts, part: string): Parts =>
@@ -72,19 +59,14 @@ const outside = (parts: Parts, part: string): Parts =>
 const prefixed = (part: string, parts: Parts): Parts =>
   Object.fromEntries(Object.entries(parts).map(([k, v]) => [`${part}.${k}`, v]));
 
-/**
- * Error of a decode that is linear in each part: how far the tensor moves when one part moves by at
- * most `error` elementwise. Given by decompositions; quantizers have none.
- */
+/** A codec whose parts can be stored by other codecs: a decomposition. */
 export interface Factored extends Codec {
   /** Shapes of the parts of a tensor of this shape. */
   readonly partShapes: (shape: Shape, batch?: number) => Readonly<Record<string, Shape>>;
-  /** |Δ| of the decoded tensor for |Δ part| ≤ error, with the other parts as given. */
-  readonly stretch: (part: string, error: Term, parts: Parts, shape: Shape, batch?: number) => Term;
 }
 
 /** Is the codec a decomposition whose parts can be stored by other codecs? */
-export const isFactored = (codec: Codec): codec is Factored => "stretch" in codec;
+export const isFactored = (codec: Codec): codec is Factored => "partShapes" in codec;
 
 /**
  * Stores one part of a decomposition with another codec.
@@ -125,19 +107,6 @@ export const on = (part: string, codec: Codec): (outer: Codec) => Factored => (o
       const { [part]: _, ...rest } = outer.partShapes(shape, batch);
       return rest;
     },
-    stretch: (other, error, parts, shape, batch) =>
-      outer.stretch(other, error, whole(parts, shape, batch), shape, batch),
-    // The parts before this step bound the outer codec; this part's own error is stretched by the rest, as stored.
-    bound: (x, parts, batch) => {
-      const exact = outer.encode(x, batch);
-      const error = codec.bound(exact[part], inside(parts, part), batchOf(x.shape, batch));
-      const given = { ...outside(parts, part), [part]: exact[part] };
-      return map(
-        "add",
-        outer.bound(x, given, batch),
-        outer.stretch(part, error, whole(parts, x.shape, batch), x.shape, batch),
-      );
-    },
   };
 };
 
@@ -146,7 +115,6 @@ export const perHead = (codec: Codec): Codec => ({
   name: `perHead(${codec.name})`,
   encode: (x, batch = 0) => codec.encode(x, batch + 1),
   decode: (parts, shape, batch = 0) => codec.decode(parts, shape, batch + 1),
-  bound: (x, parts, batch = 0) => codec.bound(x, parts, batch + 1),
 });
 
 /** `["h", t, d]` as `[t, h·d]`: one row a token over all heads, as the papers write X ∈ R^{L×D}. */
@@ -176,7 +144,6 @@ export const joinHeads = (codec: Codec): Codec => {
       const { h, t, d } = joined(shape);
       return split(codec.decode(parts, [t, h * d]), shape);
     },
-    bound: (x, parts) => split(codec.bound(join(x), parts), x.shape),
   };
 };
 

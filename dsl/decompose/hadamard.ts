@@ -48,11 +48,5 @@ export const hadamard = (): Factored => {
     encode: (x, batch = 0) => ({ [VALUES]: turn(x, x.shape, batch) }),
     decode: (parts, shape, batch = 0) => turn(parts[VALUES], shape, batch),
     partShapes: (shape) => ({ [VALUES]: shape }),
-    // |H| is 1 / √n everywhere.
-    stretch: (_part, error, _parts, shape, batch = 0) => {
-      const n = sizeOf(shape, batch);
-      return turned(error, n, constant(1, [n, n]));
-    },
-    bound: (x) => map("mul", x, 0),
   };
 };

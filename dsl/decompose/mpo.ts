@@ -25,7 +25,6 @@ import { map, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Factored, Parts } from "../codec/codec.ts";
-import { factored } from "./factored.ts";
 import { arrange, type Labelled, product, weigh } from "./labelled.ts";
 import { type Chain, type Plan, planOf } from "./plan.ts";
 import { floored, normalised, spectrum } from "./spectrum.ts";
@@ -98,9 +97,8 @@ export const mpo = (chain: Chain): Factored => {
   })`;
   const bad = chain.ranks?.find((r) => !(Number.isInteger(r) && r > 0));
   if (bad !== undefined) throw new ValueError(name, `rank ${bad} is not a positive integer`);
-  return factored({
+  return {
     name,
-    truncated: chain.ranks !== undefined,
     encode: (x, batch = 0) => split(x, planOf(name, chain, x.shape, batch)),
     decode: (parts, shape, batch = 0) => {
       const plan = planOf(name, chain, shape, batch);
@@ -119,5 +117,5 @@ export const mpo = (chain: Chain): Factored => {
       Object.fromEntries(
         planOf(name, chain, shape, batch).sites.map((s) => [s.name, s.stored]),
       ),
-  });
+  };
 };

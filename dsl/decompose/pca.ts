@@ -13,7 +13,6 @@ import { reshape } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape } from "../core/term.ts";
-import { factored } from "./factored.ts";
 import { type Axes, axesOf, product } from "./labelled.ts";
 import { normalised, spectrum } from "./spectrum.ts";
 
@@ -35,9 +34,8 @@ export const pca = ({ rank = Infinity }: Principal = {}): Factored => {
     coefficients: [...batch, ...rows, "r"],
     basis: [...batch, "d", "r"],
   });
-  return factored({
+  return {
     name,
-    truncated: rank !== Infinity,
     encode: (x, batch = 0) => {
       const axes = axesOf(name, x.shape, batch);
       const at = labels(axes);
@@ -62,5 +60,5 @@ export const pca = ({ rank = Infinity }: Principal = {}): Factored => {
       const r = kept(channels);
       return { coefficients: [...batchDims, ...rowDims, r], basis: [...batchDims, channels, r] };
     },
-  });
+  };
 };

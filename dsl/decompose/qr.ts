@@ -12,7 +12,6 @@
 import { contractBy, reshape, routine, slice } from "../core/build.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
-import { factored } from "./factored.ts";
 import { matricesOf } from "./matrix.ts";
 
 const product = (a: Term, b: Term, batch: number, gone: "columns" | "rows"): Term => {
@@ -26,22 +25,20 @@ const product = (a: Term, b: Term, batch: number, gone: "columns" | "rows"): Ter
 };
 
 /** The codec of the two factors; see the head of the file. */
-export const qr = (): Factored =>
-  factored({
-    name: "qr",
-    truncated: false,
-    encode: (x, batch = 0) => {
-      const { lead, rows, columns, wide } = matricesOf("qr", x.shape, batch);
-      const m = reshape(x, [...lead, rows, columns]);
-      if (!wide) return { q: routine("qr", "q", m), r: routine("qr", "r", m) };
-      const square = slice(m, lead.length + 1, 0, rows as number);
-      const q = routine("qr", "q", square);
-      return { q, r: product(q, m, batch, "rows") };
-    },
-    decode: ({ q, r }, shape, batch = 0) => reshape(product(q, r, batch, "columns"), shape),
-    partShapes: (shape, batch = 0): Readonly<Record<string, Shape>> => {
-      const { lead, rows, columns, wide } = matricesOf("qr", shape, batch);
-      const rank = wide ? rows : columns;
-      return { q: [...lead, rows, rank], r: [...lead, rank, columns] };
-    },
-  });
+export const qr = (): Factored => ({
+  name: "qr",
+  encode: (x, batch = 0) => {
+    const { lead, rows, columns, wide } = matricesOf("qr", x.shape, batch);
+    const m = reshape(x, [...lead, rows, columns]);
+    if (!wide) return { q: routine("qr", "q", m), r: routine("qr", "r", m) };
+    const square = slice(m, lead.length + 1, 0, rows as number);
+    const q = routine("qr", "q", square);
+    return { q, r: product(q, m, batch, "rows") };
+  },
+  decode: ({ q, r }, shape, batch = 0) => reshape(product(q, r, batch, "columns"), shape),
+  partShapes: (shape, batch = 0): Readonly<Record<string, Shape>> => {
+    const { lead, rows, columns, wide } = matricesOf("qr", shape, batch);
+    const rank = wide ? rows : columns;
+    return { q: [...lead, rows, rank], r: [...lead, rank, columns] };
+  },
+});

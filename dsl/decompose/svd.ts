@@ -14,7 +14,6 @@ import { broadcast, contractBy, map, permute, reshape, routine, slice } from "..
 import { ValueError } from "../core/errors.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
-import { factored } from "./factored.ts";
 import { matricesOf, transposed } from "./matrix.ts";
 
 /** What {@link svd} is asked for. */
@@ -38,9 +37,8 @@ export const svd = ({ rank = Infinity }: Singular = {}): Factored => {
     const { rows, columns, wide } = matrices;
     return { ...matrices, r: Math.min(wide ? rows as number : columns, rank) };
   };
-  return factored({
+  return {
     name,
-    truncated: rank !== Infinity,
     encode: (x, batch = 0) => {
       const { lead, rows, columns, wide, r } = sizes(x.shape, batch);
       const m = reshape(x, [...lead, rows, columns]);
@@ -60,5 +58,5 @@ export const svd = ({ rank = Infinity }: Singular = {}): Factored => {
       const { lead, rows, columns, r } = sizes(shape, batch);
       return { u: [...lead, rows, r], s: [...lead, r], v: [...lead, columns, r] };
     },
-  });
+  };
 };

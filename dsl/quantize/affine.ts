@@ -103,16 +103,5 @@ export const quantize = (options: Affine): Codec => {
     },
     decode: (parts, shape, batch = 0) =>
       reshape(decodeView(parts, scopeOf(per, shape, batch)), shape),
-    // Half a stored step, and what lies beyond the ends of the stored range.
-    bound: (x, parts, batch = 0) => {
-      const scope = scopeOf(per, x.shape, batch);
-      const view = reshape(x, scope.view);
-      const scale = spread(parts.scale, scope);
-      const reach = map("mul", scale, levels);
-      const low = symmetric ? map("neg", reach) : spread(parts.min, scope);
-      const high = symmetric ? reach : map("add", low, reach);
-      const beyond = map("max", map("max", map("sub", low, view), map("sub", view, high)), 0);
-      return reshape(map("max", map("mul", scale, 0.5), beyond), x.shape);
-    },
   };
 };

@@ -3,6 +3,7 @@
  * @module
  */
 import { bitsOf, type Codec } from "../../dsl/codec/codec.ts";
+import { codecBound } from "../../dsl/codec/bound.ts";
 import { input } from "../../dsl/core/build.ts";
 import { storedBytes } from "../../dsl/core/layout.ts";
 import type { Shape } from "../../dsl/core/term.ts";
@@ -34,7 +35,7 @@ export const run = (codec: Codec, x: Given, dynamic: boolean): Run => {
   const env = { sizes: { tokens: x.shape[tokens] }, inputs: { x: x.data } };
   const [decoded, bound, ...rest] = evalAll([
     codec.decode(parts, shape),
-    codec.bound(term, parts),
+    codecBound(codec, term, parts),
     ...Object.values(parts),
   ], env);
   const values: Readonly<Record<string, Value>> = Object.fromEntries(

@@ -4,6 +4,7 @@
  * @module
  */
 import { bitsOf, type Codec } from "../../dsl/codec/codec.ts";
+import { codecBound } from "../../dsl/codec/bound.ts";
 import { input } from "../../dsl/core/build.ts";
 import { DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { sizeOf, type Sizes } from "../../dsl/core/shape.ts";
@@ -141,7 +142,7 @@ export const boundBroken = (
   );
   const [decoded, bound] = evalAll([
     codec.decode(inputs, shape),
-    given(codec.bound(x, inputs), routines),
+    given(codecBound(codec, x, inputs), routines),
   ], env);
   // F32.tiny: a device may flush what it reads and what it makes.
   const slack = shareOf(parts, ran.sizes) * norm(ran.x) + 4 * F32.tiny;

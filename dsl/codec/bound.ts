@@ -1,0 +1,39 @@
+/**
+ * The bound of a codec, derived from its composition: a codec's author writes none.
+ * @module
+ */
+import { map } from "../core/build.ts";
+import { type Term, topological } from "../core/term.ts";
+import { boundOf, directOf, idealOf } from "../read/bound.ts";
+import type { Codec, Parts } from "./codec.ts";
+
+/**
+ * Largest |x − decode(encode(x))| for every element, over x and its stored parts: what the program is
+ * from its ideal, and what the ideal (nothing rounded, scales as stored) leaves of x: the clipped, the
+ * truncated, a scale too small to store.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { codecBound, evalAll, input, quantize } from "kvfold";
+ * const codec = quantize({ bits: 2, per: "token", range: "asymmetric" });
+ * const x = input("x", ["t", 4], "f32");
+ * const parts = codec.encode(x);
+ * const env = { sizes: { t: 1 }, inputs: { x: [0, 1, 2, 2.4] } };
+ * const [back, bound] = evalAll([codec.decode(parts, x.shape), codecBound(codec, x, parts)], env);
+ * ok(back.data.every((y, i) => Math.abs(y - env.inputs.x[i]) <= bound.data[i]));
+ * ```
+ */
+export const codecBound = (codec: Codec, x: Term, parts: Parts, batch = 0): Term => {
+  const own = codec.encode(x, batch);
+  const decoded = codec.decode(own, x.shape, batch);
+  const direct = directOf(topological(Object.values(own)));
+  // Codes follow x; scales and factors are what was stored.
+  const stored = new Map(
+    Object.entries(own).filter(([, t]) => !direct.has(t)).map((
+      [k, t],
+    ): [Term, Term] => [t, parts[k]]),
+  );
+  const left = map("abs", map("sub", x, idealOf(decoded, { stored })));
+  return map("add", left, boundOf(decoded, { stored }));
+};

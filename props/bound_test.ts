@@ -1,0 +1,66 @@
+import { ok } from "node:assert/strict";
+import fc from "fast-check";
+import { attend } from "../dsl/attention/attend.ts";
+import { type Codec, identity } from "../dsl/codec/codec.ts";
+import { input } from "../dsl/core/build.ts";
+import type { Shape, Term } from "../dsl/core/term.ts";
+import { print } from "../dsl/read/print.ts";
+import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
+import { decoquantB } from "../dsl/schemes/decoquant.ts";
+import { f16 } from "../dsl/codec/codec.ts";
+import { samples, tensorOf } from "./arbitraries.ts";
+import { check } from "./check.ts";
+import { boundExcess } from "./laws/bound.ts";
+import { termArb } from "./terms.ts";
+
+check(
+  "bound: any program is within its bound of its ideal",
+  fc.property(termArb(), ({ term, sizes, inputs }) => {
+    ok(!(boundExcess(term, { sizes, inputs }) > 0), print(term));
+  }),
+  400,
+);
+
+const CODECS: Readonly<Record<string, Codec>> = {
+  identity,
+  f16,
+  ...Object.fromEntries(([2, 4, 8] as const).flatMap((bits) => [
+    [`rtn ${bits}`, rtn(bits)],
+    [`rtnGrouped ${bits}`, rtnGrouped(bits, 16)],
+    [`decoquantB ${bits}`, decoquantB(bits)],
+  ])),
+};
+
+/** What a program sees of a tensor: its codec's reconstruction. */
+const rebuilt = (codec: Codec, name: string, shape: Shape): Term =>
+  codec.decode(codec.encode(input(name, shape, "f32")), shape);
+
+check(
+  "bound: attention over any codecs is within its bound of exact attention",
+  fc.property(
+    fc.constantFrom(...Object.keys(CODECS)),
+    fc.constantFrom(...Object.keys(CODECS)),
+    samples([16], 2, 12),
+    fc.double({ min: 0.01, max: 8, noNaN: true }),
+    (k, v, sample, heat) => {
+      const { data, shape } = tensorOf(sample);
+      const [heads, tokens, channels] = shape;
+      const q = Array.from(
+        { length: heads * channels },
+        (_, i) => Math.fround(heat * Math.sin(1 + 7 * i)),
+      );
+      // Keys within reach of exp: what is tested is the rule, not overflow.
+      const top = data.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-30);
+      const keys = Array.from(data, (x) => Math.fround(4 * x / top));
+      const of: Shape = [heads, "tokens", channels];
+      const term = attend({
+        q: input("q", [heads, 1, 1, channels], "f32"),
+        k: rebuilt(CODECS[k], "k", of),
+        v: rebuilt(CODECS[v], "v", of),
+      });
+      const env = { sizes: { tokens }, inputs: { q, k: keys, v: keys.toReversed() } };
+      ok(!(boundExcess(term, env) > 0));
+    },
+  ),
+  150,
+);

@@ -1,0 +1,29 @@
+/**
+ * The law of bounds: a program is no further from its ideal than its bound says.
+ * @module
+ */
+import type { Term } from "../../dsl/core/term.ts";
+import { boundOf, idealOf } from "../../dsl/read/bound.ts";
+import { type Env, evalAll } from "../../dsl/read/eval.ts";
+import { F64 } from "../../dsl/read/machine.ts";
+import { rounding } from "../../dsl/read/rounding.ts";
+
+/**
+ * Largest excess of |program − ideal| over the bound and the roundings of evaluating all three in f64;
+ * where the bound, or what is known of a rounding, is not finite there is no claim.
+ */
+export const boundExcess = (term: Term, env: Env): number => {
+  const [ideal, bound] = [idealOf(term), boundOf(term)];
+  const [actual] = evalAll([term], env);
+  const rounded = rounding([ideal, bound], env, F64);
+  const [near, limit] = rounded;
+  let worst = -Infinity;
+  actual.data.forEach((v, i) => {
+    // A relative part for the program itself, which has no steps between equal values.
+    const slack = near.error[i] + limit.error[i] + 2 ** -40 * Math.abs(v);
+    const claim = limit.value.data[i] + slack;
+    if (!Number.isFinite(claim) || claim > 1e38) return;
+    worst = Math.max(worst, Math.abs(v - near.value.data[i]) - claim);
+  });
+  return worst;
+};
