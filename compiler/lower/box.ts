@@ -3,7 +3,7 @@
  * it can, long ones as a loop.
  * @module
  */
-import { bin, type Expr, int, madd, un } from "../ir/expr.ts";
+import { bin, type Expr, int, madd, un, variable } from "../ir/expr.ts";
 import type { Writer } from "./writer.ts";
 
 type Index = readonly Expr[];
@@ -49,6 +49,10 @@ export const reduceBox = <E>(
   element: (box: Index, wide: boolean) => E | undefined,
   across = true,
 ): Expr => {
+  if (low.symbolic) {
+    const box = sizes.map((n) => variable(low.name("in"), "i32", { lo: 0, hi: n - 1 }));
+    return combine.first(element(box, false)!);
+  }
   const last = sizes[sizes.length - 1] ?? 1;
   const probe = sizes.map(() => int(0));
   const wide = last % 4 === 0 && element(probe, true) !== undefined;

@@ -53,6 +53,7 @@ const readsOf = (
 /** A lowering that answers every leaf with 0: only indices matter. */
 const ghost = (leaves: readonly Term[]): Lower => {
   const low = new Lower((d) => typeof d === "number" ? int(d) : uniform(d));
+  low.symbolic = true;
   leaves.forEach((t) => low.sources.set(t, { at: () => num(0), wide: () => undefined }));
   return low;
 };

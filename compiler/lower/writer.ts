@@ -9,6 +9,8 @@ import type { Stmt } from "../ir/stmt.ts";
 export class Writer {
   /** Statements so far of the block being written. */
   block: Stmt[] = [];
+  /** Only indices matter: a reduction is looked at once, at a symbolic element. */
+  symbolic = false;
   private counter = 0;
 
   /** A new name. */
