@@ -11,7 +11,8 @@
  * ```
  * @module
  */
-import { type Either, isLeft, right } from "./fp.ts";
+import { type Either, isLeft, left, right } from "./fp.ts";
+import { type Certified, certified, withBounds } from "./compiler/certify.ts";
 import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
@@ -20,6 +21,7 @@ import type { Device, DeviceName } from "./compiler/runtime/device.ts";
 import { evalDevice, evalProgram } from "./compiler/runtime/eval.ts";
 import { openWasm } from "./compiler/runtime/wasm.ts";
 import { openWebgpu } from "./compiler/runtime/webgpu.ts";
+import { ValueError } from "./dsl/core/errors.ts";
 import { SKELETONS } from "./kernels/mod.ts";
 
 export * from "./dsl/core/build.ts";
@@ -59,6 +61,7 @@ export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
 export type { Given } from "./compiler/bind.ts";
+export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
@@ -132,6 +135,60 @@ export const tryCompile = async (
  */
 export const compile = async (outputs: Outputs, options: Options = {}): Promise<Program> => {
   const result = await tryCompile(outputs, options);
+  if (isLeft(result)) throw result.left;
+  return result.right;
+};
+
+/** How to certify. */
+export interface CertifyOptions extends Options {
+  /** Packed inputs are codes of something: half a code off. */
+  readonly codes?: boolean;
+}
+
+/** Certifies, with the error as a value; what has no bound (a routine of a rounded value) is one. */
+export const tryCertify = async (
+  outputs: Outputs,
+  { codes = false, ...options }: CertifyOptions = {},
+): Promise<Either<CompileError | DeviceError | ValueError, Certified>> => {
+  let all: Outputs;
+  try {
+    all = withBounds(outputs, { codes });
+  } catch (error) {
+    if (error instanceof CompileError || error instanceof ValueError) return left(error);
+    throw error;
+  }
+  const program = await tryCompile(all, options);
+  return isLeft(program) ? program : right(certified(program.right, outputs));
+};
+
+/**
+ * Compiles outputs together with their bounds ({@link boundOf}): one program on the device gives, for
+ * every element, its value and the largest distance from the ideal, the same program without its
+ * roundings to stored types, with scales as stored and saturation kept.
+ *
+ * The device's own arithmetic is not in the bound, nor is that of the bound itself: what
+ * {@link rounding} says of `program.outputs` comes on top. Nor is what the ideal leaves of an input (the
+ * clipped, the truncated): {@link codecBound} has both. See `docs/numerics.md`.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { certify, input, quantize } from "kvfold";
+ * const codec = quantize({ bits: 4, per: "tensor", range: "symmetric" });
+ * const x = input("x", ["t", 4], "f32");
+ * const program = await certify({ back: codec.decode(codec.encode(x), x.shape) });
+ * const given = [0.1, -0.2, 0.3, 7];
+ * const { back } = await program.values({ x: given });
+ * ok(back.value.join() === "0,0,0,7"); // three of four values are lost
+ * ok(back.bound.join() === "0.5,0.5,0.5,0.5"); // and half a step says so
+ * ok(given.every((v, i) => Math.abs(back.value[i] - v) <= back.bound[i]));
+ * ```
+ */
+export const certify = async (
+  outputs: Outputs,
+  options: CertifyOptions = {},
+): Promise<Certified> => {
+  const result = await tryCertify(outputs, options);
   if (isLeft(result)) throw result.left;
   return result.right;
 };

@@ -6,6 +6,7 @@
  */
 import process from "node:process";
 import { attentionBench } from "./attention.ts";
+import { boundsBench } from "./bounds.ts";
 import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
@@ -16,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   attention: attentionBench,
   encode: encodeBench,
   matmul: matmulBench,
+  bounds: boundsBench,
 };
 
 const args = process.argv.slice(2);

@@ -145,6 +145,7 @@ export class Builder {
     return shape.reduce<Expr>((n, d) => bin("mul", n, this.size(d)), int(1));
   }
 
+  // `in`, `out` and `mid` are no variable's stem: both are followed by a number of their own.
   private array(stem: string, elem: Arr["elem"], mutable: boolean, slot: Slot): Arr {
     const arr: Arr = {
       name: `${stem}${this.arrays.length}`,
@@ -177,7 +178,7 @@ export class Builder {
 
   /** Memory shared with another kernel of the same plan. */
   scratch(name: string, words: Size, mutable: boolean): Arr {
-    return this.array("part", "f32", mutable, { tag: "scratch", name, words });
+    return this.array("mid", "f32", mutable, { tag: "scratch", name, words });
   }
 
   /** Memory of one group. */

@@ -48,6 +48,8 @@ export interface Seen {
 
 /** One layer of a run. */
 export interface LayerRun {
+  /** Queries after RoPE, read back on request: `[kv, group, tokens, d]`. */
+  readonly q?: Float64Array;
   /** Bytes stored of K, padding included. */
   readonly kBytes: number;
   /** Bytes stored of V, padding included. */
@@ -249,7 +251,12 @@ export const openRunner = async (
         layers.push({
           kBytes: bytesOf(stored.k),
           vBytes: bytesOf(stored.v),
-          ...(see ? { seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, codecs) } : {}),
+          ...(see
+            ? {
+              q: await now.q!.read(),
+              seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, codecs),
+            }
+            : {}),
         });
         release([x!, ...[now, stored.k, stored.v].flatMap((t) => Object.values(t))]);
         x = next.x;

@@ -4,7 +4,18 @@
  */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { compile, CompileError, type Device, type Schedule } from "../mod.ts";
+import {
+  broadcast,
+  compile,
+  CompileError,
+  contract,
+  type Device,
+  input,
+  map,
+  MASKED,
+  type Schedule,
+  softmaxFold,
+} from "../mod.ts";
 import { print } from "../dsl/read/print.ts";
 import { hold } from "./check.ts";
 import { onDevices } from "./devices.ts";
@@ -15,6 +26,16 @@ const schedules: fc.Arbitrary<Partial<Schedule>> = fc.record({
   chunk: fc.constantFrom(4, 64, 256),
   rows: fc.constantFrom(2, 8),
 });
+
+const held = contract("a, b -> ", input("a", [1], "f32"), input("b", [1], "u8"));
+const values = broadcast(held, [3], []);
+const scores = map("select", map("less", 0.5, input("c", [3], "u2")), values, MASKED);
+/** Here the third loop of the kernel and its third array had one name in WGSL. */
+const namesake: Sample = {
+  term: softmaxFold("a, a -> ", scores, values),
+  sizes: {},
+  inputs: { a: [1.5], b: [223], c: [1, 2, 0] },
+};
 
 /** Largest excess of a run over its bound. */
 const ran = async (
@@ -42,5 +63,6 @@ onDevices(
         }
       }),
       runs,
+      [[namesake, { chunk: 4, rows: 2 }]],
     ),
 );

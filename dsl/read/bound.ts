@@ -104,12 +104,15 @@ const clamped = (x: Term, lo: number, hi: number): Term => map("min", map("max",
 /** The program without its roundings. */
 export const idealOf = (root: Term, { stored }: Known = {}): Term => {
   const parameters = parametersOf(root);
+  const actual = new Map<Term, Term>();
   const done = new Map<Term, Term>();
   for (const t of topological([root])) {
     const given = stored?.get(t);
-    const here = (): Term => withArgs(t, argsOf(t).map((a) => done.get(a)!));
-    if (given !== undefined && (parameters.has(t) || !isLossy(t))) done.set(t, given);
-    else if (!isLossy(t) || parameters.has(t)) done.set(t, here());
+    actual.set(t, given ?? withArgs(t, argsOf(t).map((a) => actual.get(a)!)));
+    // As stored: of what the program that runs made, also where that was rounded before.
+    if (parameters.has(t)) done.set(t, actual.get(t)!);
+    else if (given !== undefined && !isLossy(t)) done.set(t, given);
+    else if (!isLossy(t)) done.set(t, withArgs(t, argsOf(t).map((a) => done.get(a)!)));
     else {
       const arg = done.get(argsOf(t)[0])!;
       const { min, max } = DTYPES[t.dtype];

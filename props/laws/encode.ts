@@ -53,7 +53,7 @@ export interface Ran {
 }
 
 /** The term with some of its subterms replaced. */
-const replaced = (term: Term, by: ReadonlyMap<Term, Term>): Term => {
+export const replaced = (term: Term, by: ReadonlyMap<Term, Term>): Term => {
   const known = new Map<Term, Term>(by);
   for (const t of topological([term])) {
     if (!known.has(t)) known.set(t, withArgs(t, argsOf(t).map((a) => known.get(a)!)));

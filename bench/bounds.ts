@@ -1,0 +1,210 @@
+/**
+ * How far are certified bounds from actual errors? For each scheme the bound over the error, both the
+ * largest of all elements, and both as a root of mean squares: a perfect bound has 1.
+ *
+ * - `codec`: what is stored against what was given, by `codecBound`; `search` is the worst tensor that
+ *   climbing finds for a small shape: the element closest to its own bound, and error to bound in 2-norm.
+ * - `attention`: the last queries of a window on the whole stored cache against the program without
+ *   roundings, by `boundOf`. On the embedded model's own queries, keys and values, each layer apart.
+ *
+ * All on the embedded device in f32 arithmetic; only the search is in f64.
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import {
+  attend,
+  boundOf,
+  type Codec,
+  codecBound,
+  compile,
+  decoquantB,
+  hadamard,
+  idealOf,
+  input,
+  on,
+  type Program,
+  quantize,
+  rtn,
+  rtnGrouped,
+  type Term,
+} from "../mod.ts";
+import { pipe } from "../fp.ts";
+import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
+import { EXACT, MEASURED, openRunner } from "../models/runner.ts";
+import { normals } from "../props/arbitraries.ts";
+import { climb, closest, codecGoal, inNorm } from "../props/climb.ts";
+import { rounding } from "../props/laws/codec.ts";
+import type { Named } from "./caches.ts";
+import type { Ask, Benchmark, Row } from "./harness.ts";
+
+const BITS = [8, 4, 2] as const;
+
+/** A rotation of the channels, then groups of them. */
+const rotated = (bits: 8 | 4 | 2): Codec =>
+  pipe(hadamard(), on("values", quantize({ bits, per: 32, range: "asymmetric" })));
+
+const SCHEMES: readonly Named[] = [
+  ...BITS.map((b) => ({ name: `rtn ${b}`, codec: rtn(b) })),
+  ...BITS.map((b) => ({ name: `rtnGrouped ${b}`, codec: rtnGrouped(b) })),
+  ...BITS.map((b) => ({ name: `decoquantB ${b}`, codec: decoquantB(b) })),
+  ...BITS.map((b) => ({ name: `hadamard, g32 ${b}`, codec: rotated(b) })),
+];
+
+/** Sizes of the embedded model, for synthetic caches too. */
+const [KV, GROUP, D] = [2, 2, 64];
+/** Queries, at the end of the window. */
+const ROWS = 8;
+/** The shape that is searched. */
+const SEARCHED = [1, 2, 64];
+
+/** One cache with the queries of its last tokens. */
+interface Cache {
+  readonly q: Float64Array;
+  readonly k: Float64Array;
+  readonly v: Float64Array;
+}
+
+const synthetic = (seed: number, tokens: number, outlier: number): Cache => {
+  const next = normals(seed);
+  const made = (rows: number): Float64Array =>
+    Float64Array.from(
+      { length: rows * D },
+      (_, i) => Math.fround(next() * (i % D === 3 ? outlier : 1)),
+    );
+  return { q: made(KV * GROUP * ROWS), k: made(KV * tokens), v: made(KV * tokens) };
+};
+
+/** The last rows of `[kv, group, tokens, d]`. */
+const lastRows = (q: Float64Array, tokens: number): Float64Array =>
+  Float64Array.from({ length: KV * GROUP * ROWS * D }, (_, i) => {
+    const head = Math.floor(i / (ROWS * D));
+    return q[(head * tokens + tokens - ROWS) * D + i % (ROWS * D)];
+  });
+
+/** What the model keeps of its text, a layer each. */
+const caches = async (tokens: number): Promise<readonly Cache[]> => {
+  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
+  const ids = loadTokenizer(WIKI4M).encode(text).slice(0, tokens);
+  const runner = await openRunner(loadModel(WIKI4M));
+  try {
+    const { layers } = await runner.run(ids, EXACT, { see: true });
+    return layers.map(({ q, seen }) => ({
+      q: lastRows(q!, tokens),
+      k: seen!.k[0],
+      v: seen!.v[0],
+    }));
+  } finally {
+    runner.close();
+  }
+};
+
+/** A codec's reconstruction and attention over it, with their bounds and what they are bounds of. */
+const programsOf = async (codec: Codec, tokens: number): Promise<readonly [Program, Program]> => {
+  const shape = [KV, "tokens", D] as const;
+  const rebuilt = (name: string): Term =>
+    codec.decode(codec.encode(input(name, shape, "f32")), shape);
+  const x = input("x", shape, "f32");
+  const parts = codec.encode(x);
+  const out = attend({
+    q: input("q", [KV, GROUP, ROWS, D], "f32"),
+    k: rebuilt("k"),
+    v: rebuilt("v"),
+    causal: { offset: tokens - ROWS },
+  });
+  const of = { schedule: MEASURED };
+  return [
+    await compile({ actual: codec.decode(parts, shape), bound: codecBound(codec, x, parts) }, of),
+    await compile({ actual: out, ideal: idealOf(out), bound: boundOf(out) }, of),
+  ];
+};
+
+/** Largest values and sums of squares of errors and of their bounds. */
+interface Tally {
+  error: number;
+  bound: number;
+  errors: number;
+  bounds: number;
+}
+
+const tally = (): Tally => ({ error: 0, bound: 0, errors: 0, bounds: 0 });
+
+/** Adds what one run gave; a bound that does not hold is no result. */
+const add = (
+  to: Tally,
+  actual: ArrayLike<number>,
+  exact: ArrayLike<number>,
+  bound: Float64Array,
+): void => {
+  const top = bound.reduce((m, b) => Math.max(m, b), 0);
+  bound.forEach((b, i) => {
+    const error = Math.abs(actual[i] - exact[i]);
+    // The device's own rounding comes on top of the bound.
+    if (!(error <= b * (1 + 1e-4) + 1e-4 * top)) throw new Error(`error ${error}, bound ${b}`);
+    to.error = Math.max(to.error, error);
+    to.bound = Math.max(to.bound, b);
+    to.errors += error * error;
+    to.bounds += b * b;
+  });
+};
+
+const ratios = ({ error, bound, errors, bounds }: Tally): Row => ({
+  max: bound / error,
+  RMS: Math.sqrt(bounds / errors),
+});
+
+const prefixed = (prefix: string, row: Row): Row =>
+  Object.fromEntries(Object.entries(row).map(([k, v]) => [`${prefix} ${k}`, v]));
+
+/** Bound over error where climbing brings the two closest. */
+const searched = (codec: Codec, evaluations: number): Row => {
+  const start = synthetic(11, 1, 1).k;
+  const best = (measure: typeof closest): number =>
+    1 / climb(codecGoal(codec, SEARCHED, rounding(KV * D), measure), {
+      start,
+      seed: 5,
+      evaluations,
+    }).ratio;
+  return { "search max": best(closest), "search RMS": best(inNorm) };
+};
+
+/** The question of the head of the file. */
+export const boundsBench: Benchmark = async ({ quick }: Ask) => {
+  const tokens = quick ? 64 : 256;
+  const sets: Readonly<Record<string, readonly Cache[]>> = {
+    normal: [synthetic(1, tokens, 1)],
+    outlier: [synthetic(2, tokens, 30)],
+    real: await caches(tokens),
+  };
+  const [codecs, attention]: [Row[], Row[]] = [[], []];
+  for (const { name, codec } of SCHEMES) {
+    const [store, attending] = await programsOf(codec, tokens);
+    const rows: [Row, Row] = [{ scheme: name }, { scheme: name }];
+    for (const [set, list] of Object.entries(sets)) {
+      const [stored, attended] = [tally(), tally()];
+      for (const { q, k, v } of list) {
+        for (const x of [k, v]) {
+          const { actual, bound } = await store.values({ x }, { tokens });
+          add(stored, actual, x, bound);
+        }
+        const { actual, ideal, bound } = await attending.values({ q, k, v }, { tokens });
+        add(attended, actual, ideal, bound);
+      }
+      rows[0] = { ...rows[0], ...prefixed(set, ratios(stored)) };
+      rows[1] = { ...rows[1], ...prefixed(set, ratios(attended)) };
+    }
+    codecs.push({ ...rows[0], ...searched(codec, quick ? 10 : 1500) });
+    attention.push(rows[1]);
+  }
+  const of =
+    `normal numbers; channel 3 of each head 30 times larger; the model's K and V, 4 layers`;
+  return [
+    {
+      title: `bound ÷ error of codecs, ${tokens} tokens: ${of}; the worst case found`,
+      rows: codecs,
+    },
+    {
+      title: `bound ÷ error of attention's output, the last ${ROWS} queries on ${tokens} tokens`,
+      rows: attention,
+    },
+  ];
+};

@@ -1,0 +1,161 @@
+/** Binds certificates to the truth, on every device, and shows wrong codecs to the laws. */
+import { deepEqual, equal, ok } from "node:assert/strict";
+import fc from "fast-check";
+import {
+  attend,
+  type Certified,
+  certify,
+  type Codec,
+  concat,
+  constant,
+  decoquantB,
+  input,
+  map,
+  quantize,
+  rtn,
+  rtnGrouped,
+  slice,
+  tryCertify,
+} from "../mod.ts";
+import { isLeft } from "../fp.ts";
+import { samples, tensorOf } from "./arbitraries.ts";
+import { hold } from "./check.ts";
+import { onDevices } from "./devices.ts";
+import { certificateVerdict, withRoutines } from "./laws/certify.ts";
+import { boundLaw, recodeLaw, run, U } from "./laws/codec.ts";
+
+/** Few channels in small blocks: the scores' bound over keys of DecoQuant takes long to compile. */
+const [HEADS, CHANNELS, BLOCK] = [2, 8, 4];
+const CODECS: Readonly<Record<string, Codec>> = Object.fromEntries(
+  ([2, 4, 8] as const).flatMap((bits) => [
+    [`rtn ${bits}`, rtn(bits)],
+    [`rtnGrouped ${bits}`, rtnGrouped(bits, BLOCK)],
+    [`decoquantB ${bits}`, decoquantB(bits, BLOCK)],
+  ]),
+);
+
+/** Attention from raw keys and values, encoded and decoded on the way. */
+const attention = (codec: Codec) => {
+  const [k, v] = ["k", "v"].map((name) => {
+    const shape = [HEADS, "tokens", CHANNELS];
+    return codec.decode(codec.encode(input(name, shape, "f32")), shape);
+  });
+  return withRoutines(attend({ q: input("q", [HEADS, 1, 1, CHANNELS], "f32"), k, v }));
+};
+
+onDevices(
+  "certify: attention from raw keys and values is within its certificate of the ideal",
+  { wasm: 120, webgpu: 9 },
+  async (device, runs) => {
+    const programs = new Map<string, Promise<Certified>>();
+    let [claims, all] = [0, 0];
+    await hold(
+      fc.asyncProperty(
+        fc.constantFrom(...Object.keys(CODECS)),
+        samples([CHANNELS], 1, 20).map((s) => ({ ...s, heads: HEADS })),
+        fc.double({ min: 0.01, max: 8, noNaN: true }),
+        async (name, sample, heat) => {
+          const meant = attention(CODECS[name]);
+          const made = programs.get(name) ?? certify(meant, { device });
+          programs.set(name, made);
+          const program = await made;
+          const { data } = tensorOf(sample);
+          // Keys within reach of exp: what is tested is the rule, not overflow.
+          const top = data.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-30);
+          const k = data.map((x) => Math.fround(4 * x / top));
+          const q = Float64Array.from(
+            { length: HEADS * CHANNELS },
+            (_, i) => Math.fround(heat * Math.sin(1 + 7 * i)),
+          );
+          const env = { sizes: { tokens: sample.tokens }, inputs: { q, k, v: k.toReversed() } };
+          const values = await program.values(env.inputs);
+          const verdict = certificateVerdict(meant, program.outputs, values, env);
+          ok(!(verdict.excess > 0), `${name}: ${verdict.excess} beyond the certificate`);
+          claims += verdict.claims;
+          all += values.out.value.length;
+        },
+      ),
+      runs,
+    );
+    ok(claims > 0.9 * all, `claims for ${claims} of ${all} elements`);
+  },
+);
+
+/** Codes of 4 bits, one scale a token: what the wrong codecs below pretend to be. */
+const honest = quantize({ bits: 4, per: "token", range: "symmetric" });
+
+const WRONG: Readonly<Record<string, Codec>> = {
+  "decodes with another scale than it stores": {
+    ...honest,
+    decode: (parts, shape) =>
+      honest.decode({ ...parts, scale: map("mul", parts.scale, 1.25) }, shape),
+  },
+  "is off by one in the zero point": {
+    ...honest,
+    decode: (parts, shape) => honest.decode({ ...parts, codes: map("add", parts.codes, 1) }, shape),
+  },
+  "drops a channel": {
+    ...honest,
+    decode: (parts, shape) => {
+      const kept = slice(honest.decode(parts, shape), 1, 1, CHANNELS);
+      return concat([constant(0, [shape[0], 1]), kept], 1);
+    },
+  },
+};
+
+/** Stores and decodes as `actual` does, and shows `claimed` to whoever reads its terms after that. */
+const claiming = (actual: Codec, claimed: Codec): Codec => {
+  let [encoded, decoded] = [0, 0];
+  return {
+    name: actual.name,
+    encode: (...of) => (encoded++ === 0 ? actual : claimed).encode(...of),
+    decode: (...of) => (decoded++ === 0 ? actual : claimed).decode(...of),
+  };
+};
+
+const tensor = tensorOf({ kind: "normal", seed: 5, heads: 1, tokens: 4, channels: CHANNELS });
+const x = { shape: [4, CHANNELS], data: tensor.data };
+const ofToken = (i: number): number => Math.floor(i / CHANNELS);
+const tolerance = 64 * U;
+
+Deno.test("laws: the honest codec passes, also where it claims its own bound", () => {
+  for (const codec of [honest, claiming(honest, honest)]) {
+    ok(boundLaw(codec, x, false, tolerance));
+  }
+  ok(recodeLaw(honest, x, ofToken, 8));
+});
+
+for (const [what, wrong] of Object.entries(WRONG)) {
+  Deno.test(`laws: a codec that ${what} is caught`, () => {
+    equal(recodeLaw(wrong, x, ofToken, 8), false, "its codes move when coded again");
+    equal(boundLaw(claiming(wrong, honest), x, false, tolerance), false, "it claims too little");
+    // Left to itself it cannot lie: its bound is derived, and grows by what is wrong.
+    ok(boundLaw(wrong, x, false, tolerance));
+    const [own, due] = [wrong, honest].map((codec) => Math.max(...run(codec, x, false).bound));
+    ok(own > 1.5 * due, `${own} against ${due}`);
+  });
+}
+
+Deno.test("certify: codes given as inputs are off by half a code where they stand for something", async () => {
+  const back = map("mul", input("codes", [4], "u4"), 0.5);
+  const bounds = [];
+  for (const codes of [false, true]) {
+    const program = await certify({ back }, { codes });
+    bounds.push(Array.from((await program.values({ codes: [0, 1, 2, 15] })).back.bound));
+  }
+  deepEqual(bounds, [[0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]]);
+});
+
+Deno.test("certify: where nothing is known the bound is Infinity", async () => {
+  const [a, b] = [input("a", [2], "f32"), input("b", [2], "f32")];
+  const y = map("div", a, map("rint", b));
+  const { y: { bound } } = await (await certify({ y })).values({ a: [1, 1], b: [0.25, 8.25] });
+  equal(bound[0], Infinity);
+  ok(bound[1] > 0 && bound[1] < 0.02);
+});
+
+Deno.test("certify: what cannot be certified is an error that says so", async () => {
+  const y = input("y", [2], "f32");
+  const taken = await tryCertify({ y, "y bound": y });
+  ok(isLeft(taken) && taken.left.message === 'certify: "y bound" is the bound of "y"');
+});
