@@ -326,11 +326,12 @@ const joinRows = (
 /** Plans for the outputs of a program. */
 export const group = (
   outputs: readonly Term[],
+  held: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
 ): { plans: Plan[]; stored: Set<Term> } => {
   const roots = [...new Set(outputs)];
-  const stored = new Set<Term>(roots.filter((t) => isHeavy(t) && !isStream(t)));
+  const stored = new Set<Term>([...held, ...roots.filter((t) => isHeavy(t) && !isStream(t))]);
   const decided = new Map<Term, readonly Plan[]>();
   for (let changed = true; changed;) {
     changed = false;
