@@ -104,7 +104,10 @@ export const boundsPass = (asked: Certify | undefined): Pass<Rewritten, Rewritte
 /** Which terms one kernel makes. */
 export const groupPass = (schedule: Schedule, target: Target): Pass<Rewritten, Planned> => ({
   name: "group",
-  run: (level) => ({ ...level, ...group(Object.values(level.outputs), level.held, schedule, target) }),
+  run: (level) => ({
+    ...level,
+    ...group(Object.values(level.outputs), level.held, schedule, target),
+  }),
   check: checkPlans,
 });
 

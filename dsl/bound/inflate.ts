@@ -8,8 +8,8 @@
  */
 import { map } from "../core/build.ts";
 import { type Dim, read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
-import { gamma, type Machine } from "../read/machine.ts";
-import { LEAST } from "./known.ts";
+import type { Machine } from "../read/machine.ts";
+import { growthOf, LEAST } from "./known.ts";
 
 /** Terms of a sum over a named size, where no rule has padded it. */
 const NAMED = 2 ** 18;
@@ -90,5 +90,5 @@ export const inflated = (error: Term, m: Machine | undefined): Term => {
   const known = new Map<Term, number>();
   const units = (t: Term): number => known.get(t)!;
   for (const t of topological([error])) known.set(t, read(UNITS, t, m, units));
-  return map("add", map("mul", error, 1 + gamma(m, units(error)) * (1 + 2 ** -10)), LEAST);
+  return map("add", map("mul", error, 1 + growthOf(m, units(error))), LEAST);
 };

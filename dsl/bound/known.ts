@@ -3,7 +3,7 @@
  * roundings of arithmetic, of numbers of what size, it was made.
  *
  * ```text
- * |computed − ideal| ≤ error + γ(growth)·size,   γ(k) = k·u / (1 − k·u)
+ * |computed − ideal| ≤ error + γ(growth)·size,   γ(k) = e^(k·u) − 1 ≥ (1 + u)^k − 1
  * ```
  *
  * `size` is the term with every sum a sum of magnitudes (Higham, Accuracy and Stability of Numerical
@@ -13,7 +13,7 @@
  */
 import { constant, map } from "../core/build.ts";
 import type { Term } from "../core/term.ts";
-import { gamma, type Machine } from "../read/machine.ts";
+import type { Machine } from "../read/machine.ts";
 
 /** An error: a term, or nothing where there is none. */
 export type Error = Term | undefined;
@@ -57,6 +57,10 @@ export const zero = (like: Term): Term => constant(0, like.shape);
 /** a·x, nothing for 1. */
 export const times = (x: Term, by: number): Term => by === 1 ? x : map("mul", x, by);
 
+/** What k roundings make of a number, relative to it: (1 − u)^−k − 1 and less. */
+export const growthOf = (m: Machine, k: number): number =>
+  Math.min(Math.expm1(k * m.u * (1 + 2 ** -10)), NO_CLAIM);
+
 /** Sum of what there is. */
 export const sum = (...errors: readonly Error[]): Error =>
   errors.filter((e): e is Term => e !== undefined).reduce<Error>(
@@ -70,7 +74,7 @@ export const either = (a: Error, b: Error): Error =>
 
 /** γ(growth)·size of a term. */
 export const rounded = ({ growth, size }: Bounded, c: Context): Error =>
-  growth === 0 || c.machine === undefined ? undefined : times(size(), gamma(c.machine, growth));
+  growth === 0 || c.machine === undefined ? undefined : times(size(), growthOf(c.machine, growth));
 
 /** Everything a term may be off. */
 export const total = (b: Bounded, c: Context): Error => sum(b.error, rounded(b, c));
@@ -79,7 +83,7 @@ export const total = (b: Bounded, c: Context): Error => sum(b.error, rounded(b, 
 export const magnitude = (b: Bounded, c: Context): Term =>
   b.growth === 0 || c.machine === undefined
     ? abs(b.value)
-    : sum(abs(b.value), times(size2(b), gamma(c.machine, b.growth)))!;
+    : sum(abs(b.value), times(size2(b), growthOf(c.machine, b.growth)))!;
 
 const size2 = (b: Bounded): Term => times(b.size(), 2);
 
