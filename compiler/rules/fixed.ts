@@ -90,10 +90,9 @@ const replaced = (root: Term, old: Term, fresh: Term): Term => {
 
 /** Can the values of a streaming fold be added up as integers? */
 const fixableValues = (term: Term & TermOf<"fold">): boolean => {
-  const roles = streamRoles(term);
-  const last = roles.channels[roles.channels.length - 1];
-  if (last === undefined) return false;
-  const axis = term.labels.args[1].indexOf(last);
+  const { members: [{ channels, values }] } = streamRoles([term]);
+  if (channels.length === 0) return false;
+  const axis = values.indexOf(channels[channels.length - 1]);
   const form = linearTerms(term.args[1], axis);
   return form.scaled.length === 1 && codesBehind(form.scaled[0].rest, axis) !== undefined;
 };
