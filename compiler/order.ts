@@ -4,7 +4,7 @@
  */
 import { argsOf, type Term, type TermOf } from "../dsl/core/term.ts";
 import { leavesOf, type Plan } from "./kernel.ts";
-import { shareScores } from "./lower/roles.ts";
+import { countOf, shareScores, streamRoles } from "./lower/roles.ts";
 
 type Fold = Term & TermOf<"fold">;
 
@@ -68,12 +68,21 @@ export const joinRoutines = (plans: readonly Plan[]): Plan[] => {
   return out;
 };
 
-/** Does a joined plan hold what both held, in parts that are at least half as long? */
-const asGood = (joined: Plan, apart: readonly Plan[]): boolean =>
-  apart.every((p) =>
-    2 * joined.tile >= p.tile && p.staged.every((t) => joined.axes.has(t)) &&
-    [...p.moving.keys()].every((t) => joined.moving.has(t))
-  );
+/** Sums a row that a streaming plan adds up. */
+const channelsOf = ({ roots }: Plan): number =>
+  streamRoles(roots as readonly Fold[]).members
+    .reduce((n, m) => n + countOf(m, m.channels), 0);
+
+/** Does a joined plan hold what both held, in parts at least half as long as those of the larger one? */
+const asGood = (joined: Plan, apart: readonly [Plan, Plan]): boolean => {
+  const [a, b] = apart;
+  const larger = channelsOf(b) > channelsOf(a) ? b : a;
+  return 2 * joined.tile >= larger.tile &&
+    apart.every((p) =>
+      p.staged.every((t) => joined.axes.has(t)) &&
+      [...p.moving.keys()].every((t) => joined.moving.has(t))
+    );
+};
 
 /**
  * Joins streaming folds over the same scores: those are computed once. Plans of which one needs the

@@ -40,13 +40,13 @@ const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
 
 /** Floats of group memory that adding up the values takes: for each token, and besides. */
 const memoryOf = (member: Member, rows: number): { token: number; fixed: number } => {
-  if (runsAlongTokens(member)) {
-    const channels = countOf(member, member.channels);
-    return { token: 0, fixed: 4 * rows * channels * walksOf(channels) };
-  }
-  const last = member.channels[member.channels.length - 1];
+  const { channels } = member;
+  const count = countOf(member, channels);
+  const fixed = runsAlongTokens(member) ? 4 * rows * count * walksOf(count) : 0;
+  if (channels.length === 0) return { token: 0, fixed };
+  const last = channels[channels.length - 1];
   const { scaled } = linearTerms(member.term.args[1], member.values.indexOf(last));
-  return { token: 2 * rows * groupsOf(member) * Math.max(1, scaled.length), fixed: 0 };
+  return { token: 2 * rows * groupsOf(member) * Math.max(1, scaled.length), fixed };
 };
 
 /** Tokens of one part. */

@@ -15,13 +15,14 @@ import {
 } from "../../dsl/core/build.ts";
 import { regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { broadcastOutOfFold, factorOutOfFold, scaleOutOfFold } from "./folds.ts";
 import {
   holdsCodes,
   isCached,
-  isDynamic,
-  knownCount,
   type Labelled,
   relabel,
+  renamed,
+  smallFactor,
   splitOperand,
   spreadTo,
 } from "./labels.ts";
@@ -151,29 +152,6 @@ const scaleOut = onOperand((term, i, operand) => {
   return undefined;
 });
 
-/** Labels of an inner contraction under the names its user gives them; contracted ones become new. */
-const renamed = (
-  inner: TermOf<"contract">,
-  names: readonly string[],
-): { args: string[][]; gone: string[] } => {
-  const to = (l: string): string => {
-    const at = inner.labels.out.indexOf(l);
-    return at >= 0 ? names[at] : `${l}inner`;
-  };
-  const args = inner.labels.args.map((axis) => axis.map(to));
-  return { args, gone: [...new Set(args.flat())].filter((l) => !names.includes(l)) };
-};
-
-/** Which operand of an inner product is a small factor that does not change along tokens. */
-const smallFactor = (inner: TermOf<"contract">): number => {
-  const at = inner.args.findIndex((y, k) => {
-    const x = inner.args[1 - k];
-    return !isDynamic(y.shape) && isDynamic(x.shape) &&
-      knownCount(x.shape) <= knownCount(inner.shape);
-  });
-  return at;
-};
-
 const factorToOther = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "contract") return undefined;
   const small = smallFactor(operand);
@@ -193,61 +171,6 @@ const factorToOther = onOperand((term, i, operand) => {
   );
   return contractBy({ args: [out, args[large]], out: term.labels.out }, moved, operand.args[large]);
 });
-
-const constantOutOfFold = (term: Term): Term | undefined => {
-  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
-  const [scores, values] = term.args;
-  if (values.tag !== "map" || values.op !== "mul") return undefined;
-  const at = values.args.findIndex((a) => a.tag === "constant");
-  const factor = values.args[at];
-  if (factor?.tag !== "constant") return undefined;
-  return map(
-    "mul",
-    relabel(term as Labelled, term.labels, [scores, values.args[1 - at]]),
-    factor.value,
-  );
-};
-
-const factorOutOfFold = (term: Term): Term | undefined => {
-  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
-  const [scores, values] = term.args;
-  if (values.tag !== "contract") return undefined;
-  const small = smallFactor(values);
-  if (small < 0) return undefined;
-  const { args, gone } = renamed(values, term.labels.args[1]);
-  const large = args[1 - small];
-  const token = term.labels.args[1].filter((l) => !term.labels.out.includes(l));
-  if (token.some((l) => args[small].includes(l)) || gone.some((l) => !large.includes(l))) {
-    return undefined;
-  }
-  const out = [
-    ...term.labels.out.filter((l) => large.includes(l) || term.labels.args[0].includes(l)),
-    ...gone,
-  ];
-  const inner = foldBy("softmax", term.project, { args: [term.labels.args[0], large], out }, [
-    scores,
-    values.args[1 - small],
-  ]);
-  return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
-};
-
-const broadcastOutOfFold = (term: Term): Term | undefined => {
-  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
-  const [scores, values] = term.args;
-  if (values.tag !== "broadcast" && values.tag !== "constant") return undefined;
-  const [ofScores, axis] = term.labels.args;
-  const held = values.tag === "broadcast" ? values.axes.map((a) => axis[a]) : [];
-  // The token stays a label where the values are the same for every token.
-  const own = axis.filter((l) => held.includes(l) || !term.labels.out.includes(l));
-  if (own.length === axis.length) return undefined;
-  const shape = own.map((l) => values.shape[axis.indexOf(l)]);
-  const less = values.tag === "broadcast"
-    ? broadcast(values.args[0], shape, held.map((l) => own.indexOf(l)))
-    : constant(values.value, shape);
-  const out = term.labels.out.filter((l) => ofScores.includes(l) || own.includes(l));
-  const inner = relabel(term as Labelled, { args: [ofScores, own], out }, [scores, less]);
-  return spreadTo(inner, out, term.labels.out, term.shape);
-};
 
 /** Can a reshape move below this operand without coming to rest on a broadcast? */
 const accepts = (arg: Term, term: Term): boolean => {
@@ -430,10 +353,14 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     says: "q·(T_L·T_S) → (q·T_S)·T_L: the small factor leaves the token loop",
     apply: factorToOther,
   },
-  { name: "constant-out-of-fold", says: "Σₜ pₜ (c·v) → c·Σₜ pₜ v", apply: constantOutOfFold },
+  {
+    name: "scale-out-of-fold",
+    says: "Σₜ pₜ (s·v) → s·Σₜ pₜ v: s is the same for all tokens",
+    apply: scaleOutOfFold,
+  },
   {
     name: "broadcast-out-of-fold",
-    says: "Σₜ pₜ broadcast(s) → broadcast(Σₜ pₜ s)",
+    says: "Σₜ pₜ broadcast(s) → broadcast(Σₜ pₜ s), or s·Σₜ pₜ",
     apply: broadcastOutOfFold,
   },
   { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },

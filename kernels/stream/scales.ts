@@ -7,11 +7,10 @@
  * ```
  * @module
  */
-import { type Arr, bin, type Expr, int, load, num, un } from "../../compiler/ir/expr.ts";
+import { type Arr, bin, type Expr, int, load, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import { type Factor, type LinearTerms, linearTerms } from "../../compiler/lower/linear.ts";
 import { type Frame, padded, type Stream, type Sum } from "./shape.ts";
-import { weighed } from "./tokens.ts";
 
 /** Weights of one scaled part: `at` gives where row r of group g begins. */
 export interface Scaled {
@@ -71,8 +70,11 @@ export const prepare = (
   const { low } = b;
   const { rows, chunk } = stream;
   const { channels, values, inner } = sum;
-  const lastAxis = values.indexOf(channels[channels.length - 1]);
-  const form = linearTerms(sum.term.args[1], lastAxis);
+  const last = channels[channels.length - 1];
+  const lastAxis = last === undefined ? -1 : values.indexOf(last);
+  const form: LinearTerms = last === undefined
+    ? { scaled: [{ factor: { terms: [], by: 1 }, rest: sum.term.args[1] }], shifts: [] }
+    : linearTerms(sum.term.args[1], lastAxis);
   // Groups of channels matter only where some scale or shift tells them apart.
   const outerAxes = channels.slice(0, -1).map((l) => values.indexOf(l));
   const tells = ({ terms }: Factor): boolean =>
@@ -96,19 +98,22 @@ export const prepare = (
       const total = low.mutable("z", un("splat", num(0)));
       low.loop("j", int(0), padded(frame, 4), 4, (t) => {
         const p = low.named("p", load(weight, bin("add", plain(row), t), true));
+        // Beyond the last token a factor is whatever lies in memory: a weight of 0 takes nothing of it.
+        const weighed = (x: Expr): Expr =>
+          select(bin("lt", un("splat", num(0)), p), bin("mul", p, x), un("splat", num(0)));
         form.scaled.forEach(({ factor }, k) => {
           if (scaled[k].arr === weight) return;
           low.store(
             scaled[k].arr,
             bin("add", scaled[k].at(row, group), t),
-            weighed(p, factorAt(b, frame, stream, sum, factor, row, group, t)),
+            weighed(factorAt(b, frame, stream, sum, factor, row, group, t)),
           );
         });
         form.shifts.forEach((factor) =>
           total.set(
             bin(
               "add",
-              weighed(p, factorAt(b, frame, stream, sum, factor, row, group, t)),
+              weighed(factorAt(b, frame, stream, sum, factor, row, group, t)),
               total.get(),
             ),
           )

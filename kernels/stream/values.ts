@@ -7,18 +7,34 @@
  * ```
  * With 16-bit products w is rounded to 2⁻¹⁶ of its largest in the chunk, and two tokens at a time meet
  * their codes as integers: `dot16(c₀ c₁ …, w₀ w₁ …)` sums both (stream/integers.ts). Where channels do
- * not come in fours, lanes are tokens (stream/tokens.ts).
+ * not come in fours, lanes are tokens:
+ *
+ * ```text
+ * for each channel, and each of a few walks over the tokens:
+ *   for four tokens:  o[row] += w[t] · rest[t]               a value once for all rows that share it
+ * for each row and channel:  o = the lanes of all walks + z
+ * ```
  * @module
  */
-import { type Arr, bin, type Expr, int, load, madd, num, un } from "../../compiler/ir/expr.ts";
+import {
+  type Arr,
+  bin,
+  type Expr,
+  int,
+  load,
+  madd,
+  num,
+  select,
+  un,
+} from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
-import { runsAlongTokens } from "../../compiler/lower/chunk.ts";
+import { runsAlongTokens, walksOf } from "../../compiler/lower/chunk.ts";
 import { codesBehind } from "../../compiler/lower/fixed.ts";
 import { fixedRuns } from "./integers.ts";
 import { runOf, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
-import type { Frame, Stream, Sum } from "./shape.ts";
-import { eachRow, tokenRuns } from "./tokens.ts";
+import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
+import { eachRow, fourTokens } from "./tokens.ts";
 
 /** f32 products: lanes are channels. */
 const floatRuns = (
@@ -59,6 +75,64 @@ const floatRuns = (
   });
 };
 
+/** f32 products: lanes are tokens. */
+const tokenRuns = (
+  b: Builder,
+  frame: Frame,
+  { rows, roles }: Stream,
+  sum: Sum,
+  ready: Prepared,
+  part: Arr,
+): void => {
+  const { low } = b;
+  const { count } = sum;
+  const axis = sum.values.indexOf(roles.token);
+  const walks = walksOf(count);
+  const sums = b.local("sums", 4 * rows * count * walks);
+  const zero = un("splat", num(0));
+  const place = (row: Expr, channel: Expr, walk: Expr): Expr => {
+    const cell = bin("add", bin("mul", row, int(count)), channel);
+    return bin("mul", bin("add", bin("mul", cell, int(walks)), walk), int(4));
+  };
+  low.par("c", int(count * walks), (c) => {
+    const [channel, walk] = [bin("div", c, int(walks)), bin("rem", c, int(walks))];
+    const group = ready.groupOf(channel);
+    const cells = sum.like.map(() => low.mutable("o", zero));
+    low.loop("j", walk, quads(frame), walks, (j) => {
+      const t = bin("mul", j, int(4));
+      ready.form.scaled.forEach(({ rest }, k) => {
+        const { arr, at } = ready.scaled[k];
+        const four = eachRow(
+          sum,
+          (row) =>
+            fourTokens(b, frame, rest, axis, t, (token) => frame.value(sum, row, token, channel)),
+        );
+        cells.forEach((cell, r) => {
+          const w = low.named("w", load(arr, bin("add", at(int(r), group), t), true));
+          // Beyond the last token a value is whatever lies in memory: a weight of 0 takes nothing of it.
+          const taken = select(bin("eq", w, zero), zero, four[r]);
+          cell.set(madd(w, taken, cell.get()));
+        });
+      });
+    });
+    cells.forEach((cell, r) => low.store(sums, place(int(r), channel, walk), cell.get()));
+  });
+  low.par("g", int(rows * count), (g) => {
+    const [row, channel] = [bin("div", g, int(count)), bin("rem", g, int(count))];
+    const total = low.mutable("o", zero);
+    low.loop(
+      "w",
+      int(0),
+      int(walks),
+      1,
+      (w) => total.set(bin("add", total.get(), load(sums, place(row, channel, w), true))),
+    );
+    const at = bin("add", bin("add", frame.base(row), channel), int(sum.at));
+    const one = bin("add", un("hsum", total.get()), ready.shift(row, ready.groupOf(channel)));
+    low.store(part, at, one);
+  });
+};
+
 /** Adds up the values of this group's chunk into its part. */
 export const addValues = (
   b: Builder,
@@ -68,10 +142,10 @@ export const addValues = (
   weight: Arr,
   part: Arr,
 ): void => {
-  if (runsAlongTokens(sum)) return tokenRuns(b, frame, stream, sum, weight, part);
   const ready = prepare(b, frame, stream, sum, weight);
   const { scaled: [first, ...others] } = ready.form;
   const fixed = sum.term.weights === 16 && first !== undefined && others.length === 0 &&
     codesBehind(first.rest, ready.lastAxis) !== undefined;
-  (fixed ? fixedRuns : floatRuns)(b, frame, stream, sum, ready, part);
+  const runs = runsAlongTokens(sum) ? tokenRuns : fixed ? fixedRuns : floatRuns;
+  runs(b, frame, stream, sum, ready, part);
 };
