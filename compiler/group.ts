@@ -14,7 +14,7 @@ import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./k
 import { streamChunk } from "./lower/chunk.ts";
 import { analyseRow, analyseStream, type HeldAxes } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
-import { dependsOn, joinRoutines, ordered } from "./order.ts";
+import { dependsOn, joinRoutines, joinStreams, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
 
@@ -155,28 +155,34 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
   computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
 
-/** The plan of a streaming fold, with what stays the same along its tokens. */
+/** The plan of streaming folds over the same scores, with what stays the same along their tokens. */
 const streamPlan = (
-  term: Fold,
+  folds: readonly Fold[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
 ): Plan => {
-  const roles = streamRoles(term);
-  const heavy = [...heavyIn(term.args, stored), ...fixedCasts(term.args, stored)].sort((a, b) =>
-    a.id - b.id
-  );
+  const roles = streamRoles(folds);
+  const [scores] = folds[0].args;
+  const operands = [scores, ...folds.map((t) => t.args[1])];
+  const heavy = [...new Set([...heavyIn(operands, stored), ...fixedCasts(operands, stored)])]
+    .sort((a, b) => a.id - b.id);
   const nameOf = (l: string): string =>
     l === roles.token
       ? "token"
       : roles.outer.includes(l)
       ? `row${roles.outer.indexOf(l)}`
       : `in_${l}`;
-  const args = term.args.map((t, i) => ({ term: t, names: term.labels.args[i].map(nameOf) }));
-  const candidates = longProducts([term.args[0]], stored);
-  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(term.args, stored));
+  const args = [roles.scores, ...roles.members.map((m) => m.values)].map((labels, i) => ({
+    term: operands[i],
+    names: labels.map(nameOf),
+  }));
+  // Values without channels are one number a token and row, as scores are.
+  const single = roles.members.filter((m) => m.channels.length === 0).map((m) => m.term.args[1]);
+  const candidates = longProducts([scores, ...single], stored);
+  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(operands, stored));
   const tile = streamChunk(
-    term,
+    folds,
     floatsOf(staged),
     [...moving].map(([t, m]) => heldCount(t, m)),
     stored,
@@ -185,7 +191,7 @@ const streamPlan = (
   );
   return {
     skeleton: "stream",
-    roots: [term],
+    roots: folds,
     staged: [...staged.keys()],
     rowAxes: 0,
     tile,
@@ -281,7 +287,10 @@ const decide = (
   const row = rowPlan([root], withRounded(root, inside, stored), stored, schedule, target);
   if (row !== undefined) {
     return {
-      plans: [...inside.filter(isStream).map((t) => streamPlan(t, stored, schedule, target)), row],
+      plans: [
+        ...inside.filter(isStream).map((t) => streamPlan([t], stored, schedule, target)),
+        row,
+      ],
     };
   }
   const rest = inside.filter((t) => t !== root);
@@ -357,8 +366,11 @@ export const group = (
   const rest = joinRoutines(
     joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
   );
-  return {
-    plans: ordered([...streams.values(), ...rest], stored),
+  const joined = joinStreams(
+    [...streams.values()],
+    rest,
     stored,
-  };
+    (folds) => streamPlan(folds as readonly Fold[], stored, schedule, target),
+  );
+  return { plans: ordered([...joined, ...rest], stored), stored };
 };

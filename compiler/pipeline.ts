@@ -125,8 +125,8 @@ export const skeletonPass = (
         materialized: new Set([...level.stored].filter((t) => !plan.roots.includes(t))),
         schedule,
         target,
-        chunkOf: (fold) =>
-          level.plans.find((p) => p.skeleton === "stream" && p.roots[0] === fold)!.tile,
+        streamOf: (fold) =>
+          level.plans.find((p) => p.skeleton === "stream" && p.roots.includes(fold))!,
         name: `${plan.skeleton}_${i}`,
       })
     ),

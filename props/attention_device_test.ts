@@ -1,7 +1,18 @@
 /** Binds attention over stored caches to its meaning, on every device and for any length. */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { type Bits, compile, input, type Schedule, SCHEMES, type Tensor } from "../mod.ts";
+import {
+  type Bits,
+  compile,
+  input,
+  map,
+  type Schedule,
+  SCHEMES,
+  softmaxFold,
+  type Tensor,
+  type Term,
+} from "../mod.ts";
+import { boundOf } from "../dsl/read/bound.ts";
 import { print } from "../dsl/read/print.ts";
 import { type Sample, tensorOf } from "./arbitraries.ts";
 import { attention, type Case, CASES, type Form, keyOf, valuesFor } from "./caches.ts";
@@ -182,5 +193,43 @@ onDevices(
       }),
       runs,
       PINNED,
+    ),
+);
+
+/** Means over the scores of an attention: of the error of V, of the row and token, of the token alone. */
+const means = (attended: Term): Record<string, Term> => {
+  if (attended.tag !== "fold") throw new Error(`attention is a ${attended.tag}`);
+  const [scores, v] = attended.args;
+  const near = map("exp", map("neg", map("abs", map("max", scores, -20))));
+  return {
+    out: attended,
+    e: softmaxFold("k g i t, k t e -> k g i e", scores, boundOf(v, { codes: true })),
+    m: softmaxFold("k g i t, k g i t -> k g i", scores, near),
+    t: softmaxFold("k g i t, t -> k g i", scores, input("w", [scores.shape[3]], "f32")),
+  };
+};
+
+onDevices(
+  "means over the scores of an attention, made with it",
+  { wasm: 60, webgpu: 6 },
+  (device, runs) =>
+    hold(
+      fc.asyncProperty(given, async ({ keys, values, form, sizes, past, seed, schedule }) => {
+        const [k, v] = [CASES[keys], CASES[values]];
+        const streams = k.streams && v.streams;
+        const tokens = streams || form.tokens !== "tokens" ? form.tokens : 7;
+        const terms = means(attention(k, { ...form, tokens }, v));
+        const program = await compile(terms, { device, schedule });
+        const inputs = {
+          ...Object.assign({}, ...Object.values(terms).map((t) => valuesFor(t, sizes, seed))),
+          ...form.causal && { past: [past] },
+        };
+        const results = await program.values(inputs, sizes);
+        for (const [name, term] of Object.entries(terms)) {
+          const over = excess(results[name], term, program.outputs[name], { sizes, inputs });
+          ok(over <= 0, `${name} is ${over} beyond the rounding of\n${print(term)}`);
+        }
+      }),
+      runs,
     ),
 );

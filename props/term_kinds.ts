@@ -8,7 +8,7 @@ import type { DType } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
 import type { Dim, Shape } from "../dsl/core/term.ts";
-import { contract, fold, gram, softmax } from "./term_folds.ts";
+import { contract, fold, gram, siblings, softmax } from "./term_folds.ts";
 import {
   before,
   clamped,
@@ -210,4 +210,5 @@ export const KINDS: readonly Kind[] = [
   gram,
   softmax,
   softmax,
+  siblings,
 ];

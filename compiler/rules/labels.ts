@@ -126,6 +126,29 @@ export const isDynamic = (shape: Shape): boolean => shape.some((d) => typeof d =
 export const knownCount = (shape: Shape): number =>
   shape.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
 
+/** Labels of an inner contraction under the names its user gives them; contracted ones become new. */
+export const renamed = (
+  inner: TermOf<"contract">,
+  names: readonly string[],
+): { args: string[][]; gone: string[] } => {
+  const to = (l: string): string => {
+    const at = inner.labels.out.indexOf(l);
+    return at >= 0 ? names[at] : `${l}inner`;
+  };
+  const args = inner.labels.args.map((axis) => axis.map(to));
+  return { args, gone: [...new Set(args.flat())].filter((l) => !names.includes(l)) };
+};
+
+/** Which operand of an inner product is a small factor that does not change along tokens. */
+export const smallFactor = (inner: TermOf<"contract">): number => {
+  const at = inner.args.findIndex((y, k) => {
+    const x = inner.args[1 - k];
+    return !isDynamic(y.shape) && isDynamic(x.shape) &&
+      knownCount(x.shape) <= knownCount(inner.shape);
+  });
+  return at;
+};
+
 const memoized = (test: (t: Term) => boolean): (term: Term) => boolean => {
   const known = new WeakMap<Term, boolean>();
   return (term) => {
