@@ -5,6 +5,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import {
   attend,
+  BITS,
   cached,
   type Codec,
   compile,
@@ -94,8 +95,9 @@ Deno.test("attention over every composition is one stream and its merge", async 
     identity,
     f16,
     rtn(2),
+    rtn(3),
     rtn(8),
-    rtnGrouped(4),
+    ...BITS.map((bits) => rtnGrouped(bits)),
     rtnGrouped(2, 32),
     decoquantA(4),
     decoquantB(2),
@@ -110,6 +112,21 @@ Deno.test("attention over every composition is one stream and its merge", async 
       const p = await program(codec, rows);
       deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"], codec.name);
     }
+  }
+});
+
+Deno.test("attention over codes of any width multiplies integers, of keys and of values", () => {
+  for (const channels of [64, 128]) {
+    const dots = BITS.map((bits) => {
+      const [k, v] = ["k", "v"].map((name) =>
+        cached(rtnGrouped(bits), name, [1, "tokens", channels])
+      );
+      const out = attend({ q: input("q", [1, 1, 1, channels], "f32"), k, v });
+      const { steps } = lower({ out }, SKELETONS, WASM_TARGET);
+      return emitWat(steps.map((s) => s.kernel)).split("i32x4.dot_i16x8_s").length - 1;
+    });
+    // Four tokens of keys, eight at a time; two tokens of 64 values.
+    deepEqual(dots, BITS.map(() => 4 * channels / 8 + 2 * 64 / 8), `${channels} channels`);
   }
 });
 

@@ -28,7 +28,7 @@ const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
       return typeof last === "number" && last >= 16
         ? Math.max(widest, DTYPES[t.dtype].bits / 8)
         : widest;
-    }, 0.25);
+    }, DTYPES.u1.bits / 8);
 
 /** Tokens of one part. */
 export const streamChunk = (

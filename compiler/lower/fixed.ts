@@ -3,14 +3,14 @@
  * @module
  */
 import { isPacked } from "../../dsl/core/dtype.ts";
-import { blocksOf } from "../../dsl/core/layout.ts";
+import { blocksOf, inVectors, VECTOR } from "../../dsl/core/layout.ts";
 import { regroups } from "../../dsl/core/shape.ts";
 import type { Dim, Labels, Term } from "../../dsl/core/term.ts";
 import { bin, dot16, type Expr, int, un, widen8 } from "../ir/expr.ts";
 import { type Lower, unreshape } from "./at.ts";
 
 /** Codes of one vector. */
-export const CODES = 16;
+export const CODES = VECTOR;
 
 /** The packed tensor behind views that keep runs of sixteen codes along `axis`, or nothing. */
 export const codesBehind = (term: Term, axis: number): Term | undefined => {
@@ -25,9 +25,7 @@ export const codesBehind = (term: Term, axis: number): Term | undefined => {
   }
   if (term.tag === "permute") return codesBehind(term.args[0], term.axes[axis]);
   const stored = term.tag === "input" && isPacked(term.dtype) && axis === term.shape.length - 1;
-  return stored && isPacked(term.dtype) && blocksOf(term.dtype, size).width === CODES
-    ? term
-    : undefined;
+  return stored && isPacked(term.dtype) && inVectors(blocksOf(term.dtype, size)) ? term : undefined;
 };
 
 /** Sixteen codes along `axis` as bytes; the term passed {@link codesBehind}. */
