@@ -4,6 +4,7 @@
  * @module
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
+import { isDynamic } from "../../dsl/core/shape.ts";
 import type { Term, TermOf } from "../../dsl/core/term.ts";
 import { PART } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
@@ -22,7 +23,7 @@ export const groupsOf = (roles: StreamRoles): number => countOf(roles, roles.cha
 /** Bytes of one value as it lies in memory. */
 const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
   leavesOf([values], stored)
-    .filter((t) => t.shape.some((d) => typeof d === "string"))
+    .filter((t) => isDynamic(t.shape))
     .reduce((widest, t) => {
       const last = t.shape[t.shape.length - 1];
       return typeof last === "number" && last >= 16

@@ -13,18 +13,9 @@ import {
   reshape,
 } from "../../dsl/core/build.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
-import { regroups } from "../../dsl/core/shape.ts";
+import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
-import {
-  holdsCodes,
-  isCached,
-  isDynamic,
-  knownCount,
-  type Labelled,
-  relabel,
-  splitOperand,
-  spreadTo,
-} from "./labels.ts";
+import { holdsCodes, isCached, type Labelled, relabel, splitOperand, spreadTo } from "./labels.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
 export interface Rule {
