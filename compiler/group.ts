@@ -7,12 +7,14 @@
  * @module
  */
 import { isPacked } from "../dsl/core/dtype.ts";
+import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { streamChunk } from "./lower/chunk.ts";
-import { analyseRow, analyseStream, type HeldAxes } from "./lower/row.ts";
+import { constantSource } from "./lower/memory.ts";
+import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
 import { dependsOn, joinRoutines, joinStreams, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
@@ -36,14 +38,11 @@ const goneDims = (t: Fold | Product): Dim[] => {
   );
   return [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
 };
-const isDynamic = (dims: readonly Dim[]): boolean => dims.some((d) => typeof d === "string");
-const known = (dims: readonly Dim[]): number =>
-  dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
 
 const isBig = (t: Term): t is Product =>
   t.tag === "contract" &&
   (isDynamic(goneDims(t as Product)) ||
-    known(goneDims(t as Product)) * known(t.shape) > BIG_PRODUCT);
+    knownCount(goneDims(t as Product)) * knownCount(t.shape) > BIG_PRODUCT);
 
 /** Must the term be in memory before anything can use it? */
 const mustStore = (t: Term): boolean =>
@@ -84,14 +83,8 @@ const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: numbe
     )
   );
 
-const heldCount = (t: Term, { held }: HeldAxes): number =>
-  held.reduce((n, a) => n * (t.shape[a] as number), 1);
-
 const floatsOf = (axes: ReadonlyMap<Term, HeldAxes>): number =>
-  [...axes].reduce(
-    (n, [t, { held }]) => n + held.reduce((m, a) => m * (t.shape[a] as number), 1),
-    0,
-  );
+  [...axes].reduce((n, [t, held]) => n + heldCount(t, held), 0);
 
 const innerKnown = (root: Term, rowAxes: number): boolean => !isDynamic(root.shape.slice(rowAxes));
 
@@ -144,7 +137,7 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
   const visit = (t: Term): void => {
     if (stored.has(t) || t.tag === "input") return;
     const dims = t.tag === "contract" ? goneDims(t as Product) : [];
-    if (t.tag === "contract" && !isDynamic(dims) && known(dims) >= LONG_PRODUCT) out.add(t);
+    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= LONG_PRODUCT) out.add(t);
     else argsOf(t).forEach(visit);
   };
   terms.forEach(visit);
@@ -209,9 +202,7 @@ const sameIndex = (root: Term, product: Term, stored: ReadonlySet<Term>): boolea
     variable(`i${a}`, "i32", { lo: 0, hi: typeof d === "number" ? d - 1 : Infinity })
   );
   let same = true;
-  leavesOf([root], stored).forEach((t) =>
-    low.sources.set(t, { at: () => int(0), wide: () => undefined })
-  );
+  leavesOf([root], stored).forEach((t) => low.sources.set(t, constantSource(int(0))));
   low.sources.set(product, {
     at: (i) => {
       same &&= i.every((e, a) => e === index[a]);

@@ -5,6 +5,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import {
   attend,
+  BITS,
   cached,
   type Codec,
   compile,
@@ -31,7 +32,7 @@ import { emitWat } from "../compiler/emit/wat.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { WEBGPU_TARGET } from "../compiler/runtime/webgpu.ts";
-import { boundOf } from "../dsl/read/bound.ts";
+import { boundOf } from "../dsl/bound/bound.ts";
 import { SKELETONS } from "./mod.ts";
 
 const shape = [2, "tokens", 64] as const;
@@ -98,8 +99,9 @@ Deno.test("attention over every composition is one stream and its merge", async 
     identity,
     f16,
     rtn(2),
+    rtn(3),
     rtn(8),
-    rtnGrouped(4),
+    ...BITS.map((bits) => rtnGrouped(bits)),
     rtnGrouped(2, 32),
     decoquantA(4),
     decoquantB(2),
@@ -181,6 +183,21 @@ Deno.test("scales of groups of channels weigh once a group, not once a channel",
   const { plans } = lower(bounded(rtnGrouped(2, 32)), SKELETONS, WASM_TARGET);
   const [{ roots }] = plans.filter((p) => p.skeleton === "stream");
   deepEqual(roots.map((t) => t.shape), [[2, 2, 1, 2, 32], [2, 2, 1, 2], [2, 2, 1]]);
+});
+
+Deno.test("attention over codes of any width multiplies integers, of keys and of values", () => {
+  for (const channels of [64, 128]) {
+    const dots = BITS.map((bits) => {
+      const [k, v] = ["k", "v"].map((name) =>
+        cached(rtnGrouped(bits), name, [1, "tokens", channels])
+      );
+      const out = attend({ q: input("q", [1, 1, 1, channels], "f32"), k, v });
+      const { steps } = lower({ out }, SKELETONS, WASM_TARGET);
+      return emitWat(steps.map((s) => s.kernel)).split("i32x4.dot_i16x8_s").length - 1;
+    });
+    // Four tokens of keys, eight at a time; two tokens of 64 values.
+    deepEqual(dots, BITS.map(() => 4 * channels / 8 + 2 * 64 / 8), `${channels} channels`);
+  }
 });
 
 Deno.test("encoding a grouped quantizer is one pass: statistics, codes and whole words", async () => {

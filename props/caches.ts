@@ -5,12 +5,13 @@
 import { attend } from "../dsl/attention/attend.ts";
 import { cached, type Codec } from "../dsl/codec/codec.ts";
 import { input } from "../dsl/core/build.ts";
-import { type Bits, DTYPES, roundF16 } from "../dsl/core/dtype.ts";
+import { BITS, DTYPES, roundF16 } from "../dsl/core/dtype.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import { type Dim, type Term, topological } from "../dsl/core/term.ts";
+import { quantize } from "../dsl/quantize/affine.ts";
 import { SCHEMES } from "../dsl/schemes/mod.ts";
 import { normals } from "./arbitraries.ts";
-import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR } from "./codecs.ts";
+import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR, rangesOf, SYMMETRIC } from "./codecs.ts";
 
 /** A codec with what a tensor must have for it. */
 export interface Case {
@@ -31,14 +32,23 @@ const all: readonly Case[] = [
     streams: !needsTokens(codec),
   })),
   ...QR.map((codec) => ({ codec, channels: 16, streams: false })),
-  ...([2, 4, 8] as const).flatMap((bits: Bits) => [
+  ...BITS.flatMap((bits) => [
     ...[...lossy(bits), ...lossy16(bits)].map((codec) => ({ codec, channels: 16, streams: true })),
-    ...Object.values(SCHEMES).map((make) => ({
-      codec: make(bits),
-      channels: make === SCHEMES.rtnGrouped ? 64 : 16,
+    // Rows of whole vectors in every plane.
+    ...rangesOf(bits).map((range) => ({
+      codec: quantize({ bits, per: 64, range }),
+      channels: 128,
       streams: true,
     })),
+    { codec: SCHEMES.rtnGrouped(bits), channels: 64, streams: true },
   ]),
+  ...SYMMETRIC.flatMap((bits) =>
+    [SCHEMES.rtn, SCHEMES.decoquantA, SCHEMES.decoquantB].map((make) => ({
+      codec: make(bits),
+      channels: 16,
+      streams: true,
+    }))
+  ),
 ];
 
 /** Every codec under test, once for every number of bits, and every named scheme; by number and name. */

@@ -3,17 +3,15 @@ import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
 import type { Codec } from "../dsl/codec/codec.ts";
 import { input } from "../dsl/core/build.ts";
-import type { Bits } from "../dsl/core/dtype.ts";
+import { BITS } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { check, hold } from "./check.ts";
 import { climb, codecGoal, programGoal } from "./climb.ts";
-import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR } from "./codecs.ts";
+import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR, rangesOf, SYMMETRIC } from "./codecs.ts";
 import { rounding } from "./laws/codec.ts";
-
-const BITS: readonly Bits[] = [8, 4, 2];
 
 const never = (name: string, codecs: readonly Codec[], starts: number, evaluations: number): void =>
   Deno.test(`${name}: climbing does not pass the bound`, async () => {
@@ -35,11 +33,10 @@ never("decompositions", [...LOSSLESS, ...LOSSLESS_16, ...QR], 2, 10);
 check(
   "a quantizer's bound is nearly attained",
   fc.property(
-    fc.constantFrom(...BITS),
+    fc.constantFrom(...BITS.flatMap((bits) => rangesOf(bits).map((range) => ({ bits, range })))),
     fc.constantFrom("token" as const, "channel" as const, "tensor" as const, 8),
-    fc.constantFrom("symmetric" as const, "asymmetric" as const),
     fc.nat(),
-    (bits, per, range, seed) => {
+    ({ bits, range }, per, seed) => {
       const { data, shape } = tensorOf({ kind: "normal", seed, heads: 1, tokens: 4, channels: 16 });
       const goal = codecGoal(quantize({ bits, per, range }), shape, rounding(16));
       const { ratio } = climb(goal, { start: data, seed, evaluations: 300 });
@@ -52,7 +49,10 @@ check(
 check(
   "attention: climbing the keys or the values does not pass the bound",
   fc.property(
-    fc.constantFrom(...BITS.flatMap((b) => [rtn(b), rtnGrouped(b, 8), decoquantB(b, 4)])),
+    fc.constantFrom(
+      ...BITS.map((b) => rtnGrouped(b, 8)),
+      ...SYMMETRIC.flatMap((b) => [rtn(b), decoquantB(b, 4)]),
+    ),
     fc.constantFrom("k", "v"),
     fc.integer({ min: 1, max: 6 }),
     fc.nat(),

@@ -3,7 +3,7 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
-import type { Bits } from "../dsl/core/dtype.ts";
+import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
 import { pca } from "../dsl/decompose/pca.ts";
@@ -38,29 +38,45 @@ export const LOSSLESS_16: readonly Codec[] = [
   mpo({ channels: [2, 2, 2, 2], tokens: 1 }),
 ];
 
-/** Codecs with codes of `bits`. */
-export const lossy = (bits: Bits): readonly Codec[] => {
-  const symmetric = quantize({ bits, per: "token", range: "symmetric" });
-  const asymmetric = quantize({ bits, per: "token", range: "asymmetric" });
-  const scoped = (["token", "channel", "tensor", 8] as const).flatMap((per) =>
-    (["symmetric", "asymmetric"] as const).flatMap((range) =>
+/** Bits that leave a symmetric range a level beside 0. */
+export const SYMMETRIC: readonly Bits[] = BITS.filter((b) => 2 ** (b - 1) > 1);
+
+/** The ranges that codes of `bits` can have. */
+export const rangesOf = (bits: Bits): readonly ("symmetric" | "asymmetric")[] =>
+  SYMMETRIC.includes(bits) ? ["symmetric", "asymmetric"] : ["asymmetric"];
+
+const scoped = (bits: Bits): readonly Codec[] =>
+  (["token", "channel", "tensor", 8] as const).flatMap((per) =>
+    rangesOf(bits).flatMap((range) =>
       (["f16", "f32"] as const).map((scale) => quantize({ bits, per, range, scale }))
     )
   );
+
+const lossySymmetric = (bits: Bits): readonly Codec[] => {
+  if (!SYMMETRIC.includes(bits)) return [];
+  const symmetric = quantize({ bits, per: "token", range: "symmetric" });
   return [
-    ...scoped,
-    f16,
-    perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
     rtn(bits),
-    rtnGrouped(bits, 16),
     decoquantA(bits),
     decoquantB(bits),
     decoquantB(bits, 4),
-    pipe(hadamard(), on("values", asymmetric)),
     pipe(hadamard(), on("values", pipe(mpo({ inner: 4 }), on("large", symmetric)))),
     perHead(pipe(svd(), on("u", symmetric), on("v", f16), on("s", f16))),
-    pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
     pipe(mpo({ inner: 4, ranks: [3] }), on("large", symmetric), on("small", f16)),
+  ];
+};
+
+/** Codecs with codes of `bits`. */
+export const lossy = (bits: Bits): readonly Codec[] => {
+  const asymmetric = quantize({ bits, per: "token", range: "asymmetric" });
+  return [
+    ...scoped(bits),
+    ...lossySymmetric(bits),
+    f16,
+    perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
+    rtnGrouped(bits, 16),
+    pipe(hadamard(), on("values", asymmetric)),
+    pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
     joinHeads(pipe(mpo({ inner: 2, tokens: 1 }), on("large", asymmetric), on("small", f16))),
   ];
 };
@@ -69,7 +85,7 @@ export const lossy = (bits: Bits): readonly Codec[] => {
 export const lossy16 = (bits: Bits): readonly Codec[] => [
   pipe(
     mpo({ channels: [2, 4, 2] }),
-    on("site1", quantize({ bits, per: "token", range: "symmetric" })),
+    on("site1", quantize({ bits, per: "token", range: rangesOf(bits)[0] })),
     on("site2", quantize({ bits: 8, per: "token", range: "symmetric" })),
     on("site3", f16),
   ),

@@ -1,10 +1,20 @@
 /** Binds the laws of encoding: every codec, on every device, from inputs that bite. */
 import { deepEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
-import { type Codec, type Device, f16, identity, rtn, rtnGrouped, type Shape } from "../mod.ts";
+import {
+  BITS,
+  type Codec,
+  type Device,
+  f16,
+  identity,
+  rtn,
+  rtnGrouped,
+  type Shape,
+} from "../mod.ts";
 import { type Sample, samples, tensorOf } from "./arbitraries.ts";
 import { CASES, keyOf } from "./caches.ts";
 import { hold } from "./check.ts";
+import { SYMMETRIC } from "./codecs.ts";
 import { onDevices, type Programs, programsOn } from "./devices.ts";
 import * as L from "./laws/encode.ts";
 
@@ -91,7 +101,8 @@ onDevices(
 const STREAMING: readonly Codec[] = [
   identity,
   f16,
-  ...([2, 4, 8] as const).flatMap((bits) => [rtn(bits), rtnGrouped(bits, 16)]),
+  ...SYMMETRIC.map(rtn),
+  ...BITS.map((bits) => rtnGrouped(bits, 16)),
 ];
 
 onDevices(

@@ -37,6 +37,13 @@ const namesake: Sample = {
   inputs: { a: [1.5], b: [223], c: [1, 2, 0] },
 };
 
+/** The planes of a single code lie in words of their own. */
+const alone: Sample = {
+  term: map("div", input("x", [], "f32"), input("c", [], "u3")),
+  sizes: {},
+  inputs: { x: [1.5], c: [6] },
+};
+
 /** Largest excess of a run over its bound. */
 const ran = async (
   { term, sizes, inputs }: Sample,
@@ -63,6 +70,6 @@ onDevices(
         }
       }),
       runs,
-      [[namesake, { chunk: 4, rows: 2 }]],
+      [[namesake, { chunk: 4, rows: 2 }], [alone, {}]],
     ),
 );

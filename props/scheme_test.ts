@@ -1,12 +1,13 @@
 /** Schemes against numbers found independently, and against their own accounting. */
 import { equal, ok } from "node:assert/strict";
 import { bitsOf, type Codec } from "../dsl/codec/codec.ts";
-import type { Bits } from "../dsl/core/dtype.ts";
+import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
 import { SCHEMES } from "../dsl/schemes/mod.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { normals } from "./arbitraries.ts";
+import { SYMMETRIC } from "./codecs.ts";
 import { run } from "./laws/codec.ts";
 
 const symmetric = (bits: Bits): Codec => quantize({ bits, per: "token", range: "symmetric" });
@@ -14,11 +15,15 @@ const symmetric = (bits: Bits): Codec => quantize({ bits, per: "token", range: "
 /** ‖x − x̂‖² / ‖x‖² of N(0, 1) vectors of 64, from a simulation apart from this code. */
 const MSE: readonly (readonly [string, Codec, number])[] = [
   ["symmetric, a vector, 4 bits", symmetric(4), 0.01161],
+  ["symmetric, a vector, 3 bits", symmetric(3), 0.0630],
   ["symmetric, a vector, 2 bits", symmetric(2), 0.516],
   ["asymmetric, groups of 32, 4 bits", rtnGrouped(4, 32), 0.00612],
   ["asymmetric, groups of 64, 4 bits", rtnGrouped(4), 0.00805],
+  ["asymmetric, groups of 32, 3 bits", rtnGrouped(3, 32), 0.0280],
+  ["asymmetric, groups of 64, 3 bits", rtnGrouped(3), 0.0370],
   ["asymmetric, groups of 32, 2 bits", rtnGrouped(2, 32), 0.154],
   ["asymmetric, groups of 64, 2 bits", rtnGrouped(2), 0.203],
+  ["asymmetric, groups of 64, 1 bit", rtnGrouped(1), 2.74],
 ];
 
 for (const [name, codec, expected] of MSE) {
@@ -35,16 +40,16 @@ for (const [name, codec, expected] of MSE) {
 const close = (a: number, b: number): void => ok(Math.abs(a - b) < 1e-12, `${a} is not ${b}`);
 
 Deno.test("bits of the schemes are those of their papers", () => {
-  const [open, shape] = [[3, "tokens", 64], [3, 80, 64]];
-  for (const b of [8, 4, 2] as const) {
+  const [open, shape] = [[3, "tokens", 64], [3, 96, 64]];
+  for (const b of BITS) close(bitsOf(rtnGrouped(b), open), b + 32 / 64);
+  for (const b of SYMMETRIC) {
     close(bitsOf(rtn(b), open), b + 16 / 192);
-    close(bitsOf(rtnGrouped(b), open), b + 32 / 64);
     close(bitsOf(decoquantB(b), open), b + 16 / 192);
-    close(bitsOf(decoquantB(b), shape), b + 16 / 192 + 16 * 256 / (80 * 192));
-    close(bitsOf(decoquantA(b), shape), b * 80 / 80 + 16 * 80 / 192 + 16 / 80);
+    close(bitsOf(decoquantB(b), shape), b + 16 / 192 + 16 * 256 / (96 * 192));
+    close(bitsOf(decoquantA(b), shape), b * 96 / 96 + 16 * 96 / 192 + 16 / 96);
     // Without a length the bond is D, and codes and scales vanish in the limit, T_S does not.
     close(bitsOf(decoquantA(b), open), 16);
-    close(bitsOf(decoquantA(b), open, { tokens: 80 }), b * 192 / 80 + 16 + 16 / 80);
+    close(bitsOf(decoquantA(b), open, { tokens: 96 }), b * 192 / 96 + 16 + 16 / 96);
   }
 });
 

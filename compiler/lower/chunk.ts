@@ -4,6 +4,7 @@
  * @module
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
+import { isDynamic } from "../../dsl/core/shape.ts";
 import type { Term, TermOf } from "../../dsl/core/term.ts";
 import { PART } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
@@ -30,13 +31,13 @@ const groupsOf = (member: Member): number => countOf(member, member.channels.sli
 /** Bytes of one value as it lies in memory. */
 const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
   leavesOf([values], stored)
-    .filter((t) => t.shape.some((d) => typeof d === "string"))
+    .filter((t) => isDynamic(t.shape))
     .reduce((widest, t) => {
       const last = t.shape[t.shape.length - 1];
       return typeof last === "number" && last >= 16
         ? Math.max(widest, DTYPES[t.dtype].bits / 8)
         : widest;
-    }, 0.25);
+    }, DTYPES.u1.bits / 8);
 
 /** Floats of group memory that adding up the values takes: for each token, and besides. */
 const memoryOf = (member: Member, rows: number): { token: number; fixed: number } => {

@@ -4,11 +4,11 @@
  *
  * Before: `q·c`; after: `s·(rint(q/s)·c)` with s = max|q| / limit (32767, or less where
  * the sum would pass 32 bits). Sums that meet a zero point or a minimum take the same rounded query, so
- * a score is off by at most ½·s·Σ|k|: 2⁻¹⁶ of max|q| for each value of k, the level of f16. The weights of the values of a
- * softmax fold are marked likewise (`weights: 16`), a chunk of tokens at a time.
+ * a score is off by at most ½·s·Σ|k|: 2⁻¹⁶ of max|q| for each value of k, the level of f16. The weights
+ * of the values of a softmax fold are marked likewise (`weights: 16`), a chunk of tokens at a time.
  * @module
  */
-import { isPacked } from "../../dsl/core/dtype.ts";
+import { DTYPES } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import {
   argsOf,
@@ -52,7 +52,7 @@ const fixQuery = (
   if (sizes.some((n) => typeof n === "string")) return undefined;
   const count = sizes.reduce<number>((n, d) => n * (d as number), 1);
   const stored = codesBehind(term.args[codes], own.indexOf(other[other.length - 1]))!;
-  const largest = isPacked(stored.dtype) ? 2 ** Number(stored.dtype.slice(1)) - 1 : 0;
+  const largest = DTYPES[stored.dtype].max;
   const limit = Math.min(32767, Math.floor(SUM / (count * largest)));
   const top = foldBy("max", "max", { args: [other], out: free }, [map("abs", query)]);
   const step = map("div", top, limit);

@@ -3,7 +3,7 @@
  * @module
  */
 import { broadcast, contractBy, foldBy, permute, reshape } from "../../dsl/core/build.ts";
-import { regroups } from "../../dsl/core/shape.ts";
+import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import {
   argsOf,
   type Dim,
@@ -82,7 +82,7 @@ export const splitOperand = (term: Labelled, which: number): Term | undefined =>
     const b = operand.shape.slice(...group.to);
     if (a.length === 1 && b.length === 1) refined.push(a[0]);
     else {
-      if ([...a, ...b].some((d) => typeof d === "string")) return undefined;
+      if (isDynamic([...a, ...b])) return undefined;
       const common = refine(a as number[], b as number[]);
       if (common === undefined) return undefined;
       refined.push(...common);
@@ -118,13 +118,6 @@ export const spreadTo = (
   const sorted = permute(s, order.map((l) => own.indexOf(l)));
   return broadcast(sorted, shape, order.map((l) => labels.indexOf(l)));
 };
-
-/** Does a named size appear in the shape? */
-export const isDynamic = (shape: Shape): boolean => shape.some((d) => typeof d === "string");
-
-/** Product of the known sizes. */
-export const knownCount = (shape: Shape): number =>
-  shape.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
 
 /** Labels of an inner contraction under the names its user gives them; contracted ones become new. */
 export const renamed = (

@@ -13,7 +13,8 @@ import {
   permute,
   reshape,
 } from "../../dsl/core/build.ts";
-import { regroups } from "../../dsl/core/shape.ts";
+import { isPacked } from "../../dsl/core/dtype.ts";
+import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 import { broadcastOutOfFold, factorOutOfFold, scaleOutOfFold } from "./folds.ts";
 import {
@@ -188,7 +189,7 @@ const viewInward = (term: Term): Term | undefined => {
   if (arg.tag === "map" && holdsCodes(arg) && accepts(arg, term)) {
     return withShape(arg, arg.args.map(view));
   }
-  if (arg.tag === "cast" && !["u2", "u4", "u8"].includes(arg.dtype)) {
+  if (arg.tag === "cast" && !isPacked(arg.dtype)) {
     return cast(view(arg.args[0]), arg.dtype);
   }
   return undefined;

@@ -30,7 +30,7 @@ const isMapped = (t: Term, c: Context): boolean => {
   if (c.of(t).error === undefined) return false;
   switch (t.tag) {
     case "contract":
-      return t.args.some((a) => c.of(a).error === undefined);
+      return t.args.filter((a) => c.of(a).error !== undefined).length === 1;
     case "reshape":
     case "permute":
     case "broadcast":

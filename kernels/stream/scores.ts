@@ -26,6 +26,7 @@ import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { contractParts } from "../../compiler/lower/at.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
+import { heldCount } from "../../compiler/lower/row.ts";
 import { type Frame, padded, quads, type Stream } from "./shape.ts";
 import { fourTokens, LANES } from "./tokens.ts";
 
@@ -38,7 +39,7 @@ const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void =>
   for (const [term, axes] of plan.moving) {
     const product = term as Product;
     const dims = axes.held.map((a) => int(term.shape[a] as number));
-    const count = axes.held.reduce((n, a) => n * (term.shape[a] as number), 1);
+    const count = heldCount(term, axes);
     const arr: Arr = b.local("raw", count * chunk);
     const fixed = fixedProduct(product);
     low.sources.delete(term);
