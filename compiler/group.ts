@@ -16,7 +16,7 @@ import { streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
-import { dependsOn, joinRoutines, joinStreams, ordered } from "./order.ts";
+import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
 
@@ -354,7 +354,7 @@ export const group = (
   const all = [...new Set([...decided.values()].flat())];
   const streams = new Map<Term, Plan>();
   all.forEach((p) => p.skeleton === "stream" && streams.set(p.roots[0], p));
-  const rest = joinRoutines(
+  const rest = joinWalks(
     joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
   );
   const joined = joinStreams(

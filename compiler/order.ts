@@ -52,18 +52,25 @@ const makersBelow = (
   ];
 };
 
-/** Joins the results of one routine on one argument. */
-export const joinRoutines = (plans: readonly Plan[]): Plan[] => {
+/** Are two terms results of one walk: of one routine, or of folds of the same values to the same axes? */
+const walkTogether = (a: Term, b: Term): boolean => {
+  if (a.tag === "routine" && b.tag === "routine") {
+    return a.routine === b.routine && a.args[0] === b.args[0];
+  }
+  return a.tag === "fold" && b.tag === "fold" && a.args[0] === b.args[0] &&
+    JSON.stringify(a.labels) === JSON.stringify(b.labels);
+};
+
+/** Joins plans of routines and reductions that walk the same argument. */
+export const joinWalks = (plans: readonly Plan[]): Plan[] => {
   const out: Plan[] = [];
   for (const plan of plans) {
-    const same = out.findIndex((p) => {
-      const [a, b] = [p.roots[0], plan.roots[0]];
-      return a.tag === "routine" && b.tag === "routine" && a.routine === b.routine &&
-        a.args[0] === b.args[0];
-    });
-    if (same >= 0 && plan.skeleton === "routine") {
-      out[same] = { ...out[same], roots: [...out[same].roots, ...plan.roots] };
-    } else out.push(plan);
+    const same = out.findIndex((p) =>
+      p.skeleton === plan.skeleton && (p.skeleton === "routine" || p.skeleton === "reduce") &&
+      walkTogether(p.roots[0], plan.roots[0])
+    );
+    if (same >= 0) out[same] = { ...out[same], roots: [...out[same].roots, ...plan.roots] };
+    else out.push(plan);
   }
   return out;
 };

@@ -1,5 +1,5 @@
 /**
- * Rules of softmax folds: what is the same for all tokens, or for all channels, leaves the fold.
+ * Rules of folds: what is the same for all tokens, or for all channels, leaves the fold.
  * @module
  */
 import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
@@ -79,4 +79,22 @@ export const broadcastOutOfFold = (term: Term): Term | undefined => {
   return held.some((l) => !out.includes(l))
     ? undefined
     : map("mul", total, spreadTo(s, held, out, term.shape));
+};
+
+/** A maximum, an extent or a sum of values that repeat: of each once. */
+export const repeatedOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid === "softmax" || term.monoid === "gram") return undefined;
+  const [values] = term.args;
+  if (values.tag !== "broadcast") return undefined;
+  const { out, args: [axis] } = term.labels;
+  const held = values.axes.map((a) => axis[a]);
+  const gone = axis.filter((l) => !held.includes(l) && !out.includes(l));
+  const counts = gone.map((l) => values.shape[axis.indexOf(l)]);
+  // An axis may turn out empty; a sum over it would have to know how long it is.
+  if (counts.some((d) => typeof d === "string")) return undefined;
+  const rest = out.filter((l) => held.includes(l));
+  const inner = foldBy(term.monoid, term.project, { args: [held], out: rest }, values.args);
+  const times = term.monoid === "sum" ? counts.reduce<number>((n, d) => n * (d as number), 1) : 1;
+  const whole = times === 1 ? inner : map("mul", inner, times);
+  return spreadTo(whole, rest, out, term.shape);
 };

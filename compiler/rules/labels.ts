@@ -11,8 +11,8 @@ import {
   type Shape,
   type Term,
   type TermOf,
-  topological,
 } from "../../dsl/core/term.ts";
+import { anywhere } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
 
 /** A contraction or a softmax fold. */
@@ -142,21 +142,7 @@ export const smallFactor = (inner: TermOf<"contract">): number => {
   return at;
 };
 
-const memoized = (test: (t: Term) => boolean): (term: Term) => boolean => {
-  const known = new WeakMap<Term, boolean>();
-  return (term) => {
-    const old = known.get(term);
-    if (old !== undefined) return old;
-    const found = topological([term]).some(test);
-    known.set(term, found);
-    return found;
-  };
-};
-
-/** Is the value decoded from packed codes? */
-export const holdsCodes: (term: Term) => boolean = memoized((t) => isPacked(t.dtype));
-
 /** Is the value decoded from something stored along a dynamic axis: codes or halves of a cache? */
-export const isCached: (term: Term) => boolean = memoized((t) =>
+export const isCached: (term: Term) => boolean = anywhere((t) =>
   (isPacked(t.dtype) || t.dtype === "f16") && isDynamic(t.shape)
 );

@@ -13,12 +13,12 @@ import {
   permute,
   reshape,
 } from "../../dsl/core/build.ts";
+import { holdsCodes } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
 import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
-import { broadcastOutOfFold, factorOutOfFold, scaleOutOfFold } from "./folds.ts";
+import { broadcastOutOfFold, factorOutOfFold, repeatedOutOfFold, scaleOutOfFold } from "./folds.ts";
 import {
-  holdsCodes,
   isCached,
   type Labelled,
   relabel,
@@ -363,6 +363,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "broadcast-out-of-fold",
     says: "Σₜ pₜ broadcast(s) → broadcast(Σₜ pₜ s), or s·Σₜ pₜ",
     apply: broadcastOutOfFold,
+  },
+  {
+    name: "repeated-out-of-fold",
+    says: "maxₜ broadcast(s) → broadcast(maxₜ s), Σ broadcast(s) → n·Σ s",
+    apply: repeatedOutOfFold,
   },
   { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
 ];

@@ -12,6 +12,7 @@
  * @module
  */
 import { constant, map } from "../core/build.ts";
+import { holdsCodes } from "../core/codes.ts";
 import type { Term } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
 
@@ -79,9 +80,14 @@ export const rounded = ({ growth, size }: Bounded, c: Context): Error =>
 /** Everything a term may be off. */
 export const total = (b: Bounded, c: Context): Error => sum(b.error, rounded(b, c));
 
-/** A magnitude of the value, whichever kernel computes it once more. */
+/**
+ * A magnitude of the value, whichever kernel computes it once more. Where a machine would have to read
+ * codes again it is that of the largest codes.
+ */
 export const magnitude = (b: Bounded, c: Context): Term =>
-  b.growth === 0 || c.machine === undefined
+  c.machine !== undefined && holdsCodes(b.value)
+    ? b.size()
+    : b.growth === 0 || c.machine === undefined
     ? abs(b.value)
     : sum(abs(b.value), times(size2(b), growthOf(c.machine, b.growth)))!;
 
