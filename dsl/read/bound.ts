@@ -59,7 +59,8 @@ const isStatistic = (t: Term): boolean =>
   (t.tag === "routine" && t.routine === "eigh") ||
   (t.tag === "fold" && t.monoid !== "sum" && t.monoid !== "softmax");
 
-const isLossy = (t: Term): boolean =>
+/** Does the node round to a stored type? */
+export const isLossy = (t: Term): boolean =>
   (t.tag === "cast" && t.dtype !== "f32" && t.dtype !== "i16") ||
   (t.tag === "map" && t.op === "rint");
 
@@ -86,7 +87,7 @@ export const parametersOf = (root: Term): Set<Term> => {
 };
 
 /** Is every value a whole number, whatever the inputs? */
-const isWhole = (t: Term): boolean => {
+export const isWhole = (t: Term): boolean => {
   if (t.tag === "constant") return Number.isInteger(t.value);
   if (t.tag === "iota") return true;
   if (t.tag === "map" && t.op === "rint") return true;
