@@ -44,6 +44,7 @@ export type {
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export { codecBound } from "./dsl/codec/bound.ts";
+export { codecVariance } from "./dsl/codec/expected.ts";
 export * from "./dsl/quantize/affine.ts";
 export * from "./dsl/attention/attend.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
@@ -56,6 +57,7 @@ export { type SchemeName, SCHEMES } from "./dsl/schemes/mod.ts";
 export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, idealOf, type Known } from "./dsl/read/bound.ts";
+export { varianceOf } from "./dsl/read/expected.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
