@@ -5,15 +5,19 @@
 import { deepEqual, equal } from "node:assert/strict";
 import {
   attend,
+  broadcast,
   cached,
   type Codec,
   compile,
+  contract,
   decoquantA,
   decoquantB,
   f16,
+  foldOver,
   hadamard,
   identity,
   input,
+  map,
   mpo,
   on,
   perHead,
@@ -111,6 +115,27 @@ Deno.test("attention over every composition is one stream and its merge", async 
       deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"], codec.name);
     }
   }
+});
+
+Deno.test("values that another kernel stored are read as stored, not made again", async () => {
+  const x = input("x", [1, "tokens", 64], "f32");
+  const top = foldOver("max", "max", x, [2]);
+  const v = map("mul", x, broadcast(top, x.shape, [0, 1]));
+  const out = attend({
+    q: input("q", [1, 1, 2, 16], "f32"),
+    k: input("k", [1, "tokens", 16], "f32"),
+    v,
+  });
+  // The large product stores v.
+  const product = contract("h t e, e n -> h t n", v, input("w", [64, 1024], "f32"));
+  const stream = (await compile({ out, product })).structure.kernels
+    .find((k) => k.skeleton === "stream")!;
+  deepEqual([...stream.buffers], [
+    "read q f32 [1,1,2,16]",
+    'read k f32 [1,"tokens",16]',
+    'read map f32 [1,"tokens",64]',
+    "write parts f32",
+  ]);
 });
 
 Deno.test("encoding a grouped quantizer is one pass: statistics, codes and whole words", async () => {

@@ -43,9 +43,11 @@ export const streamChunk = (
   const rows = countOf(roles, roles.rows);
   const channels = countOf(roles, roles.channels);
   const last = roles.channels[roles.channels.length - 1];
-  const parts = last === undefined
-    ? 1
-    : Math.max(1, linearTerms(term.args[1], term.labels.args[1].indexOf(last)).scaled.length);
+  const parts = last === undefined ? 1 : Math.max(
+    1,
+    linearTerms(term.args[1], term.labels.args[1].indexOf(last), (t) => stored.has(t)).scaled
+      .length,
+  );
   const perToken = rows + movingCounts.reduce((a, b) => a + b, 0) +
     2 * rows * groupsOf(roles) * parts;
   const near = target.cacheBytes === 0

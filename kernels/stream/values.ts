@@ -87,7 +87,7 @@ const prepare = (b: Builder, frame: Frame, stream: Stream, weight: Arr): Prepare
   const lastAxis = last === undefined ? -1 : term.labels.args[1].indexOf(last);
   const form: LinearTerms = last === undefined
     ? { scaled: [{ factor: { terms: [], by: 1 }, rest: term.args[1] }], shifts: [] }
-    : linearTerms(term.args[1], lastAxis);
+    : linearTerms(term.args[1], lastAxis, (t) => low.sources.has(t));
   // Groups of channels matter only where some scale or shift tells them apart.
   const outerAxes = roles.channels.slice(0, -1).map((l) => term.labels.args[1].indexOf(l));
   const tells = ({ terms }: Factor): boolean =>
