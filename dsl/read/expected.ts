@@ -220,8 +220,15 @@ const foldForms = (t: TermOf<"fold">, c: Context): Forms => {
   if (t.monoid === "sum") return together(forms.map((f) => folded(f, axis, t.labels.out)));
   const a = c.value(t.args[0]);
   if (t.monoid !== "gram") {
-    // The variance of the largest is at most that of all of them: any may be it.
-    return mixture(forms, foldBy("max", "max", t.labels, [variance(forms, a.shape)]));
+    // The ideal's largest element (or those that are as large) hands on its error, the others none.
+    const x = c.ideal(t.args[0]);
+    const axes = x.shape.map(fresh);
+    const kept = t.labels.out.map((l) => axes[axis.indexOf(l)]);
+    const best = { term: foldBy(t.monoid, t.project, t.labels, [x]), axes: kept };
+    const top = spread(best, axes);
+    const worse = map("less", map("mul", abs(top), SAME), abs(map("sub", x, top)));
+    const chosen = map("sub", 1, worse);
+    return together(forms.map((f) => weighted(f, axis, chosen, axis, t.labels.out)));
   }
   const last = axis[axis.length - 1];
   const twin = axis.map((l) => l === last ? "twin" : l);

@@ -161,10 +161,12 @@ const merged = (a: Form, b: Form): Form | undefined => {
       })
     );
   if (!alike) return undefined;
-  const pairs = b.out.flatMap((axes, i) => axes.map((y, k): [string, Axis] => [y.id, a.out[i][k]]));
-  const renamed = new Map(pairs.filter(([id, x]) => id !== x.id).map(([id, x]) => [id, [x]]));
-  const whole = (f: Form): Tensor => einsum(coefficients(f), union(a.own, a.out.flat()));
-  const [x, y] = [whole(a), whole(exchanged(b, renamed))];
+  const places = new Map(
+    b.out.flatMap((axes, i) => axes.map((y, k): [string, Axis] => [y.id, a.out[i][k]])),
+  );
+  const whole = (f: Form): Tensor => einsum(coefficients(f), union(f.own, f.out.flat()));
+  const [x, other] = [whole(a), whole(b)];
+  const y = { ...other, axes: other.axes.map((l) => places.get(l.id) ?? l) };
   const axes = union(x.axes, y.axes);
   const term = map("add", spread(x, axes), spread(y, axes));
   return { ...a, factors: [{ term, axes }], summed: [] };

@@ -11,7 +11,8 @@ import { codecVariance } from "../../dsl/codec/expected.ts";
 import type { Codec } from "../../dsl/codec/codec.ts";
 import { input, map } from "../../dsl/core/build.ts";
 import { DTYPES } from "../../dsl/core/dtype.ts";
-import { argsOf, type Shape, type Term, type TermOf, topological } from "../../dsl/core/term.ts";
+import { MASKED } from "../../dsl/core/monoid.ts";
+import { argsOf, type Shape, type Term, topological } from "../../dsl/core/term.ts";
 import { idealOf, isLossy, parametersOf } from "../../dsl/read/bound.ts";
 import { type Env, evalAll, step, type Value } from "../../dsl/read/eval.ts";
 import { varianceOf } from "../../dsl/read/expected.ts";
@@ -59,8 +60,8 @@ export const agrees = (trials: readonly Trial[], { below, above }: Bias): boolea
 };
 
 const mean = (xs: Float64Array): number => xs.reduce((a, b) => a + b, 0) / xs.length;
-const meanSquare = (a: Float64Array, b: ArrayLike<number>): number =>
-  mean(a.map((x, i) => (x - b[i]) ** 2));
+const meanSquare = (a: Float64Array): number => mean(a.map((x) => x * x));
+const minus = (a: Float64Array, b: ArrayLike<number>): Float64Array => a.map((x, i) => x - b[i]);
 
 /** What makes an expected error of the one that is read; another one is wrong on purpose. */
 export type Changed = (variance: Term) => Term;
@@ -80,7 +81,7 @@ export const codecTrials = (
   const terms = [codec.decode(parts, shape), changed(codecVariance(codec, x, parts))];
   return tensors.map((data) => {
     const [back, expected] = evalAll(terms, { sizes: {}, inputs: { x: data } });
-    return { measured: meanSquare(back.data, data), expected: mean(expected.data) };
+    return { measured: meanSquare(minus(back.data, data)), expected: mean(expected.data) };
   });
 };
 
@@ -93,7 +94,7 @@ export const programTrials = (
   const terms = [term, idealOf(term), changed(varianceOf(term))];
   return envs.map((env) => {
     const [actual, ideal, expected] = evalAll(terms, env);
-    return { measured: meanSquare(actual.data, ideal.data), expected: mean(expected.data) };
+    return { measured: meanSquare(minus(actual.data, ideal.data)), expected: mean(expected.data) };
   });
 };
 
@@ -122,12 +123,15 @@ interface Base {
   readonly values: ReadonlyMap<Term, Value>;
   /** Standard deviation of the noise that a rounding adds. */
   readonly noises: ReadonlyMap<Term, Float64Array>;
-  /** What the operands of a maximum or minimum are in the ideal program, which chooses. */
-  readonly ideals: ReadonlyMap<Term, readonly Float64Array[]>;
+  /** Operands of choices in the ideal program. */
+  readonly ideals: ReadonlyMap<Term, readonly Value[]>;
 }
 
-const isChoice = (t: Term): t is TermOf<"map"> =>
-  t.tag === "map" && (t.op === "max" || t.op === "min");
+/** Does the node choose among values? The ideal program's choice counts: what it clamps is clamped. */
+const isChoice = (t: Term): boolean =>
+  t.tag === "map"
+    ? t.op === "max" || t.op === "min"
+    : t.tag === "fold" && (t.monoid === "max" || t.monoid === "extent");
 
 const isInside = (t: Term, x: number): boolean =>
   t.tag !== "cast" || (x >= DTYPES[t.dtype].min && x <= DTYPES[t.dtype].max);
@@ -146,9 +150,9 @@ const baseOf = (root: Term, env: Env): Base => {
     const own = all.data.map((v, i) => Math.max(v - (isInside(t, x[i]) ? below.data[i] : 0), 0));
     return [t, own.map((v, i) => v > 2 ** -40 * all.data[i] ? Math.sqrt(v) : 0)];
   });
-  const ideals = order.filter(isChoice).map((t): [Term, readonly Float64Array[]] => [
+  const ideals = order.filter(isChoice).map((t): [Term, readonly Value[]] => [
     t,
-    evalAll(t.args.map((a) => idealOf(a)), env).map((v) => v.data),
+    evalAll(argsOf(t).map((a) => idealOf(a)), env),
   ]);
   return { env, order, values, noises: new Map(noises), ideals: new Map(ideals) };
 };
@@ -162,12 +166,13 @@ const simulate = (base: Base, root: Term, uniform: () => number, size: number): 
     if (argsOf(t).every((a, i) => args[i] === base.values.get(a)) && !base.noises.has(t)) {
       moved.set(t, value);
     } else if (isChoice(t)) {
-      const [x, y] = base.ideals.get(t)!;
-      const data = value.data.map((v, i) => {
-        const chosen = (t.op === "max" ? x[i] < y[i] : y[i] < x[i]) ? 1 : 0;
-        return v + args[chosen].data[i] - base.values.get(t.args[chosen])!.data[i];
+      const ideal = base.ideals.get(t)!;
+      const there = ideal.map((v, i) => {
+        const actual = base.values.get(argsOf(t)[i])!.data;
+        return { shape: v.shape, data: v.data.map((x, k) => x + args[i].data[k] - actual[k]) };
       });
-      moved.set(t, { shape: value.shape, data });
+      const [from, to] = [ideal, there].map((at) => step(t, base.env, at).data);
+      moved.set(t, { shape: value.shape, data: value.data.map((v, i) => v + to[i] - from[i]) });
     } else if (!isLossy(t)) moved.set(t, step(t, base.env, args));
     else {
       const x = base.values.get(argsOf(t)[0])!.data;
@@ -182,6 +187,15 @@ const simulate = (base: Base, root: Term, uniform: () => number, size: number): 
   }
   return moved.get(root)!.data;
 };
+
+/** Of the largest number of a program: what its arithmetic in f64 may lose. */
+const DUST = 2 ** -46;
+
+const largestOf = ({ values }: Base): number =>
+  [...values.values()].reduce(
+    (top, { data }) => data.reduce((m, v) => v > MASKED ? Math.max(m, Math.abs(v)) : m, top),
+    0,
+  );
 
 /**
  * Simulated trials of a program, its noise made `size` times smaller: to the first order, so is its error.
@@ -199,10 +213,12 @@ export const simulatedTrials = (
   const base = baseOf(term, env);
   const [{ data }] = evalAll([changed(varianceOf(term))], env);
   const actual = base.values.get(term)!.data;
-  return Array.from({ length: count }, () => ({
-    measured: meanSquare(simulate(base, term, uniform, size), actual) / size ** 2,
-    expected: mean(data),
-  }));
+  const dust = DUST * largestOf(base);
+  return Array.from({ length: count }, () => {
+    const moved = simulate(base, term, uniform, size);
+    const moves = moved.map((v, i) => Math.abs(v - actual[i]) < dust ? 0 : (v - actual[i]) / size);
+    return { measured: meanSquare(moves), expected: mean(data) };
+  });
 };
 
 /** A tensor as a program reads it from its codec. */
