@@ -160,9 +160,9 @@ const bell = (r: number): number => 12 / Math.PI ** 2 * Math.exp(-2 * Math.PI **
 /** Smallest σ in steps: at 2 bits a symmetric step is the largest of 384 numbers, some 3.3 σ. */
 const SMOOTH: Readonly<Record<Bits, Bias>> = {
   // Few codes: what is left of the bell is not even within its outer cells either.
-  2: { below: bell(1 / 3.3) + 0.05, above: 0.1 },
-  4: { below: 0.03, above: 0.03 },
-  8: { below: 0.03, above: 0.03 },
+  2: { below: bell(1 / 3.3) + 0.05, above: 0.05 },
+  4: { below: 0.02, above: 0.02 },
+  8: { below: 0.02, above: 0.02 },
 };
 
 /** Where one channel sets the step of others they lie within it: nothing is known from below. */
@@ -202,7 +202,7 @@ for (const bits of BITS) {
 
 /** First order: at 2 bits scores are off by more than it says, and the softmax bends. */
 const ATTENTION: Readonly<Record<Bits, Bias>> = {
-  2: { below: 0.6, above: 0.1 },
+  2: { below: 0.4, above: 0.1 },
   4: { below: 0.05, above: 0.05 },
   8: { below: 0.03, above: 0.03 },
 };

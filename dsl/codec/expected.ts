@@ -10,7 +10,8 @@ import type { Codec, Parts } from "./codec.ts";
 
 /**
  * Expected (x − decode(encode(x)))² for every element, over x and its stored parts: what the ideal
- * (nothing rounded, scales as stored) leaves of x, squared, and {@link varianceOf} the roundings.
+ * (nothing rounded, scales as stored) leaves of x, squared, and {@link varianceOf} the roundings. A term
+ * of the shape of x; shapes that the codec refuses are its own `ShapeError`.
  *
  * @example
  * ```ts

@@ -8,7 +8,7 @@
  * ```text
  * a ± b   ±1 each                      A·B     B of eA, A of eB, and the product eA·eB
  * a / b   1/b, −a/b²                   √a      1/(2√a)
- * e^a     e^a                          max     1 for the larger, 0 for the other
+ * e^a     e^a                          max     1 of the larger in the ideal, else 0
  * clamp   1 inside, 0 beyond           softmax p·(v − o) of a score, p of a value
  * ```
  *
@@ -16,7 +16,7 @@
  * docs/numerics.md, "Expected error".
  * @module
  */
-import { cast, constant, foldBy, map } from "../core/build.ts";
+import { constant, foldBy, map } from "../core/build.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { MASKED } from "../core/monoid.ts";
@@ -46,15 +46,10 @@ import {
   weighted,
 } from "./linear.ts";
 import { type Forms, noise, together, variance } from "./noise.ts";
+import { halves, nearly, UNIFORM, wholes } from "./steps.ts";
 
 /** Larger than any claim. */
 const NO_CLAIM = 3e38;
-
-/** Variance of a rounding to whole numbers. */
-const UNIFORM = 1 / 12;
-
-/** Numbers this close are equal but for f32 arithmetic: 16 units of roundoff. */
-const SAME = 2 ** -20;
 
 interface Context {
   /** The value of a term in the program that runs. */
@@ -66,9 +61,6 @@ interface Context {
   readonly forms: (t: Term) => Forms;
   readonly codes: boolean;
 }
-
-const abs = (t: Term): Term => map("abs", t);
-const square = (t: Term): Term => map("mul", t, t);
 
 /** Forms times values of their shape, or what `op` makes of them. */
 const by = (forms: Forms, values: Term, op: (t: Term) => Term = (t) => t): Forms =>
@@ -96,24 +88,6 @@ const product = (
     eb.map((f) => weighted(f, lb, a, la, out)),
     ea.flatMap((f) => eb.flatMap((g) => crossed([f, la, a.shape], [g, lb, b.shape], out))),
   );
-
-/**
- * Variance of the rounding of x to whole numbers. A value that was whole before its scale was stored is
- * whole by construction (the ends of a group, a zero): it is off by what storing the scale moved it.
- */
-const wholes = (x: Term, c: Context): Term => {
-  const [value, plain] = [c.value(x), c.plain(x)];
-  const near = map("mul", map("max", abs(plain), 1), SAME);
-  const whole = map("less", abs(map("sub", plain, map("rint", plain))), near);
-  return map("select", whole, map("min", square(map("sub", value, plain)), UNIFORM), UNIFORM);
-};
-
-/** Steps of f16 at stored values: what is a little more than half a step away is the next half. */
-const halves = (stored: Term): Term => {
-  const size = abs(stored);
-  const next = cast(map("mul", size, 1 + 2 ** -11 + 2 ** -22), "f16");
-  return map("mul", square(map("max", map("sub", next, size), 2 ** -24)), UNIFORM);
-};
 
 const mapForms = (t: TermOf<"map">, c: Context): Forms => {
   const [a, b] = t.args.map(c.value);
@@ -150,7 +124,9 @@ const mapForms = (t: TermOf<"map">, c: Context): Forms => {
     case "sqrt":
       return by(ea, a, (x) => map("div", 0.5, map("sqrt", x)));
     case "rint":
-      return isWhole(t.args[0]) ? ea : [...ea, noise([t.id], wholes(t.args[0], c))];
+      return isWhole(t.args[0])
+        ? ea
+        : [...ea, noise([t.id], wholes(c.value(t.args[0]), c.plain(t.args[0])))];
     case "less":
       return [];
     case "select":
@@ -174,7 +150,7 @@ const castForms = (t: TermOf<"cast">, c: Context): Forms => {
   const inside = map("sub", 1, beyond);
   const through = by(below, inside);
   if (integer && isWhole(arg)) return through;
-  const own = integer ? wholes(arg, c) : halves(c.value(t as Term));
+  const own = integer ? wholes(x, c.plain(arg)) : halves(c.value(t as Term));
   return [...through, noise([t.id], map("mul", inside, own))];
 };
 
@@ -225,9 +201,7 @@ const foldForms = (t: TermOf<"fold">, c: Context): Forms => {
     const axes = x.shape.map(fresh);
     const kept = t.labels.out.map((l) => axes[axis.indexOf(l)]);
     const best = { term: foldBy(t.monoid, t.project, t.labels, [x]), axes: kept };
-    const top = spread(best, axes);
-    const worse = map("less", map("mul", abs(top), SAME), abs(map("sub", x, top)));
-    const chosen = map("sub", 1, worse);
+    const chosen = nearly(x, spread(best, axes));
     return together(forms.map((f) => weighted(f, axis, chosen, axis, t.labels.out)));
   }
   const last = axis[axis.length - 1];
@@ -293,8 +267,9 @@ const unrounded = (t: Term, x: Term): Term => {
 };
 
 /**
- * Expected (program − ideal program)², element by element, where each rounding is uniform noise; see the
- * head of the file. A term like any other: it is evaluated and compiled beside the program.
+ * Expected (program − ideal program)², element by element, where each rounding is uniform noise (Bennett
+ * 1948); see the head of the file. A term of the program's shape: it is evaluated and compiled beside it.
+ * A `ValueError` names a routine of a value that is off: its factors have no expected error.
  *
  * @example
  * ```ts
