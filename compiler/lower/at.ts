@@ -17,6 +17,7 @@ import {
   type TermOf,
 } from "../../dsl/core/term.ts";
 import { bin, type Expr, hsum4, int, num, select, un, vec4 } from "../ir/expr.ts";
+import type { Stmt } from "../ir/stmt.ts";
 import { COMBINE, PRODUCTS, reduceBox } from "./box.ts";
 import { linear, type Source } from "./memory.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
@@ -42,17 +43,44 @@ export class Lower extends Writer {
     return shape.map((d) => this.size(d));
   }
 
+  /** Answers while one value is made: a term that many others share is looked at once a block. */
+  private answers: Map<Stmt[], Map<string, Expr | undefined>> | undefined;
+
+  private once(
+    term: Term,
+    index: Index,
+    axis: number,
+    make: () => Expr | undefined,
+  ): Expr | undefined {
+    if (term.tag !== "map" && term.tag !== "contract" && term.tag !== "fold") return make();
+    const outermost = this.answers === undefined;
+    const answers = this.answers ??= new Map();
+    if (!answers.has(this.block)) answers.set(this.block, new Map());
+    const here = answers.get(this.block)!;
+    let key = `${term.id}|${axis}`;
+    for (const e of index) key += `,${e.id}`;
+    try {
+      if (!here.has(key)) here.set(key, make());
+      return here.get(key);
+    } finally {
+      if (outermost) this.answers = undefined;
+    }
+  }
+
   /** The value of a term at an index. */
   at(term: Term, index: Index): Expr {
     const source = this.sources.get(term);
-    return source ? source.at(index) : read(AT, term, this, index);
+    return source
+      ? source.at(index)
+      : this.once(term, index, -1, () => read(AT, term, this, index))!;
   }
 
   /** Four values along `axis`, or nothing where that would mean four separate reads. */
   tryWide(term: Term, index: Index, axis: number): Expr | undefined {
     const source = this.sources.get(term);
-    if (source === undefined) return read(WIDE, term, this, index, axis);
-    return source.wide(index, axis);
+    return source === undefined
+      ? this.once(term, index, axis, () => read(WIDE, term, this, index, axis))
+      : source.wide(index, axis);
   }
 
   /** Four values along `axis`. */
