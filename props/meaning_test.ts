@@ -13,6 +13,7 @@ import {
   input,
   map,
   MASKED,
+  SCHEDULE,
   type Schedule,
   softmaxFold,
 } from "../mod.ts";
@@ -20,12 +21,8 @@ import { print } from "../dsl/read/print.ts";
 import { hold } from "./check.ts";
 import { onDevices } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
+import { scheduleArb } from "./schedules.ts";
 import { type Sample, termArb } from "./terms.ts";
-
-const schedules: fc.Arbitrary<Partial<Schedule>> = fc.record({
-  chunk: fc.constantFrom(4, 64, 256),
-  rows: fc.constantFrom(2, 8),
-});
 
 const held = contract("a, b -> ", input("a", [1], "f32"), input("b", [1], "u8"));
 const values = broadcast(held, [3], []);
@@ -41,7 +38,7 @@ const namesake: Sample = {
 const ran = async (
   { term, sizes, inputs }: Sample,
   device: Device,
-  schedule: Partial<Schedule>,
+  schedule: Schedule,
 ): Promise<number> => {
   const program = await compile({ y: term }, { device, schedule });
   const { y } = await program.values(inputs, sizes);
@@ -53,7 +50,7 @@ onDevices(
   { wasm: 300, webgpu: 100 },
   (device, runs) =>
     hold(
-      fc.asyncProperty(termArb(), schedules, async (sample, schedule) => {
+      fc.asyncProperty(termArb(), scheduleArb, async (sample, schedule) => {
         try {
           ok(await ran(sample, device, schedule) <= 0, print(sample.term));
         } catch (error) {
@@ -63,6 +60,6 @@ onDevices(
         }
       }),
       runs,
-      [[namesake, { chunk: 4, rows: 2 }]],
+      [[namesake, { ...SCHEDULE, chunk: 4, rows: 2 }]],
     ),
 );
