@@ -36,6 +36,7 @@ export const STORED: readonly Named[] = [
   { name: "f16", codec: f16 },
   { name: "rtnGrouped 8", codec: rtnGrouped(8) },
   { name: "rtnGrouped 4", codec: rtnGrouped(4) },
+  { name: "rtnGrouped 3", codec: rtnGrouped(3) },
   { name: "rtnGrouped 2", codec: rtnGrouped(2) },
   { name: "rtn 4", codec: rtn(4) },
   { name: "decoquantB 4", codec: decoquantB(4) },

@@ -7,14 +7,16 @@
  * @module
  */
 import { isPacked } from "../dsl/core/dtype.ts";
+import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { streamChunk } from "./lower/chunk.ts";
-import { analyseRow, analyseStream, type HeldAxes } from "./lower/row.ts";
+import { constantSource } from "./lower/memory.ts";
+import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
-import { dependsOn, joinRoutines, ordered } from "./order.ts";
+import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
 
@@ -36,14 +38,11 @@ const goneDims = (t: Fold | Product): Dim[] => {
   );
   return [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
 };
-const isDynamic = (dims: readonly Dim[]): boolean => dims.some((d) => typeof d === "string");
-const known = (dims: readonly Dim[]): number =>
-  dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
 
 const isBig = (t: Term): t is Product =>
   t.tag === "contract" &&
   (isDynamic(goneDims(t as Product)) ||
-    known(goneDims(t as Product)) * known(t.shape) > BIG_PRODUCT);
+    knownCount(goneDims(t as Product)) * knownCount(t.shape) > BIG_PRODUCT);
 
 /** Must the term be in memory before anything can use it? */
 const mustStore = (t: Term): boolean =>
@@ -84,14 +83,8 @@ const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: numbe
     )
   );
 
-const heldCount = (t: Term, { held }: HeldAxes): number =>
-  held.reduce((n, a) => n * (t.shape[a] as number), 1);
-
 const floatsOf = (axes: ReadonlyMap<Term, HeldAxes>): number =>
-  [...axes].reduce(
-    (n, [t, { held }]) => n + held.reduce((m, a) => m * (t.shape[a] as number), 1),
-    0,
-  );
+  [...axes].reduce((n, [t, held]) => n + heldCount(t, held), 0);
 
 const innerKnown = (root: Term, rowAxes: number): boolean => !isDynamic(root.shape.slice(rowAxes));
 
@@ -144,7 +137,7 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
   const visit = (t: Term): void => {
     if (stored.has(t) || t.tag === "input") return;
     const dims = t.tag === "contract" ? goneDims(t as Product) : [];
-    if (t.tag === "contract" && !isDynamic(dims) && known(dims) >= LONG_PRODUCT) out.add(t);
+    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= LONG_PRODUCT) out.add(t);
     else argsOf(t).forEach(visit);
   };
   terms.forEach(visit);
@@ -155,28 +148,34 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
   computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
 
-/** The plan of a streaming fold, with what stays the same along its tokens. */
+/** The plan of streaming folds over the same scores, with what stays the same along their tokens. */
 const streamPlan = (
-  term: Fold,
+  folds: readonly Fold[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
 ): Plan => {
-  const roles = streamRoles(term);
-  const heavy = [...heavyIn(term.args, stored), ...fixedCasts(term.args, stored)].sort((a, b) =>
-    a.id - b.id
-  );
+  const roles = streamRoles(folds);
+  const [scores] = folds[0].args;
+  const operands = [scores, ...folds.map((t) => t.args[1])];
+  const heavy = [...new Set([...heavyIn(operands, stored), ...fixedCasts(operands, stored)])]
+    .sort((a, b) => a.id - b.id);
   const nameOf = (l: string): string =>
     l === roles.token
       ? "token"
       : roles.outer.includes(l)
       ? `row${roles.outer.indexOf(l)}`
       : `in_${l}`;
-  const args = term.args.map((t, i) => ({ term: t, names: term.labels.args[i].map(nameOf) }));
-  const candidates = longProducts([term.args[0]], stored);
-  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(term.args, stored));
+  const args = [roles.scores, ...roles.members.map((m) => m.values)].map((labels, i) => ({
+    term: operands[i],
+    names: labels.map(nameOf),
+  }));
+  // Values without channels are one number a token and row, as scores are.
+  const single = roles.members.filter((m) => m.channels.length === 0).map((m) => m.term.args[1]);
+  const candidates = longProducts([scores, ...single], stored);
+  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(operands, stored));
   const tile = streamChunk(
-    term,
+    folds,
     floatsOf(staged),
     [...moving].map(([t, m]) => heldCount(t, m)),
     stored,
@@ -185,7 +184,7 @@ const streamPlan = (
   );
   return {
     skeleton: "stream",
-    roots: [term],
+    roots: folds,
     staged: [...staged.keys()],
     rowAxes: 0,
     tile,
@@ -203,9 +202,7 @@ const sameIndex = (root: Term, product: Term, stored: ReadonlySet<Term>): boolea
     variable(`i${a}`, "i32", { lo: 0, hi: typeof d === "number" ? d - 1 : Infinity })
   );
   let same = true;
-  leavesOf([root], stored).forEach((t) =>
-    low.sources.set(t, { at: () => int(0), wide: () => undefined })
-  );
+  leavesOf([root], stored).forEach((t) => low.sources.set(t, constantSource(int(0))));
   low.sources.set(product, {
     at: (i) => {
       same &&= i.every((e, a) => e === index[a]);
@@ -281,7 +278,10 @@ const decide = (
   const row = rowPlan([root], withRounded(root, inside, stored), stored, schedule, target);
   if (row !== undefined) {
     return {
-      plans: [...inside.filter(isStream).map((t) => streamPlan(t, stored, schedule, target)), row],
+      plans: [
+        ...inside.filter(isStream).map((t) => streamPlan([t], stored, schedule, target)),
+        row,
+      ],
     };
   }
   const rest = inside.filter((t) => t !== root);
@@ -326,11 +326,12 @@ const joinRows = (
 /** Plans for the outputs of a program. */
 export const group = (
   outputs: readonly Term[],
+  held: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
 ): { plans: Plan[]; stored: Set<Term> } => {
   const roots = [...new Set(outputs)];
-  const stored = new Set<Term>(roots.filter((t) => isHeavy(t) && !isStream(t)));
+  const stored = new Set<Term>([...held, ...roots.filter((t) => isHeavy(t) && !isStream(t))]);
   const decided = new Map<Term, readonly Plan[]>();
   for (let changed = true; changed;) {
     changed = false;
@@ -353,11 +354,14 @@ export const group = (
   const all = [...new Set([...decided.values()].flat())];
   const streams = new Map<Term, Plan>();
   all.forEach((p) => p.skeleton === "stream" && streams.set(p.roots[0], p));
-  const rest = joinRoutines(
+  const rest = joinWalks(
     joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
   );
-  return {
-    plans: ordered([...streams.values(), ...rest], stored),
+  const joined = joinStreams(
+    [...streams.values()],
+    rest,
     stored,
-  };
+    (folds) => streamPlan(folds as readonly Fold[], stored, schedule, target),
+  );
+  return { plans: ordered([...joined, ...rest], stored), stored };
 };

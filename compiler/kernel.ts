@@ -82,8 +82,8 @@ export interface Context {
   readonly materialized: ReadonlySet<Term>;
   readonly schedule: Schedule;
   readonly target: Target;
-  /** Tokens of one part of a streaming fold. */
-  readonly chunkOf: (fold: Term) => number;
+  /** The plan that makes the parts of a streaming fold. */
+  readonly streamOf: (fold: Term) => Plan;
   /** A name for the plan's kernels. */
   readonly name: string;
 }
@@ -176,9 +176,12 @@ export class Builder {
     return this.array("out", elemOf(root.dtype), true, { tag: "term", term: root });
   }
 
-  /** Memory shared with another kernel of the same plan. */
+  /** Memory shared with another kernel. */
   scratch(name: string, words: Size, mutable: boolean): Arr {
-    return this.array("mid", "f32", mutable, { tag: "scratch", name, words });
+    const known = this.slots.findIndex((s) => s.tag === "scratch" && s.name === name);
+    return known >= 0
+      ? this.arrays[known]
+      : this.array("mid", "f32", mutable, { tag: "scratch", name, words });
   }
 
   /** Memory of one group. */

@@ -3,11 +3,13 @@
  * runs after it, and an error names the pass that broke it.
  *
  * ```text
- * terms ──rules──▶ terms ──fixed-point──▶ terms ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
+ * terms ──rules──▶ terms ──fixed-point──▶ terms ──bounds──▶ terms ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
  * ```
  * @module
  */
 import type { Term } from "../dsl/core/term.ts";
+import { F32 } from "../dsl/read/machine.ts";
+import { type Certify, codesIn, withBounds } from "./certify.ts";
 import { checkKernels, checkPlans, checkTerms } from "./check.ts";
 import { CompileError } from "./errors.ts";
 import { group } from "./group.ts";
@@ -35,6 +37,8 @@ export interface Pass<A, B> {
 /** Terms after rules, with the rules that fired. */
 export interface Rewritten {
   readonly outputs: Outputs;
+  /** Terms that are held in memory, whoever makes them. */
+  readonly held: ReadonlySet<Term>;
   readonly trace: readonly Trace[];
 }
 
@@ -74,7 +78,7 @@ const checked = <A, B>(pass: Pass<A, B>, value: B): void => {
 /** Algebra: work moves out of the token loop. */
 export const rulesPass: Pass<Outputs, Rewritten> = {
   name: "rules",
-  run: (outputs) => rewrite(outputs),
+  run: (outputs) => ({ ...rewrite(outputs), held: new Set() }),
   check: ({ outputs }) => checkTerms(Object.values(outputs)),
 };
 
@@ -86,10 +90,24 @@ export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, R
   check: rulesPass.check,
 });
 
+/** Bounds of the outputs beside them, where they are asked for. */
+export const boundsPass = (asked: Certify | undefined): Pass<Rewritten, Rewritten> => ({
+  name: "bounds",
+  run: (level) => {
+    if (asked === undefined) return level;
+    const { outputs, trace } = withBounds(level.outputs, asked, F32);
+    return { outputs, trace: [...level.trace, ...trace], held: codesIn(level.outputs) };
+  },
+  check: rulesPass.check,
+});
+
 /** Which terms one kernel makes. */
 export const groupPass = (schedule: Schedule, target: Target): Pass<Rewritten, Planned> => ({
   name: "group",
-  run: (level) => ({ ...level, ...group(Object.values(level.outputs), schedule, target) }),
+  run: (level) => ({
+    ...level,
+    ...group(Object.values(level.outputs), level.held, schedule, target),
+  }),
   check: checkPlans,
 });
 
@@ -107,8 +125,8 @@ export const skeletonPass = (
         materialized: new Set([...level.stored].filter((t) => !plan.roots.includes(t))),
         schedule,
         target,
-        chunkOf: (fold) =>
-          level.plans.find((p) => p.skeleton === "stream" && p.roots[0] === fold)!.tile,
+        streamOf: (fold) =>
+          level.plans.find((p) => p.skeleton === "stream" && p.roots.includes(fold))!,
         name: `${plan.skeleton}_${i}`,
       })
     ),
@@ -121,8 +139,9 @@ export const pipeline = (
   skeletons: Skeletons,
   target: Target,
   schedule: Schedule = SCHEDULE,
+  certify?: Certify,
 ): Pass<Outputs, Lowered> => {
-  const terms = then(rulesPass, fixedPass(schedule, target));
+  const terms = then(then(rulesPass, fixedPass(schedule, target)), boundsPass(certify));
   return then(then(terms, groupPass(schedule, target)), skeletonPass(skeletons, schedule, target));
 };
 
@@ -132,8 +151,9 @@ export const lower = (
   skeletons: Skeletons,
   target: Target,
   schedule: Schedule = SCHEDULE,
+  certify?: Certify,
 ): Lowered => {
-  const whole = pipeline(skeletons, target, schedule);
+  const whole = pipeline(skeletons, target, schedule, certify);
   const lowered = whole.run(outputs);
   checked(whole, lowered);
   return lowered;

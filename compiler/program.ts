@@ -7,6 +7,7 @@ import { storedWords } from "../dsl/core/layout.ts";
 import type { Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
+import type { Certify } from "./certify.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
@@ -112,12 +113,13 @@ export const compileOn = async (
   device: Device,
   skeletons: Skeletons,
   schedule: Schedule = SCHEDULE,
+  certify?: Certify,
 ): Promise<Either<CompileError, Program>> => {
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   try {
     inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, device.target, schedule);
+    lowered = lower(outputs, skeletons, device.target, schedule, certify);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;

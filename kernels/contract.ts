@@ -25,6 +25,7 @@ import {
 import { GROUP, type Size } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
+import { constantSource } from "../compiler/lower/memory.ts";
 
 const MR = 4;
 /** Tiles of registers that one group makes. */
@@ -111,7 +112,7 @@ export const contractSkeleton: Skeleton = (plan, context) => {
 
   // Everything that follows the product reads its own operands.
   if (root !== product) {
-    low.sources.set(product as Term, { at: () => num(0), wide: () => undefined });
+    low.sources.set(product as Term, constantSource(num(0)));
     b.read([root]);
   }
   const out = b.write(root);
@@ -191,7 +192,7 @@ export const contractSkeleton: Skeleton = (plan, context) => {
       );
     const strides = low.dims(product.shape);
     const store = (place: readonly Expr[], value: Expr): void => {
-      low.sources.set(product as Term, { at: () => value, wide: () => undefined });
+      low.sources.set(product as Term, constantSource(value));
       const at = place.reduce<Expr>((p, x, d) => bin("add", bin("mul", p, strides[d]), x), int(0));
       low.store(out, at, root === product ? value : low.at(root, place));
     };

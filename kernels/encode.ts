@@ -17,6 +17,8 @@ import { type Arr, bin, type Expr, int, select, variable, word } from "../compil
 import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
+import { constantSource } from "../compiler/lower/memory.ts";
+import { heldCount } from "../compiler/lower/row.ts";
 import { type Held, holdRow } from "./stage.ts";
 import { mergeInto } from "./stream/merge.ts";
 import { halfPair, storeBlock, storedValue } from "./store.ts";
@@ -40,7 +42,7 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
 
   const held = new Map<Term, Held>();
   const hide = (terms: readonly Term[]): void =>
-    terms.forEach((t) => low.sources.set(t, { at: () => int(0), wide: () => undefined }));
+    terms.forEach((t) => low.sources.set(t, constantSource(int(0))));
   hide(plan.staged);
   const parts = streams.map((t) => mergeInto(b, context, t));
   b.read([
@@ -49,7 +51,7 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
   ]);
   for (const term of plan.staged) {
     const axes = plan.axes.get(term)!;
-    const size = axes.held.reduce((n, a) => n * (term.shape[a] as number), 1);
+    const size = heldCount(term, axes);
     const arr = b.local("row", size * tile);
     held.set(term, { arr, axes, size });
   }

@@ -1,19 +1,23 @@
 /**
- * `reduce`: a fold over axes whose size is known only at run time. A lane makes one result, or four
- * neighbours where they lie side by side in memory, walking the folded axes in order.
+ * `reduce`: folds over axes whose size is known only at run time. A lane makes a run of neighbouring
+ * results, four at a time where they lie side by side in memory, walking the folded axes in order; folds
+ * of the same values share the walk.
  *
  * ```text
- * for each unit of results: acc = identity; for t … : acc = acc ⊕ element(t); store(acc)
+ * for each run of results: accs = identity; for t … : accs = accs ⊕ elements(t); store(accs)
  * ```
  * @module
  */
 import { countOf } from "../dsl/core/shape.ts";
-import type { Dim, Term } from "../dsl/core/term.ts";
+import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, num, un, variable } from "../compiler/ir/expr.ts";
 import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 
-const UNITS = 64;
+/** Results of one group, about. */
+const RESULTS = 256;
+/** Accumulators that registers hold. */
+const ACCUMULATORS = 16;
 const LOWEST = -3.4028234663852886e38;
 
 const MONOIDS: Readonly<Record<string, { first: number; join: "add" | "max" | "min" }>> = {
@@ -23,16 +27,21 @@ const MONOIDS: Readonly<Record<string, { first: number; join: "add" | "max" | "m
   lo: { first: -LOWEST, join: "min" },
 };
 
+/** Fours of neighbouring results that one lane makes: as many as divide the last axis and fit. */
+const foursOf = (last: number, folds: number): number =>
+  [16, 8, 4, 2].find((n) => last % (4 * n) === 0 && n * folds <= ACCUMULATORS) ?? 1;
+
 /** The skeleton. */
 export const reduceSkeleton: Skeleton = (plan, context) => {
-  const [root] = plan.roots;
-  if (root.tag !== "fold") throw new Error(`reduce cannot make ${root.tag}`);
-  const { first, join } = MONOIDS[root.project];
+  const roots = plan.roots as readonly (Term & TermOf<"fold">)[];
+  const [root] = roots;
+  if (root.tag !== "fold") throw new Error(`reduce cannot make ${plan.roots[0].tag}`);
+  const monoids = roots.map((r) => MONOIDS[r.project]);
   const b = new Builder(context);
   const { low } = b;
   const [arg] = root.args;
   b.read([arg]);
-  const out = b.write(root);
+  const outs = roots.map((r) => b.write(r));
   const axis = root.labels.args[0];
   const dim = (l: string): Dim => arg.shape[axis.indexOf(l)];
   const gone = axis.filter((l) => !root.labels.out.includes(l));
@@ -41,37 +50,51 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
   const probe = arg.shape.map(() => int(0));
   const wide = typeof last === "number" && last % 4 === 0 &&
     low.tryWide(arg, probe, lane) !== undefined;
-  const unit = wide ? 4 : 1;
-  const units = (t: Pick<Term, "shape">): Expr => bin("div", b.count(t.shape), int(unit));
-  const start = bin("mul", variable(GROUP, "i32", { lo: 0 }), int(UNITS));
-  low.par("u", bin("min", int(UNITS), bin("sub", units(root), start)), (u) => {
+  const fours = wide ? foursOf(last, roots.length) : 1;
+  const unit = wide ? 4 * fours : 1;
+  const units = Math.max(1, Math.floor(RESULTS / unit));
+  const all = bin("div", b.count(root.shape), int(unit));
+  const start = bin("mul", variable(GROUP, "i32", { lo: 0 }), int(units));
+  low.par("u", bin("min", int(units), bin("sub", all, start)), (u) => {
     const at = bin("mul", bin("add", start, u), int(unit));
     const index = unravel(at, low.dims(root.shape));
-    const zero = num(first);
-    const acc = low.mutable("acc", wide ? un("splat", zero) : zero);
-    const walk = (labels: readonly string[], bound: ReadonlyMap<string, Expr>): void => {
-      if (labels.length > 0) {
-        low.loop(
-          "t",
-          int(0),
-          b.size(dim(labels[0])),
-          1,
-          (i) => walk(labels.slice(1), new Map([...bound, [labels[0], i]])),
-        );
-        return;
+    const accs = monoids.map(({ first }) =>
+      Array.from(
+        { length: fours },
+        () => low.mutable("acc", wide ? un("splat", num(first)) : num(first)),
+      )
+    );
+    const add = (bound: ReadonlyMap<string, Expr>): void => {
+      for (let k = 0; k < fours; k++) {
+        const place = axis.map((l, a) => {
+          const own = bound.get(l) ?? index[root.labels.out.indexOf(l)];
+          return a === lane ? bin("add", own, int(4 * k)) : own;
+        });
+        const element = wide ? low.wide(arg, place, lane) : low.at(arg, place);
+        monoids.forEach(({ join }, m) => accs[m][k].set(bin(join, accs[m][k].get(), element)));
       }
-      const place = axis.map((l) => bound.get(l) ?? index[root.labels.out.indexOf(l)]);
-      const element = wide ? low.wide(arg, place, lane) : low.at(arg, place);
-      acc.set(bin(join, acc.get(), element));
+    };
+    const walk = (labels: readonly string[], bound: ReadonlyMap<string, Expr>): void => {
+      if (labels.length === 0) return add(bound);
+      const [label, ...rest] = labels;
+      low.loop(
+        "t",
+        int(0),
+        b.size(dim(label)),
+        1,
+        (i) => walk(rest, new Map([...bound, [label, i]])),
+      );
     };
     walk(gone, new Map());
-    low.store(out, at, acc.get());
+    accs.forEach((row, m) =>
+      row.forEach((acc, k) => low.store(outs[m], bin("add", at, int(4 * k)), acc.get()))
+    );
   });
   return [
     b.finish(
       context.name,
       "reduce",
-      (sizes) => Math.ceil(countOf(root.shape, sizes) / unit / UNITS),
+      (sizes) => Math.ceil(countOf(root.shape, sizes) / unit / units),
     ),
   ];
 };

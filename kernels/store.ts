@@ -3,42 +3,73 @@
  * One lane writes whole words; there are no sub-word stores.
  * @module
  */
-import { DTYPES, isPacked, type Packed } from "../dsl/core/dtype.ts";
-import { blocksOf } from "../dsl/core/layout.ts";
+import { isPacked } from "../dsl/core/dtype.ts";
+import { type Blocks, blocksOf, inVectors, runOf, VECTOR } from "../dsl/core/layout.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { type Arr, bin, type Expr, int, packBytes, select, un, word } from "../compiler/ir/expr.ts";
+import {
+  type Arr,
+  bin,
+  type Expr,
+  int,
+  lane,
+  packBytes,
+  select,
+  un,
+  word,
+} from "../compiler/ir/expr.ts";
 import type { Lower } from "../compiler/lower/at.ts";
+import { moveBits } from "../compiler/lower/memory.ts";
 import { halfBits } from "../compiler/lower/numeric.ts";
 
-/** A block of codes as words, four bytes times planes at once. */
-const wideBlock = (
+/** The codes of a block from `first` on, sixteen at a time as bytes, or nothing. */
+const vectorsOf = (
   low: Lower,
   root: Term,
-  dtype: Packed,
   lead: readonly Expr[],
-  block: Expr,
+  first: Expr,
   codes: number,
-): Expr | undefined => {
-  const { bits } = DTYPES[dtype];
-  const last = lead.length;
-  const quads = (plane: number): Expr[] | undefined => {
-    const out = [0, 1, 2, 3].map((k) =>
-      low.tryWide(root, [
-        ...lead,
-        bin("add", bin("mul", block, int(codes)), int(16 * plane + 4 * k)),
-      ], last)
-    );
-    return out.some((e) => e === undefined) ? undefined : out as Expr[];
-  };
-  let words: Expr | undefined;
-  for (let plane = 0; plane < 8 / bits; plane++) {
-    const values = quads(plane);
-    if (values === undefined) return undefined;
-    const shifted = bin("shl", packBytes(values), word(plane * bits));
-    words = words === undefined ? shifted : bin("or", words, shifted);
-  }
-  return words;
+): Expr[] | undefined => {
+  const four = (at: number): Expr | undefined =>
+    low.tryWide(root, [...lead, bin("add", first, int(at))], lead.length);
+  const quads = Array.from({ length: codes / 4 }, (_, q) => four(4 * q));
+  if (quads.some((e) => e === undefined)) return undefined;
+  return Array.from(
+    { length: codes / VECTOR },
+    (_, v) => low.named("codes", packBytes(quads.slice(4 * v, 4 * v + 4) as Expr[])),
+  );
 };
+
+/** Stores a block whose codes are at hand as vectors: each run of a plane is a vector or half of one. */
+const storeVectors = (
+  low: Lower,
+  arr: Arr,
+  base: Expr,
+  { planes }: Blocks,
+  vectors: readonly Expr[],
+): void =>
+  planes.forEach((plane) => {
+    const { bits, low: place, start, width } = plane;
+    const each = runOf(plane) / VECTOR;
+    for (let run = 0; run * each < vectors.length; run++) {
+      const words = vectors.slice(run * each, (run + 1) * each).map((codes, v) => {
+        const to = v * bits * VECTOR / width;
+        return planes.length === 1
+          ? bin("shl", codes, word(to))
+          : moveBits(codes, bits, int(place), to);
+      }).reduce((a, b) => bin("or", a, b));
+      const at = bin("add", base, int((start + run * width) / 4));
+      if (width === VECTOR) {
+        low.store(arr, at, words);
+        continue;
+      }
+      // The upper half of the codes lies beside the lower, in the bits above.
+      const both = low.named("both", words);
+      for (const w of [0, 1]) {
+        const upper = bin("shl", lane(both, w + 2), word(bits));
+        low.store(arr, bin("add", at, int(w)), bin("or", lane(both, w), upper));
+      }
+    }
+  });
 
 /** Stores block `block` of the packed row at `lead`; `row` counts rows of the stored tensor. */
 export const storeBlock = (
@@ -51,29 +82,40 @@ export const storeBlock = (
 ): void => {
   if (!isPacked(root.dtype)) throw new Error(`${root.dtype} has no blocks`);
   const n = (root.shape[root.shape.length - 1] ?? 1) as number;
-  const { bits } = DTYPES[root.dtype];
-  const { width, per, codes, words } = blocksOf(root.dtype, n);
-  const base = bin("add", bin("mul", row, int(words)), bin("mul", block, int(width / 4)));
-  const whole = width === 16 ? wideBlock(low, root, root.dtype, lead, block, codes) : undefined;
-  if (whole !== undefined) {
-    low.store(arr, base, whole);
+  const blocks = blocksOf(root.dtype, n);
+  const { planes, codes, size, words } = blocks;
+  const base = bin("add", bin("mul", row, int(words)), bin("mul", block, int(size)));
+  const first = bin("mul", block, int(codes));
+  const vectors = inVectors(blocks) ? vectorsOf(low, root, lead, first, codes) : undefined;
+  if (vectors !== undefined) {
+    storeVectors(low, arr, base, blocks, vectors);
     return;
   }
-  for (let w = 0; w < width / 4; w++) {
-    let value: Expr = word(0);
-    for (let plane = 0; plane < per; plane++) {
-      for (let byte = 0; byte < 4; byte++) {
-        const at = bin("add", bin("mul", block, int(codes)), int(plane * width + 4 * w + byte));
-        // Codes beyond the end of a row are 0; the index stays inside.
-        const code = un(
-          "toU32",
-          low.at(root, root.shape.length === 0 ? [] : [...lead, bin("min", at, int(n - 1))]),
-        );
-        const kept = n % codes === 0 ? code : select(bin("lt", at, int(n)), code, word(0));
-        value = bin("or", value, bin("shl", kept, word(8 * byte + plane * bits)));
+  const codeAt = (inside: number): Expr => {
+    const at = bin("add", first, int(inside));
+    // Codes beyond the end of a row are 0; the index stays inside.
+    const code = un(
+      "toU32",
+      low.at(root, root.shape.length === 0 ? [] : [...lead, bin("min", at, int(n - 1))]),
+    );
+    return n % codes === 0 ? code : select(bin("lt", at, int(n)), code, word(0));
+  };
+  for (const plane of planes) {
+    const { bits, low: place, start, width } = plane;
+    for (let w = 0; w < codes * bits / 32; w++) {
+      const [run, from] = [Math.floor(4 * w / width), 4 * w % width];
+      let value: Expr = word(0);
+      for (let step = 0; step < 8 / bits; step++) {
+        for (let byte = 0; byte < 4; byte++) {
+          const code = codeAt(run * runOf(plane) + step * width + from + byte);
+          const mine = planes.length === 1
+            ? code
+            : bin("and", bin("shr", code, word(place)), word(2 ** bits - 1));
+          value = bin("or", value, bin("shl", mine, word(8 * byte + step * bits)));
+        }
       }
+      low.store(arr, bin("add", base, int(start / 4 + w)), value);
     }
-    low.store(arr, bin("add", base, int(w)), value);
   }
 };
 

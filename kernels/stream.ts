@@ -1,15 +1,16 @@
 /**
- * `stream`: a softmax-weighted fold over tokens, split into chunks that a merge joins. Attention over
+ * `stream`: softmax-weighted folds over tokens, split into chunks that a merge joins. Attention over
  * any composed codec is this kernel: scores and values are expressions over packed words, decoded in
- * registers; no reconstructed K or V exists in memory.
+ * registers; no reconstructed K or V exists in memory. Folds over the same scores are made together:
+ * an output and what bounds its error weigh several values with the same p.
  *
  * ```text
  * a group is one (batch, row) and a few parts of its tokens:
  *   what does not change along tokens is staged          stream/stage.ts    a rotated query, Σ q
  *   for each part:
  *   scores, weights p = e^(score − m), l = Σ p           stream/scores.ts
- *   o[row] = Σ p · value                                 stream/values.ts
- *   part[chunk] = (o, m, l)
+ *   for each fold: o[row] = Σ p · value                  stream/values.ts
+ *   part[chunk] = (o, o', …, m, l)
  * merge, in the kernel that uses the result              stream/merge.ts
  * ```
  * Ladder: one token a lane → long products apart, lanes along tokens → 16-bit integer products where
@@ -27,11 +28,12 @@ import { addValues } from "./stream/values.ts";
 
 /** The skeleton. */
 export const streamSkeleton: Skeleton = (plan, context) => {
-  const stream = streamOf(plan.roots[0], context);
+  const stream = streamOf(plan);
   const b = new Builder(context);
   const staged = [...plan.axes.keys()];
   staged.forEach((t) => b.low.sources.set(t, constantSource(num(0))));
-  b.read([...stream.term.args, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
+  const values = stream.sums.map((s) => s.term.args[1]);
+  b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
   const { outer, flat, part: from } = groupOf(b, stream, span);
@@ -39,7 +41,8 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
   b.low.loop("part", from, to, 1, (at) => {
     const frame = frameOf(b, stream, outer, flat, at);
-    addValues(b, frame, stream, weights(b, plan, frame, stream, part), part);
+    const weight = weights(b, plan, frame, stream, part);
+    stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
   });
   const dims = stream.roles.outer.map(stream.roles.dim);
   return [

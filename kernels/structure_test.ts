@@ -5,6 +5,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import {
   attend,
+  BITS,
   cached,
   type Codec,
   compile,
@@ -14,6 +15,7 @@ import {
   hadamard,
   identity,
   input,
+  map,
   mpo,
   on,
   perHead,
@@ -21,6 +23,8 @@ import {
   quantize,
   rtn,
   rtnGrouped,
+  softmaxFold,
+  type Term,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { emitWgsl } from "../compiler/emit/wgsl.ts";
@@ -28,6 +32,7 @@ import { emitWat } from "../compiler/emit/wat.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { WEBGPU_TARGET } from "../compiler/runtime/webgpu.ts";
+import { boundOf } from "../dsl/bound/bound.ts";
 import { SKELETONS } from "./mod.ts";
 
 const shape = [2, "tokens", 64] as const;
@@ -94,8 +99,9 @@ Deno.test("attention over every composition is one stream and its merge", async 
     identity,
     f16,
     rtn(2),
+    rtn(3),
     rtn(8),
-    rtnGrouped(4),
+    ...BITS.map((bits) => rtnGrouped(bits)),
     rtnGrouped(2, 32),
     decoquantA(4),
     decoquantB(2),
@@ -110,6 +116,87 @@ Deno.test("attention over every composition is one stream and its merge", async 
       const p = await program(codec, rows);
       deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"], codec.name);
     }
+  }
+});
+
+/** Attention, and what bounds its error: means of the error of V and of a function of row and token. */
+const bounded = (codec: Codec, rows: number | string = 1): Record<string, Term> => {
+  const v = cached(codec, "v", shape);
+  const out = attention(codec, rows);
+  if (out.tag !== "fold") throw new Error(`attention is a ${out.tag}`);
+  const [scores] = out.args;
+  const near = map("exp", map("min", boundOf(scores, { codes: true }), 80));
+  return {
+    out,
+    e: softmaxFold("k g i t, k t e -> k g i e", scores, boundOf(v, { codes: true })),
+    m: softmaxFold("k g i t, k g i t -> k g i", scores, map("sub", near, 1)),
+  };
+};
+
+Deno.test("means over the same scores are one stream: weights once, each sum in its own place", async () => {
+  const p = await compile(bounded(rtn(4)));
+  deepEqual(buffersOf(p), [
+    [
+      "read q f32 [2,2,1,64]",
+      'read k.codes u4 ["tokens",128]',
+      'read k.scale f16 ["tokens"]',
+      'read v.codes u4 ["tokens",128]',
+      'read v.scale f16 ["tokens"]',
+      "write parts f32",
+    ],
+    ["read parts f32", "write fold f32 [2,2,1,64]"],
+    ["read parts f32", "write broadcast f32 [2,2,1,64]"],
+    ["read parts f32", "write fold f32 [2,2,1]"],
+  ]);
+  // The error of V is the same for all channels of a token: a sum of it is one number a row.
+  const parts = 4 * (2 * 4 * 2 * (64 + 4));
+  const alone = (await compile({ out: attention(rtn(4)) })).bytesMoved({ tokens: 1024 });
+  equal(p.bytesMoved({ tokens: 1024 }), alone + 2 * parts + 4 * (2 * 2 * 64 + 2 * 2));
+});
+
+Deno.test("means over the same scores are one stream for every codec, target and number of rows", () => {
+  const token = quantize({ bits: 4, per: "token", range: "symmetric" });
+  const codecs: Codec[] = [
+    identity,
+    f16,
+    rtn(2),
+    rtnGrouped(4),
+    rtnGrouped(2, 32),
+    decoquantA(4),
+    decoquantB(4),
+    pipe(mpo({ channels: [4, 4, 4] }), on("site1", token)),
+    quantize({ bits: 4, per: "channel", range: "asymmetric" }),
+  ];
+  for (const codec of codecs) {
+    for (const rows of [1, "n"]) {
+      for (const target of [WASM_TARGET, WEBGPU_TARGET]) {
+        const { plans } = lower(bounded(codec, rows), SKELETONS, target);
+        const streams = plans.filter((p) => p.skeleton === "stream");
+        const sums = streams[0].roots.map((t) => t.shape);
+        deepEqual(streams.length, 1, `${codec.name}: ${sums.join(" | ")}`);
+      }
+    }
+  }
+});
+
+Deno.test("scales of groups of channels weigh once a group, not once a channel", () => {
+  const { plans } = lower(bounded(rtnGrouped(2, 32)), SKELETONS, WASM_TARGET);
+  const [{ roots }] = plans.filter((p) => p.skeleton === "stream");
+  deepEqual(roots.map((t) => t.shape), [[2, 2, 1, 2, 32], [2, 2, 1, 2], [2, 2, 1]]);
+});
+
+Deno.test("attention over codes of any width multiplies integers, of keys and of values", () => {
+  for (const channels of [64, 128]) {
+    const dots = BITS.map((bits) => {
+      const [k, v] = ["k", "v"].map((name) =>
+        cached(rtnGrouped(bits), name, [1, "tokens", channels])
+      );
+      const out = attend({ q: input("q", [1, 1, 1, channels], "f32"), k, v });
+      const { steps } = lower({ out }, SKELETONS, WASM_TARGET);
+      return emitWat(steps.map((s) => s.kernel)).split("i32x4.dot_i16x8_s").length - 1;
+    });
+    // Four tokens of keys, eight at a time; two tokens of 64 values.
+    deepEqual(dots, BITS.map(() => 4 * channels / 8 + 2 * 64 / 8), `${channels} channels`);
   }
 });
 
@@ -129,4 +216,11 @@ Deno.test("generated text of attention over DecoQuant-4 is pinned", async (t) =>
   await t.assertSnapshot(gpu.steps.map((s) => emitWgsl(s.kernel)).join("\n"));
   const cpu = lower({ out }, SKELETONS, WASM_TARGET);
   await t.assertSnapshot(emitWat(cpu.steps.map((s) => s.kernel)));
+});
+
+Deno.test("kernels of attention with means that bound it are pinned", async (t) => {
+  for (const codec of [rtn(4), rtnGrouped(4), decoquantB(4)]) {
+    const p = await compile(bounded(codec, "n"));
+    await t.assertSnapshot(p.structure.kernels, codec.name);
+  }
 });

@@ -1,9 +1,10 @@
 /** Binds attention over stored caches to its meaning on every device; schemes are in `contract/codecs.ts`. */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { compile, SCHEDULE, type Schedule } from "../mod.ts";
+import { compile, input, map, SCHEDULE, type Schedule, softmaxFold, type Term } from "../mod.ts";
+import { boundOf } from "../dsl/bound/bound.ts";
 import { print } from "../dsl/read/print.ts";
-import { type Cached, cachedArb, cachedSample, type Form } from "./caches.ts";
+import { type Cached, cachedArb, cachedSample, type Form, valuesFor } from "./caches.ts";
 import { hold } from "./check.ts";
 import { onDevices } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
@@ -55,5 +56,39 @@ onDevices(
       }),
       runs,
       PINNED,
+    ),
+);
+
+/** Means over the scores of an attention: of the error of V, of the row and token, of the token alone. */
+const means = (attended: Term): Record<string, Term> => {
+  if (attended.tag !== "fold") throw new Error(`attention is a ${attended.tag}`);
+  const [scores, v] = attended.args;
+  const near = map("exp", map("neg", map("abs", map("max", scores, -20))));
+  return {
+    out: attended,
+    e: softmaxFold("k g i t, k t e -> k g i e", scores, boundOf(v, { codes: true })),
+    m: softmaxFold("k g i t, k g i t -> k g i", scores, near),
+    t: softmaxFold("k g i t, t -> k g i", scores, input("w", [scores.shape[3]], "f32")),
+  };
+};
+
+onDevices(
+  "means over the scores of an attention, made with it",
+  { wasm: 60, webgpu: 6 },
+  (device, runs) =>
+    hold(
+      fc.asyncProperty(cachedArb, scheduleArb, async (given, schedule) => {
+        const { term, sizes, inputs: own } = cachedSample(given);
+        const terms = means(term);
+        const program = await compile(terms, { device, schedule });
+        const values = Object.values(terms).map((t) => valuesFor(t, sizes, given.seed));
+        const inputs = { ...Object.assign({}, ...values), ...own };
+        const results = await program.values(inputs, sizes);
+        for (const [name, term] of Object.entries(terms)) {
+          const over = excess(results[name], term, program.outputs[name], { sizes, inputs });
+          ok(over <= 0, `${name} is ${over} beyond the rounding of\n${print(term)}`);
+        }
+      }),
+      runs,
     ),
 );

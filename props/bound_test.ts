@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
 import { type Codec, identity } from "../dsl/codec/codec.ts";
 import { cast, gram, input, map, reshape } from "../dsl/core/build.ts";
+import { BITS } from "../dsl/core/dtype.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { print } from "../dsl/read/print.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
@@ -10,6 +11,7 @@ import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { f16 } from "../dsl/codec/codec.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { check } from "./check.ts";
+import { SYMMETRIC } from "./codecs.ts";
 import { boundExcess } from "./laws/bound.ts";
 import { type Sample, termArb } from "./terms.ts";
 
@@ -34,9 +36,9 @@ check(
 const CODECS: Readonly<Record<string, Codec>> = {
   identity,
   f16,
-  ...Object.fromEntries(([2, 4, 8] as const).flatMap((bits) => [
+  ...Object.fromEntries(BITS.map((bits) => [`rtnGrouped ${bits}`, rtnGrouped(bits, 16)])),
+  ...Object.fromEntries(SYMMETRIC.flatMap((bits) => [
     [`rtn ${bits}`, rtn(bits)],
-    [`rtnGrouped ${bits}`, rtnGrouped(bits, 16)],
     [`decoquantB ${bits}`, decoquantB(bits)],
   ])),
 };

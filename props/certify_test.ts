@@ -1,8 +1,9 @@
 /** Binds certificates to the truth, on every device, and shows wrong codecs to the laws. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import {
   attend,
+  BITS,
   type Certified,
   certify,
   type Codec,
@@ -20,17 +21,19 @@ import {
 import { isLeft } from "../fp.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
+import { SYMMETRIC } from "./codecs.ts";
 import { onDevices } from "./devices.ts";
-import { certificateVerdict, withRoutines } from "./laws/certify.ts";
+import { certificateVerdict, withStored } from "./laws/certify.ts";
 import { boundLaw, recodeLaw, run, U } from "./laws/codec.ts";
 
 /** Few channels in small blocks: the scores' bound over keys of DecoQuant takes long to compile. */
 const [HEADS, CHANNELS, BLOCK] = [2, 8, 4];
 const CODECS: Readonly<Record<string, Codec>> = Object.fromEntries(
-  ([2, 4, 8] as const).flatMap((bits) => [
-    [`rtn ${bits}`, rtn(bits)],
+  BITS.flatMap((bits) => [
     [`rtnGrouped ${bits}`, rtnGrouped(bits, BLOCK)],
-    [`decoquantB ${bits}`, decoquantB(bits, BLOCK)],
+    ...SYMMETRIC.includes(bits)
+      ? [[`rtn ${bits}`, rtn(bits)], [`decoquantB ${bits}`, decoquantB(bits, BLOCK)]]
+      : [],
   ]),
 );
 
@@ -40,7 +43,7 @@ const attention = (codec: Codec) => {
     const shape = [HEADS, "tokens", CHANNELS];
     return codec.decode(codec.encode(input(name, shape, "f32")), shape);
   });
-  return withRoutines(attend({ q: input("q", [HEADS, 1, 1, CHANNELS], "f32"), k, v }));
+  return withStored(attend({ q: input("q", [HEADS, 1, 1, CHANNELS], "f32"), k, v }));
 };
 
 onDevices(
@@ -69,7 +72,7 @@ onDevices(
           );
           const env = { sizes: { tokens: sample.tokens }, inputs: { q, k, v: k.toReversed() } };
           const values = await program.values(env.inputs);
-          const verdict = certificateVerdict(meant, program.outputs, values, env);
+          const verdict = certificateVerdict(meant, values, env);
           ok(!(verdict.excess > 0), `${name}: ${verdict.excess} beyond the certificate`);
           claims += verdict.claims;
           all += values.out.value.length;
@@ -143,7 +146,9 @@ Deno.test("certify: codes given as inputs are off by half a code where they stan
     const program = await certify({ back }, { codes });
     bounds.push(Array.from((await program.values({ codes: [0, 1, 2, 15] })).back.bound));
   }
-  deepEqual(bounds, [[0, 0, 0, 0], [0.25, 0.25, 0.25, 0.25]]);
+  // Half a code and the rounding of a product.
+  ok(bounds[0].every((b) => b > 0 && b < 1e-6));
+  ok(bounds[1].every((b) => b > 0.25 && b < 0.25 * (1 + 1e-5)));
 });
 
 Deno.test("certify: where nothing is known the bound is Infinity", async () => {

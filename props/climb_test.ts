@@ -6,7 +6,8 @@ import { tensorOf } from "./arbitraries.ts";
 import { check, seedNow } from "./check.ts";
 import { climb, codecGoal } from "./climb.ts";
 import { CLIMBS } from "./climbs.ts";
-import { BITS, rangesOf } from "./codecs.ts";
+import { BITS } from "../dsl/core/dtype.ts";
+import { rangesOf } from "./codecs.ts";
 import { rounding } from "./laws/codec.ts";
 
 const EVALUATIONS = 200;

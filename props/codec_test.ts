@@ -8,7 +8,8 @@ import { quantize } from "../dsl/quantize/affine.ts";
 import { pipe } from "../fp.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { check } from "./check.ts";
-import { BITS, rangesOf } from "./codecs.ts";
+import { BITS } from "../dsl/core/dtype.ts";
+import { rangesOf } from "./codecs.ts";
 import * as L from "./laws/codec.ts";
 
 const PERS = ["token", "channel", "tensor", 8] as const;

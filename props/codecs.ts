@@ -4,7 +4,7 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
-import { type Bits, type DType, DTYPES, isPacked } from "../dsl/core/dtype.ts";
+import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { ShapeError, ValueError } from "../dsl/core/errors.ts";
 import { input } from "../dsl/core/build.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
@@ -17,10 +17,6 @@ import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { type SchemeName, SCHEMES } from "../dsl/schemes/mod.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
-
-/** Every number of bits that a code may have. */
-export const BITS: readonly Bits[] = (Object.keys(DTYPES) as DType[]).filter(isPacked)
-  .map((dtype) => DTYPES[dtype].bits as Bits);
 
 /** A codec for tensors `[heads, tokens, channels]`, with what a tensor must have for it. */
 export interface Case {
@@ -130,6 +126,13 @@ const rows: readonly (readonly [string, Case])[] = [
   ...KNOWN_TOKENS.map((c) => row(c.name, c, { lossless: true, streams: false })),
   row(f16.name, f16),
   ...BITS.flatMap(lossy).map((c) => row(c.name, c)),
+  // Rows of whole vectors in every plane.
+  ...BITS.flatMap((bits) =>
+    rangesOf(bits).map((range) => {
+      const codec = quantize({ bits, per: 64, range });
+      return row(codec.name, codec, { channels: [128] });
+    })
+  ),
 ];
 
 /** A scheme at a number of bits; nothing where it refuses that number. */

@@ -47,7 +47,9 @@ const UNFIT: Readonly<Record<DType, readonly number[]>> = {
   f32: [NaN, Infinity, -Infinity, 1e39, -1e39],
   f16: [NaN, Infinity, -Infinity, 65536],
   u32: [NaN, Infinity, -1, 0.5, 2 ** 24 + 1],
+  u1: [NaN, -Infinity, -1, 0.5, 2],
   u2: [NaN, -Infinity, -1, 0.5, 4],
+  u3: [NaN, -Infinity, -1, 0.5, 8],
   u4: [NaN, -Infinity, -1, 0.5, 16],
   u8: [NaN, -Infinity, -1, 0.5, 256],
   i16: [],
@@ -167,13 +169,17 @@ Deno.test("doors: a tensor of another device", async () => {
   });
 });
 
-Deno.test("doors: codes of 1, 3, 5, 16 bits and groups that do not divide", () => {
-  for (const bits of [1, 3, 5, 16, 0, -4, 2.5, NaN]) {
+Deno.test("doors: codes of 5 and 16 bits, of 1 bit around 0, and groups that do not divide", () => {
+  for (const bits of [5, 16, 0, -4, 2.5, NaN]) {
     throws(() => quantize({ bits: bits as 2, per: "token", range: "symmetric" }), {
       name: "ValueError",
-      message: `quantize: bits are ${bits}, not 2, 4 or 8`,
+      message: `quantize: bits are ${bits}, not one of 1, 2, 3, 4, 8`,
     });
   }
+  throws(() => quantize({ bits: 1, per: "token", range: "symmetric" }), {
+    name: "ValueError",
+    message: "quantize: bits are 1, range is symmetric: 2^(1 - 1) - 1 = 0 levels beside 0",
+  });
   throws(() => rtnGrouped(4, 32).encode(input("x", [2, "t", 48], "f32")), {
     name: "ShapeError",
     message: 'quantize: group 32 does not divide the last axis of [2,"t",48]',

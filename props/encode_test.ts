@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { type Codec, f16, identity, rtn, rtnGrouped } from "../mod.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
-import { BITS, SYMMETRIC } from "./codecs.ts";
+import { BITS } from "../dsl/core/dtype.ts";
+import { SYMMETRIC } from "./codecs.ts";
 import { onDevices, programsOn } from "./devices.ts";
 import * as L from "./laws/encode.ts";
 

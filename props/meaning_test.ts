@@ -34,6 +34,13 @@ const namesake: Sample = {
   inputs: { a: [1.5], b: [223], c: [1, 2, 0] },
 };
 
+/** The planes of a single code lie in words of their own. */
+const alone: Sample = {
+  term: map("div", input("x", [], "f32"), input("c", [], "u3")),
+  sizes: {},
+  inputs: { x: [1.5], c: [6] },
+};
+
 /** Largest excess of a run over its bound. */
 const ran = async (
   { term, sizes, inputs }: Sample,
@@ -60,6 +67,6 @@ onDevices(
         }
       }),
       runs,
-      [[namesake, { ...SCHEDULE, chunk: 4, rows: 2 }]],
+      [[namesake, { ...SCHEDULE, chunk: 4, rows: 2 }], [alone, SCHEDULE]],
     ),
 );

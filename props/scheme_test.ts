@@ -13,11 +13,15 @@ const symmetric = (bits: Bits): Codec => quantize({ bits, per: "token", range: "
 /** ‖x − x̂‖² / ‖x‖² of N(0, 1) vectors of 64, from a simulation apart from this code. */
 const MSE: readonly (readonly [string, Codec, number])[] = [
   ["symmetric, a vector, 4 bits", symmetric(4), 0.01161],
+  ["symmetric, a vector, 3 bits", symmetric(3), 0.0630],
   ["symmetric, a vector, 2 bits", symmetric(2), 0.516],
   ["asymmetric, groups of 32, 4 bits", rtnGrouped(4, 32), 0.00612],
   ["asymmetric, groups of 64, 4 bits", rtnGrouped(4), 0.00805],
+  ["asymmetric, groups of 32, 3 bits", rtnGrouped(3, 32), 0.0280],
+  ["asymmetric, groups of 64, 3 bits", rtnGrouped(3), 0.0370],
   ["asymmetric, groups of 32, 2 bits", rtnGrouped(2, 32), 0.154],
   ["asymmetric, groups of 64, 2 bits", rtnGrouped(2), 0.203],
+  ["asymmetric, groups of 64, 1 bit", rtnGrouped(1), 2.74],
 ];
 
 for (const [name, codec, expected] of MSE) {

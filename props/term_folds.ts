@@ -86,8 +86,15 @@ const masked = (soil: Soil, scores: Term, axis: number): Term => {
   return B.map("select", keep, scores, MASKED);
 };
 
-/** A softmax-weighted mean, often masked. */
-export const softmax = (soil: Soil): Grown | undefined => {
+/** Scores with a label an axis; `t` is the axis that is folded. */
+interface Scored {
+  readonly of: Grown;
+  readonly scores: Term;
+  readonly labels: readonly string[];
+}
+
+/** Scores, often masked. */
+const scored = (soil: Soil): Scored | undefined => {
   const { dice } = soil;
   const a = before(soil);
   const { length } = a.term.shape;
@@ -95,31 +102,84 @@ export const softmax = (soil: Soil): Grown | undefined => {
   const axis = dice.below(length);
   const plain = dice.chance(0.1) ? a.term : clamped(a, dice.pick([5, 40])).term;
   const scores = dice.chance(0.6) ? masked(soil, plain, axis) : plain;
-  const labels = a.term.shape.map((_, i) => i === axis ? "t" : `r${i}`);
+  return { of: a, scores, labels: a.term.shape.map((_, i) => i === axis ? "t" : `r${i}`) };
+};
+
+/** Values of a fold over scores, and the labels of its result. */
+interface Valued {
+  readonly values: Grown;
+  readonly axes: readonly string[];
+  readonly rows: readonly string[];
+  readonly channels: readonly string[];
+}
+
+/** Values of some rows, the tokens and up to two channel axes; sometimes the same along some of them. */
+const valued = (soil: Soil, { of, labels }: Scored): Valued | undefined => {
+  const { dice } = soil;
+  const { shape: dims } = of.term;
   const shared = labels.filter((l) => l === "t" || dice.chance(0.5));
   const channels = Array.from(
     { length: dice.below(3) },
     (_, i) => ({ label: `c${i}`, dim: soil.dim() }),
   );
   const axes = [
-    ...shared.map((label) => ({ label, dim: a.term.shape[labels.indexOf(label)] })),
+    ...shared.map((label) => ({ label, dim: dims[labels.indexOf(label)] })),
     ...channels,
   ];
   const order = dice.shuffle(axes);
   const shape = order.map((x) => x.dim);
-  const out = [...labels.filter((l) => l !== "t"), ...channels.map((c) => c.label)];
   if (countOf(shape, soil.sizes) > MOST) return undefined;
-  if (countOf([...a.term.shape, ...channels.map((c) => c.dim)], soil.sizes) > 20 * MOST) {
-    return undefined;
-  }
-  const v = partner(soil, shape);
-  const values = v.term.shape.length === shape.length ? v : soil.fresh(shape);
-  const term = B.foldBy("softmax", "mean", {
-    args: [labels, order.map((x) => x.label)],
-    out: dice.shuffle(out),
-  }, [
-    scores,
-    values.term,
-  ]);
-  return grown(term, values.bound, a, values);
+  if (countOf([...dims, ...channels.map((c) => c.dim)], soil.sizes) > 20 * MOST) return undefined;
+  const repeats = dice.chance(0.3)
+    ? order.map(({ label }) => dice.chance(label === "t" ? 0.9 : 0.5))
+    : order.map(() => true);
+  const kept = order.flatMap((_, i) => repeats[i] ? [i] : []);
+  const own = kept.map((i) => shape[i]);
+  const v = partner(soil, own);
+  const values = v.term.shape.length === own.length ? v : soil.fresh(own);
+  return {
+    values: { ...values, term: B.broadcast(values.term, shape, kept) },
+    axes: order.map((x) => x.label),
+    rows: labels.filter((l) => l !== "t"),
+    channels: channels.map((c) => c.label),
+  };
+};
+
+/** A softmax-weighted mean. */
+export const softmax = (soil: Soil): Grown | undefined => {
+  const from = scored(soil);
+  const v = from && valued(soil, from);
+  if (from === undefined || v === undefined) return undefined;
+  const out = soil.dice.shuffle([...v.rows, ...v.channels]);
+  const labels = { args: [from.labels, v.axes], out };
+  const term = B.foldBy("softmax", "mean", labels, [from.scores, v.values.term]);
+  return grown(term, v.values.bound, from.of, v.values);
+};
+
+/** Means over the same scores, brought together: of channels, of tokens alone, of the scores themselves. */
+export const siblings = (soil: Soil): Grown | undefined => {
+  const { dice } = soil;
+  const from = scored(soil);
+  if (from === undefined) return undefined;
+  const rows = from.labels.filter((l) => l !== "t");
+  const mean = (): Grown | undefined => {
+    if (dice.chance(0.2)) {
+      const near = B.map("exp", B.map("neg", B.map("abs", clamped(from.of, 20).term)));
+      const values = dice.chance(0.5) ? near : B.map("mul", B.map("less", from.scores, 1), near);
+      const labels = { args: [from.labels, from.labels], out: rows };
+      return grown(B.foldBy("softmax", "mean", labels, [from.scores, values]), 1, from.of);
+    }
+    const v = valued(soil, from);
+    if (v === undefined) return undefined;
+    const labels = { args: [from.labels, v.axes], out: [...rows, ...v.channels] };
+    const term = B.foldBy("softmax", "mean", labels, [from.scores, v.values.term]);
+    const folded = v.channels.map((_, i) => rows.length + i);
+    const joined = dice.pick(["sum", "max"] as const);
+    const one = folded.length === 0 ? term : B.foldOver(joined, joined, term, folded);
+    return grown(one, v.values.bound * countOf(term.shape, soil.sizes), from.of, v.values);
+  };
+  const means = Array.from({ length: 2 + dice.below(2) }, mean);
+  return means.reduce((a, b) =>
+    a && b && grown(B.map("add", a.term, b.term), a.bound + b.bound, a, b)
+  );
 };

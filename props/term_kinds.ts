@@ -4,11 +4,11 @@
  * @module
  */
 import * as B from "../dsl/core/build.ts";
-import type { DType } from "../dsl/core/dtype.ts";
+import { type DType, PACKED } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
 import type { Dim, Shape } from "../dsl/core/term.ts";
-import { contract, fold, gram, softmax } from "./term_folds.ts";
+import { contract, fold, gram, siblings, softmax } from "./term_folds.ts";
 import {
   before,
   clamped,
@@ -49,7 +49,7 @@ const binary: Kind = (soil) => {
 const quotient: Kind = (soil) => {
   const a = before(soil);
   if (soil.dice.chance(0.4)) {
-    const b = soil.fresh(a.term.shape, soil.dice.pick<DType>(["u2", "u4", "u32"]));
+    const b = soil.fresh(a.term.shape, soil.dice.pick<DType>([...PACKED, "u32"]));
     return grown(B.map("div", a.term, b.term), a.bound, a);
   }
   const b = partner(soil, a.term.shape);
@@ -99,7 +99,7 @@ const constant: Kind = (soil) => {
 
 const cast: Kind = (soil) => {
   const a = before(soil);
-  const dtype = soil.dice.pick<DType>(["f32", "f16", "f16", "u32", "u2", "u4", "u8"]);
+  const dtype = soil.dice.pick<DType>(["f32", "f16", "f16", "u32", ...PACKED]);
   return dtype === a.term.dtype ? undefined : grown(B.cast(a.term, dtype), a.bound, a);
 };
 
@@ -210,4 +210,5 @@ export const KINDS: readonly Kind[] = [
   gram,
   softmax,
   softmax,
+  siblings,
 ];

@@ -95,6 +95,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
       `(v128.and ${bits} (v128.const i32x4 0x8fffe000 0x8fffe000 0x8fffe000 0x8fffe000))`;
     return `(f32x4.mul ${kept} (f32x4.splat (f32.const 5192296858534827628530496329220096)))`;
   },
+  twice: (e, [i], at) =>
+    `(i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.tee $h (v128.load64_zero ${
+      at(e.arr!, e.args[0], i)
+    })) (i32x4.shr_u (local.get $h) (i32.const ${e.value})))`,
   select: (e, [c, a, b]) =>
     e.type.endsWith("x4") ? `(v128.bitselect ${a} ${b} ${c})` : `(select ${a} ${b} ${c})`,
   lane: (e, [a]) => `(${PREFIX[e.args[0].type]}.extract_lane ${e.value} ${a})`,

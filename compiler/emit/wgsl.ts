@@ -76,6 +76,12 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
     };
     return `numbers(vec4<u32>(${[0, 1, 2, 3].map(half).join(", ")}))`;
   },
+  twice: (e, [at]) => {
+    const [x, y] = [0, 1].map((k) =>
+      loadText(e.arr!, false, `(${at}) + ${k}`, vectors.has(e.arr!.name))
+    );
+    return `(vec4<u32>(${x}, ${y}, ${x}, ${y}) >> vec4<u32>(0u, 0u, ${e.value}u, ${e.value}u))`;
+  },
   select: (_, [c, a, b]) => `select(${b}, ${a}, ${c})`,
   lane: (e, [a]) => `${a}[${e.value}]`,
   vec4: cast_vec,
@@ -176,7 +182,7 @@ const vectorArrays = (kernel: Kernel): Set<string> => {
     if (seen.has(e)) return;
     seen.add(e);
     if (e.op === "load") note(e.arr!, e.type.endsWith("x4") && e.args[0].factor % 4 === 0);
-    if (e.op === "halves") note(e.arr!, false);
+    if (e.op === "halves" || e.op === "twice") note(e.arr!, false);
     e.args.forEach(visit);
   };
   const walk = (block: Block): void =>

@@ -115,6 +115,10 @@ export const packBytes = (parts: readonly Expr[]): Expr => node("packBytes", "u3
 /** Four halves of an f16 array as numbers; the index counts halves. */
 export const halves = (arr: Arr, index: Expr): Expr => node("halves", "f32x4", [index], { arr });
 
+/** Two words, and the same shifted right by `by` bits, as 16 bytes; the index counts words. */
+export const twice = (arr: Arr, index: Expr, by: number): Expr =>
+  node("twice", "u32x4", [index], { arr, value: by });
+
 /** Bytes 8·half … of 16 bytes as eight 16-bit integers. */
 export const widen8 = (block: Expr, half: number): Expr =>
   node("widen8", "i16x8", [block], { value: half });

@@ -92,7 +92,10 @@ export const mulInt = (a: Expr, b: Expr): Expr => {
 
 /** Splits a + b by a divisor: the part that it divides, and a rest within [0, divisor). */
 const splitBy = (e: Expr, n: number): { whole: Expr; rest: Expr } | undefined => {
-  const parts = terms(e);
+  // A known part is split itself: by 32, 56 is 32 and 24.
+  const parts = terms(e).flatMap((p) =>
+    isConst(p) && p.value > n ? [int(p.value - p.value % n), int(p.value % n)] : [p]
+  );
   const whole = parts.filter((p) => p.factor % n === 0 && p.factor !== 0 || isInt(p, 0));
   const rest = parts.filter((p) => !whole.includes(p)).reduce(addInt, int(0));
   return rest.lo >= 0 && rest.hi < n ? { whole: whole.reduce(addInt, int(0)), rest } : undefined;

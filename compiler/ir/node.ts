@@ -77,6 +77,7 @@ export interface Expr {
     | "bytes"
     | "packBytes"
     | "halves"
+    | "twice"
     | "widen8"
     | "dot16"
     | "packI16"

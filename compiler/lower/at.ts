@@ -6,7 +6,7 @@
  * holds in memory comes from `sources`; everything else is computed where it is used.
  * @module
  */
-import { regroups } from "../../dsl/core/shape.ts";
+import { regroups, runEndingAt } from "../../dsl/core/shape.ts";
 import {
   argsOf,
   type Dim,
@@ -254,10 +254,8 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     return x && castValue(t.dtype, x);
   },
   reshape: (t, low, index, axis) => {
-    const group = regroups(t.args[0].shape, t.shape).find((g) =>
-      axis >= g.to[0] && axis < g.to[1]
-    )!;
-    if (axis !== group.to[1] - 1 || group.from[1] === group.from[0]) return undefined;
+    const group = runEndingAt(t.args[0].shape, t.shape, axis);
+    if (group === undefined) return undefined;
     const inner = group.from[1] - 1;
     const at = unreshape(low, t, index);
     const whole = t.args[0].shape[inner];

@@ -4,60 +4,78 @@
  * @module
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
+import { isDynamic } from "../../dsl/core/shape.ts";
 import type { Term, TermOf } from "../../dsl/core/term.ts";
 import { PART } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
 import { linearTerms } from "./linear.ts";
-import { type StreamRoles, streamRoles } from "./roles.ts";
+import { countOf, type Member, streamRoles } from "./roles.ts";
 
 const SMALLEST = 8;
+/** Walks over the tokens that go side by side where vectors run along them. */
+const WALKS = 16;
 
-/** Product of the sizes of labels that are known. */
-export const countOf = (roles: StreamRoles, labels: readonly string[]): number =>
-  labels.reduce((n, l) => n * (roles.dim(l) as number), 1);
+/** Size of the last channel axis, 1 if there is none. */
+export const innerOf = ({ channels, dim }: Member): number =>
+  channels.length === 0 ? 1 : dim(channels[channels.length - 1]) as number;
+
+/** Do vectors run along tokens? Where channels do not come in fours. */
+export const runsAlongTokens = (member: Member): boolean => innerOf(member) % 4 !== 0;
+
+/** Walks over the tokens of one channel, each with a sum of its own. */
+export const walksOf = (channels: number): number => Math.max(1, Math.floor(WALKS / channels));
 
 /** Groups of channels that share scales: all channel axes but the last. */
-export const groupsOf = (roles: StreamRoles): number => countOf(roles, roles.channels.slice(0, -1));
+const groupsOf = (member: Member): number => countOf(member, member.channels.slice(0, -1));
 
 /** Bytes of one value as it lies in memory. */
 const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
   leavesOf([values], stored)
-    .filter((t) => t.shape.some((d) => typeof d === "string"))
+    .filter((t) => isDynamic(t.shape))
     .reduce((widest, t) => {
       const last = t.shape[t.shape.length - 1];
       return typeof last === "number" && last >= 16
         ? Math.max(widest, DTYPES[t.dtype].bits / 8)
         : widest;
-    }, 0.25);
+    }, DTYPES.u1.bits / 8);
+
+/** Floats of group memory that adding up the values takes: for each token, and besides. */
+const memoryOf = (member: Member, rows: number): { token: number; fixed: number } => {
+  const { channels } = member;
+  const count = countOf(member, channels);
+  const fixed = runsAlongTokens(member) ? 4 * rows * count * walksOf(count) : 0;
+  if (channels.length === 0) return { token: 0, fixed };
+  const last = channels[channels.length - 1];
+  const { scaled } = linearTerms(member.term.args[1], member.values.indexOf(last));
+  return { token: 2 * rows * groupsOf(member) * Math.max(1, scaled.length), fixed };
+};
 
 /** Tokens of one part. */
 export const streamChunk = (
-  term: Term & TermOf<"fold">,
+  folds: readonly (Term & TermOf<"fold">)[],
   stagedFloats: number,
   movingCounts: readonly number[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
 ): number => {
-  const roles = streamRoles(term);
-  const rows = countOf(roles, roles.rows);
-  const channels = countOf(roles, roles.channels);
-  const last = roles.channels[roles.channels.length - 1];
-  const parts = last === undefined
-    ? 1
-    : Math.max(1, linearTerms(term.args[1], term.labels.args[1].indexOf(last)).scaled.length);
-  const perToken = rows + movingCounts.reduce((a, b) => a + b, 0) +
-    2 * rows * groupsOf(roles) * parts;
-  const near = target.cacheBytes === 0
-    ? Infinity
-    : target.cacheBytes / (channels * bytesOf(term.args[1], stored));
+  const { members, rows: labels, dim } = streamRoles(folds);
+  const rows = countOf({ dim }, labels);
+  const memory = members.map((m) => memoryOf(m, rows));
+  const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
+  const perToken = rows + sum(movingCounts) + sum(memory.map((m) => m.token));
+  const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + 64;
+  const near = target.cacheBytes === 0 ? Infinity : Math.min(
+    ...members.map((m) =>
+      target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))
+    ),
+  );
   // Weights are walked four at a time, integer weights eight: a part is a whole number of those.
-  const walk = term.weights === 16 ? 8 : 4;
-  const most = term.weights === 16 ? Math.min(schedule.chunk, PART) : schedule.chunk;
+  const whole = folds.some((t) => t.weights === 16);
+  const walk = whole ? 8 : 4;
+  const most = whole ? Math.min(schedule.chunk, PART) : schedule.chunk;
   let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
-  while (
-    chunk > SMALLEST && (chunk * perToken + stagedFloats + 64 > target.groupFloats || chunk > near)
-  ) {
+  while (chunk > SMALLEST && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
     chunk = Math.max(SMALLEST, Math.floor(chunk / 16) * 8);
   }
   return chunk;

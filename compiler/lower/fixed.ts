@@ -3,14 +3,14 @@
  * @module
  */
 import { isPacked } from "../../dsl/core/dtype.ts";
-import { blocksOf } from "../../dsl/core/layout.ts";
-import { regroups } from "../../dsl/core/shape.ts";
-import type { Dim, Labels, Term } from "../../dsl/core/term.ts";
+import { blocksOf, inVectors, VECTOR } from "../../dsl/core/layout.ts";
+import { runEndingAt } from "../../dsl/core/shape.ts";
+import type { Dim, Term, TermOf } from "../../dsl/core/term.ts";
 import { bin, dot16, type Expr, int, un, widen8 } from "../ir/expr.ts";
 import { type Lower, unreshape } from "./at.ts";
 
 /** Codes of one vector. */
-export const CODES = 16;
+export const CODES = VECTOR;
 
 /** The packed tensor behind views that keep runs of sixteen codes along `axis`, or nothing. */
 export const codesBehind = (term: Term, axis: number): Term | undefined => {
@@ -18,16 +18,12 @@ export const codesBehind = (term: Term, axis: number): Term | undefined => {
   if (typeof size !== "number" || size % CODES !== 0) return undefined;
   if (term.tag === "reshape") {
     const [arg] = term.args;
-    const group = regroups(arg.shape, term.shape).find((g) => axis >= g.to[0] && axis < g.to[1])!;
-    return axis === group.to[1] - 1 && group.from[1] > group.from[0]
-      ? codesBehind(arg, group.from[1] - 1)
-      : undefined;
+    const group = runEndingAt(arg.shape, term.shape, axis);
+    return group && codesBehind(arg, group.from[1] - 1);
   }
   if (term.tag === "permute") return codesBehind(term.args[0], term.axes[axis]);
   const stored = term.tag === "input" && isPacked(term.dtype) && axis === term.shape.length - 1;
-  return stored && isPacked(term.dtype) && blocksOf(term.dtype, size).width === CODES
-    ? term
-    : undefined;
+  return stored && isPacked(term.dtype) && inVectors(blocksOf(term.dtype, size)) ? term : undefined;
 };
 
 /** Sixteen codes along `axis` as bytes; the term passed {@link codesBehind}. */
@@ -39,7 +35,7 @@ export const bytesAt = (low: Lower, term: Term, index: readonly Expr[], axis: nu
   }
   if (term.tag === "reshape") {
     const [arg] = term.args;
-    const group = regroups(arg.shape, term.shape).find((g) => axis >= g.to[0] && axis < g.to[1])!;
+    const group = runEndingAt(arg.shape, term.shape, axis)!;
     return bytesAt(low, arg, unreshape(low, term, index), group.from[1] - 1);
   }
   if (term.tag === "permute") {
@@ -63,13 +59,7 @@ export interface FixedProduct {
 }
 
 /** Recognizes a product that integer instructions can make. */
-export const fixedProduct = (
-  term: Term & {
-    readonly tag: "contract";
-    readonly args: readonly [Term, Term];
-    readonly labels: Labels;
-  },
-): FixedProduct | undefined => {
+export const fixedProduct = (term: Term & TermOf<"contract">): FixedProduct | undefined => {
   const fixed = term.args.findIndex((a) => a.tag === "cast" && a.dtype === "i16");
   if (fixed < 0) return undefined;
   const [own, codes] = [term.labels.args[fixed], term.labels.args[1 - fixed]];
@@ -91,11 +81,7 @@ export const fixedProduct = (
 /** Four partial sums of a fixed-point product at an index. */
 export const fixedSums = (
   low: Lower,
-  term: Term & {
-    readonly tag: "contract";
-    readonly args: readonly [Term, Term];
-    readonly labels: Labels;
-  },
+  term: Term & TermOf<"contract">,
   { fixed, gone, sizes }: FixedProduct,
   index: readonly Expr[],
 ): Expr => {

@@ -3,9 +3,21 @@
  * The layout is `dsl/core/layout.ts`; decoding happens in registers.
  * @module
  */
-import { type DType, DTYPES, isPacked, type Packed } from "../../dsl/core/dtype.ts";
-import { blocksOf } from "../../dsl/core/layout.ts";
-import { type Arr, bin, bytes, type Expr, halves, int, load, un, word } from "../ir/expr.ts";
+import { type DType, isPacked, type Packed } from "../../dsl/core/dtype.ts";
+import { blocksOf, inVectors, type Plane, runOf, VECTOR } from "../../dsl/core/layout.ts";
+import {
+  type Arr,
+  bin,
+  bytes,
+  type Expr,
+  halves,
+  int,
+  lanesOf,
+  load,
+  twice,
+  un,
+  word,
+} from "../ir/expr.ts";
 import { fromHalf } from "./numeric.ts";
 
 /** Where a term's values come from at an index. */
@@ -32,56 +44,86 @@ export const linear = (dims: readonly Expr[], index: readonly Expr[]): Expr =>
 
 const u32 = (e: Expr): Expr => un("toU32", e);
 
+/** One in every byte of a word. */
+const EVERY_BYTE = 0x01010101;
+
+/** The `bits` bits at `from` of every byte, at `to` of that byte, and nothing else. */
+export const moveBits = (x: Expr, bits: number, from: Expr, to: number): Expr =>
+  move(x, (2 ** bits - 1) * EVERY_BYTE, from, to);
+
+/** The bits of `mask` at `from` on, at `to` on. */
+const move = (x: Expr, mask: number, from: Expr, to: number): Expr => {
+  const kept = (e: Expr, m: number): Expr => {
+    if (m >>> 0 === 0xffffffff) return e;
+    return bin("and", e, lanesOf(e.type) ? un("splat", word(m)) : word(m));
+  };
+  if (from.op !== "const") return bin("shl", kept(bin("shr", x, u32(from)), mask), word(to));
+  const by = from.value - to;
+  return kept(by < 0 ? bin("shl", x, word(-by)) : bin("shr", x, word(by)), mask * 2 ** to);
+};
+
 const packedSource = (arr: Arr, dtype: Packed, dims: readonly Expr[]): Source => {
-  const n = dims[dims.length - 1].value;
-  const { width, codes, words } = blocksOf(dtype, n);
-  const { bits, max } = DTYPES[dtype];
-  const mask = max * 0x01010101;
-  const rowOf = (index: readonly Expr[]): Expr =>
-    bin("mul", linear(dims.slice(0, -1), index.slice(0, -1)), int(words));
-  const place = (at: Expr): { block: Expr; inside: Expr; byte: Expr; shift: Expr } => {
+  const blocks = blocksOf(dtype, dims[dims.length - 1].value);
+  const { planes, codes, size, words } = blocks;
+  /** The word where a plane's run begins, and the place of a code among those of the run. */
+  const runAt = (plane: Plane, index: readonly Expr[]): { start: Expr; within: Expr } => {
+    const row = bin("mul", linear(dims.slice(0, -1), index.slice(0, -1)), int(words));
+    const at = index[index.length - 1];
+    const block = bin("mul", bin("div", at, int(codes)), int(size));
     const inside = bin("rem", at, int(codes));
+    const run = bin("mul", bin("div", inside, int(runOf(plane))), int(plane.width / 4));
     return {
-      block: bin("div", at, int(codes)),
-      inside,
-      byte: bin("rem", inside, int(width)),
-      shift: bin("mul", bin("div", inside, int(width)), int(bits)),
+      start: bin("add", bin("add", bin("add", row, block), int(plane.start / 4)), run),
+      within: bin("rem", inside, int(runOf(plane))),
     };
   };
-  const wordAt = (index: readonly Expr[]): { value: Expr; byte: Expr; shift: Expr } => {
-    const { block, byte, shift } = place(index[index.length - 1]);
-    const at = bin("add", bin("mul", block, int(width / 4)), bin("div", byte, int(4)));
-    return { value: load(arr, bin("add", rowOf(index), at)), byte, shift };
+  /** A code's word, its byte there, and the place of its bits in the byte. */
+  const wordAt = (
+    plane: Plane,
+    index: readonly Expr[],
+  ): { value: Expr; byte: Expr; shift: Expr } => {
+    const { start, within } = runAt(plane, index);
+    const byte = bin("rem", within, int(plane.width));
+    return {
+      value: load(arr, bin("add", start, bin("div", byte, int(4)))),
+      byte: bin("rem", byte, int(4)),
+      shift: bin("mul", bin("div", within, int(plane.width)), int(plane.bits)),
+    };
   };
+  /** The sixteen codes from the multiple of 16 at or before an index, as bytes. */
+  const vectorAt = (index: readonly Expr[]): Expr =>
+    planes.map((plane) => {
+      const { bits, width, low } = plane;
+      const { start, within } = runAt(plane, index);
+      const vector = width === VECTOR ? load(arr, start, true) : twice(arr, start, bits);
+      const shift = bin("mul", bin("div", within, int(VECTOR)), int(VECTOR / width * bits));
+      return moveBits(vector, bits, shift, low);
+    }).reduce((a, b) => bin("or", a, b));
   return {
     at: (index) => {
-      const { value, byte, shift } = wordAt(index);
-      const by = bin("add", bin("mul", bin("rem", byte, int(4)), int(8)), shift);
-      return un("toF32", bin("and", bin("shr", value, u32(by)), word(max)));
+      const parts = planes.map((plane) => {
+        const { value, byte, shift } = wordAt(plane, index);
+        const from = bin("add", bin("mul", byte, int(8)), shift);
+        return move(value, 2 ** plane.bits - 1, from, plane.low);
+      });
+      return un("toF32", parts.reduce((a, b) => bin("or", a, b)));
     },
-    bytes: (index) => {
-      const last = index[index.length - 1];
-      if (width !== 16 || last.factor % 16 !== 0) return undefined;
-      const { block, shift } = place(last);
-      const at = bin("add", rowOf(index), bin("mul", block, int(4)));
-      const planes = bin(
-        "shr",
-        load(arr, at, true),
-        shift.op === "const" ? word(shift.value) : u32(shift),
-      );
-      return bits === 8 ? planes : bin("and", planes, un("splat", word(mask)));
-    },
+    bytes: (index) =>
+      inVectors(blocks) && index[index.length - 1].factor % VECTOR === 0
+        ? vectorAt(index)
+        : undefined,
     wide: (index, axis) => {
       const last = index[index.length - 1];
       if (axis !== index.length - 1 || last.factor % 4 !== 0) return undefined;
-      const { block, inside, shift } = place(last);
-      if (width === 16 && inside.op === "const") {
-        const at = bin("add", rowOf(index), bin("mul", block, int(4)));
-        const planes = bin("shr", load(arr, at, true), word(shift.value));
-        return bytes(bin("and", planes, un("splat", word(mask))), inside.value % 16 / 4);
+      const within = bin("rem", last, int(VECTOR));
+      if (inVectors(blocks) && within.op === "const") {
+        return bytes(vectorAt(index), within.value / 4);
       }
-      const { value } = wordAt(index);
-      return bytes(un("splat", bin("and", bin("shr", value, u32(shift)), word(mask))), 0);
+      const parts = planes.map((plane) => {
+        const { value, shift } = wordAt(plane, index);
+        return moveBits(value, plane.bits, shift, plane.low);
+      });
+      return bytes(un("splat", parts.reduce((a, b) => bin("or", a, b))), 0);
     },
   };
 };
@@ -122,9 +164,11 @@ export const sourceOf = (
   loose: () => boolean = () => false,
 ): Source => {
   if (dtype === "f16") return halfSource(arr, dims, loose);
-  return isPacked(dtype) && dims.length > 0
+  if (!isPacked(dtype)) return plainSource(arr, dims, loose);
+  // A single code is a row of one.
+  return dims.length > 0
     ? packedSource(arr, dtype, dims)
-    : plainSource(arr, dims, loose);
+    : constantSource(packedSource(arr, dtype, [int(1)]).at([int(0)]));
 };
 
 /** Word type of a stored dtype. */

@@ -1,17 +1,38 @@
 /**
- * The part each label of a softmax fold plays.
+ * The part each axis plays in softmax folds over the same scores. Axes of the scores have the same
+ * names in all of them (s0, s1, …); axes of the values alone are c0, c1, … of each.
+ *
+ * Before: folds `"a b t, a t e -> a b e"` and `"x y z, z x y -> x y"`; after: values `s0 s2 c2` and
+ * `s2 s0 s1`, the token s2, one group for each s0, rows s1.
  * @module
  */
-import type { Dim, TermOf } from "../../dsl/core/term.ts";
+import type { Dim, Term, TermOf } from "../../dsl/core/term.ts";
 
-/** Labels by role: `outer` and `rows` index the result's rows, `token` is folded. */
+type Fold = Term & TermOf<"fold">;
+
+/** One of the folds, its axes under their common names. */
+export interface Member {
+  readonly term: Fold;
+  /** Labels of the values. */
+  readonly values: readonly string[];
+  /** Labels of the result. */
+  readonly out: readonly string[];
+  /** Axes of known size that only the values have. */
+  readonly channels: readonly string[];
+  readonly dim: (label: string) => Dim;
+}
+
+/** Labels by role: `outer` and `rows` index the results' rows, `token` is folded. */
 export interface StreamRoles {
   readonly token: string;
   /** One group each: batch, rows and channels of unknown number. */
   readonly outer: readonly string[];
-  /** Rows of the scores that share the values: decoded once for all of them. */
+  /** Rows of the scores that share the values of the largest fold: decoded once for all of them. */
   readonly rows: readonly string[];
-  readonly channels: readonly string[];
+  /** Labels of the scores. */
+  readonly scores: readonly string[];
+  readonly members: readonly Member[];
+  /** Size of a label of the scores or of `outer`. */
   readonly dim: (label: string) => Dim;
 }
 
@@ -29,31 +50,71 @@ export const streamRefusal = (term: TermOf<"fold">): string | undefined => {
   return undefined;
 };
 
-/** Roles of the labels. */
-export const streamRoles = (term: TermOf<"fold">): StreamRoles => {
-  const refused = streamRefusal(term);
-  if (refused !== undefined) throw new Error(`fold softmax ${refused}`);
+/** Product of the sizes of labels that are known. */
+export const countOf = (
+  { dim }: { readonly dim: (label: string) => Dim },
+  labels: readonly string[],
+): number => labels.reduce((n, l) => n * (dim(l) as number), 1);
+
+const isScore = (label: string): boolean => label.startsWith("s");
+
+const memberOf = (term: Fold): Member => {
   const [s, v] = term.labels.args;
-  const out = term.labels.out;
-  const dim = (l: string): Dim =>
-    s.includes(l) ? term.args[0].shape[s.indexOf(l)] : term.args[1].shape[v.indexOf(l)];
-  const free = out.filter((l) => s.includes(l) && !v.includes(l));
+  const name = (l: string): string => s.includes(l) ? `s${s.indexOf(l)}` : `c${v.indexOf(l)}`;
+  const dim = (l: string): Dim => term.args[isScore(l) ? 0 : 1].shape[Number(l.slice(1))];
+  const out = term.labels.out.map(name);
+  return {
+    term,
+    values: v.map(name),
+    out,
+    channels: out.filter((l) => !isScore(l) && typeof dim(l) === "number"),
+    dim,
+  };
+};
+
+const rowsOf = ({ out, values, dim }: Member): string[] => {
   const rows: string[] = [];
   let count = 1;
-  for (const l of free) {
+  for (const l of out.filter((x) => isScore(x) && !values.includes(x))) {
     const size = dim(l);
     if (typeof size === "number" && count * size <= MAX_ROWS) {
       rows.push(l);
       count *= size;
     }
   }
-  // A channel axis of unknown size is walked by groups, like a batch.
-  const channels = out.filter((l) => !s.includes(l) && typeof dim(l) === "number");
+  return rows;
+};
+
+/** Does the first fold have more to add up, or as much for more rows at once? */
+const isLarger = (a: Member, b: Member): boolean => {
+  const [m, n] = [countOf(a, a.channels), countOf(b, b.channels)];
+  return m > n || (m === n && countOf(a, rowsOf(a)) > countOf(b, rowsOf(b)));
+};
+
+/** Roles of the labels of folds that {@link shareScores}. */
+export const streamRoles = (folds: readonly Fold[]): StreamRoles => {
+  for (const term of folds) {
+    const refused = streamRefusal(term);
+    if (refused !== undefined) throw new Error(`fold softmax ${refused}`);
+  }
+  const members = folds.map(memberOf);
+  const main = members.reduce((a, b) => isLarger(b, a) ? b : a);
+  const scores = main.term.labels.args[0].map((_, i) => `s${i}`);
+  const rows = rowsOf(main);
   return {
-    token: s.find((l) => !out.includes(l))!,
-    outer: out.filter((l) => !rows.includes(l) && !channels.includes(l)),
+    token: scores.find((l) => !main.out.includes(l))!,
+    // A channel axis of unknown size is walked by groups, like a batch.
+    outer: main.out.filter((l) => !rows.includes(l) && !main.channels.includes(l)),
     rows,
-    channels,
-    dim,
+    scores,
+    members,
+    dim: main.dim,
   };
+};
+
+/** May one kernel make two folds? They have the same scores and tokens, and no channels of unknown number. */
+export const shareScores = (a: Fold, b: Fold): boolean => {
+  if (a.args[0] !== b.args[0]) return false;
+  const [x, y] = [streamRoles([a]), streamRoles([b])];
+  return x.token === y.token && [...x.outer, ...y.outer].every(isScore);
 };

@@ -6,12 +6,17 @@
 import type { Term } from "../../dsl/core/term.ts";
 import { type Expr, freshExprs, int, num, uniform, variable } from "../ir/expr.ts";
 import { Lower } from "./at.ts";
+import { constantSource } from "./memory.ts";
 
 /** Axes of a staged term: `rowOf[a]` is the row axis that axis a equals, the others are held. */
 export interface HeldAxes {
   readonly held: readonly number[];
   readonly rowOf: readonly (number | undefined)[];
 }
+
+/** Values of a staged term that are held for one row. */
+export const heldCount = (term: Term, { held }: HeldAxes): number =>
+  held.reduce((n, a) => n * (term.shape[a] as number), 1);
 
 /** Variables that an expression depends on. */
 const variablesOf = (
@@ -54,7 +59,7 @@ const readsOf = (
 const ghost = (leaves: readonly Term[]): Lower => {
   const low = new Lower((d) => typeof d === "number" ? int(d) : uniform(d));
   low.symbolic = true;
-  leaves.forEach((t) => low.sources.set(t, { at: () => num(0), wide: () => undefined }));
+  leaves.forEach((t) => low.sources.set(t, constantSource(num(0))));
   return low;
 };
 

@@ -4,11 +4,11 @@
  *
  * Before: `q·c`; after: `s·(rint(q/s)·c)` with s = max|q| / limit (32767, or less where
  * the sum would pass 32 bits). Sums that meet a zero point or a minimum take the same rounded query, so
- * a score is off by at most ½·s·Σ|k|: 2⁻¹⁶ of max|q| for each value of k, the level of f16. The weights of the values of a
- * softmax fold are marked likewise (`weights: 16`), a chunk of tokens at a time.
+ * a score is off by at most ½·s·Σ|k|: 2⁻¹⁶ of max|q| for each value of k, the level of f16. The weights
+ * of the values of a softmax fold are marked likewise (`weights: 16`), a chunk of tokens at a time.
  * @module
  */
-import { isPacked } from "../../dsl/core/dtype.ts";
+import { DTYPES } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import {
   argsOf,
@@ -52,7 +52,7 @@ const fixQuery = (
   if (sizes.some((n) => typeof n === "string")) return undefined;
   const count = sizes.reduce<number>((n, d) => n * (d as number), 1);
   const stored = codesBehind(term.args[codes], own.indexOf(other[other.length - 1]))!;
-  const largest = isPacked(stored.dtype) ? 2 ** Number(stored.dtype.slice(1)) - 1 : 0;
+  const largest = DTYPES[stored.dtype].max;
   const limit = Math.min(32767, Math.floor(SUM / (count * largest)));
   const top = foldBy("max", "max", { args: [other], out: free }, [map("abs", query)]);
   const step = map("div", top, limit);
@@ -79,12 +79,20 @@ const sumsOf = (root: Term, rounded: ReadonlyMap<Term, Term>): Term => {
   return done.get(root)!;
 };
 
+/** The term with one of the terms below it exchanged: values that read the scores read those of the fold. */
+const replaced = (root: Term, old: Term, fresh: Term): Term => {
+  const done = new Map<Term, Term>([[old, fresh]]);
+  for (const t of topological([root])) {
+    if (!done.has(t)) done.set(t, withArgs(t, argsOf(t).map((a) => done.get(a)!)));
+  }
+  return done.get(root)!;
+};
+
 /** Can the values of a streaming fold be added up as integers? */
 const fixableValues = (term: Term & TermOf<"fold">): boolean => {
-  const roles = streamRoles(term);
-  const last = roles.channels[roles.channels.length - 1];
-  if (last === undefined) return false;
-  const axis = term.labels.args[1].indexOf(last);
+  const { members: [{ channels, values }] } = streamRoles([term]);
+  if (channels.length === 0) return false;
+  const axis = values.indexOf(channels[channels.length - 1]);
   const form = linearTerms(term.args[1], axis);
   return form.scaled.length === 1 && codesBehind(form.scaled[0].rest, axis) !== undefined;
 };
@@ -105,17 +113,27 @@ export const fixedPoint = (
     inScores.set(term, out);
     return out;
   };
+  // Folds over the same scores keep the same scores: they share one kernel.
+  const shared = new Map<Term, Term>();
+  const scoresOf = (fold: TermOf<"fold">): Term => {
+    const known = shared.get(fold.args[0]);
+    if (known !== undefined) return known;
+    const out = sumsOf(scores(fold.args[0]), rounded);
+    shared.set(fold.args[0], out);
+    return out;
+  };
   const done = new Map<Term, Term>();
   const go = (term: Term): Term => {
     const known = done.get(term);
     if (known !== undefined) return known;
     let out: Term;
     if (term.tag === "fold" && term.monoid === "softmax" && streamRefusal(term) === undefined) {
+      const ofScores = scoresOf(term);
       const fields = {
         monoid: term.monoid,
         project: term.project,
         labels: term.labels,
-        args: [sumsOf(scores(term.args[0]), rounded), go(term.args[1])],
+        args: [ofScores, go(replaced(term.args[1], term.args[0], ofScores))],
         ...(fixableValues(term as Term & TermOf<"fold">) ? { weights: 16 as const } : {}),
       };
       out = intern("fold", fields, term.shape, term.dtype);

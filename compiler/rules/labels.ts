@@ -3,7 +3,7 @@
  * @module
  */
 import { broadcast, contractBy, foldBy, permute, reshape } from "../../dsl/core/build.ts";
-import { regroups } from "../../dsl/core/shape.ts";
+import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import {
   argsOf,
   type Dim,
@@ -11,8 +11,8 @@ import {
   type Shape,
   type Term,
   type TermOf,
-  topological,
 } from "../../dsl/core/term.ts";
+import { anywhere } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
 
 /** A contraction or a softmax fold. */
@@ -82,7 +82,7 @@ export const splitOperand = (term: Labelled, which: number): Term | undefined =>
     const b = operand.shape.slice(...group.to);
     if (a.length === 1 && b.length === 1) refined.push(a[0]);
     else {
-      if ([...a, ...b].some((d) => typeof d === "string")) return undefined;
+      if (isDynamic([...a, ...b])) return undefined;
       const common = refine(a as number[], b as number[]);
       if (common === undefined) return undefined;
       refined.push(...common);
@@ -119,28 +119,30 @@ export const spreadTo = (
   return broadcast(sorted, shape, order.map((l) => labels.indexOf(l)));
 };
 
-/** Does a named size appear in the shape? */
-export const isDynamic = (shape: Shape): boolean => shape.some((d) => typeof d === "string");
-
-/** Product of the known sizes. */
-export const knownCount = (shape: Shape): number =>
-  shape.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
-
-const memoized = (test: (t: Term) => boolean): (term: Term) => boolean => {
-  const known = new WeakMap<Term, boolean>();
-  return (term) => {
-    const old = known.get(term);
-    if (old !== undefined) return old;
-    const found = topological([term]).some(test);
-    known.set(term, found);
-    return found;
+/** Labels of an inner contraction under the names its user gives them; contracted ones become new. */
+export const renamed = (
+  inner: TermOf<"contract">,
+  names: readonly string[],
+): { args: string[][]; gone: string[] } => {
+  const to = (l: string): string => {
+    const at = inner.labels.out.indexOf(l);
+    return at >= 0 ? names[at] : `${l}inner`;
   };
+  const args = inner.labels.args.map((axis) => axis.map(to));
+  return { args, gone: [...new Set(args.flat())].filter((l) => !names.includes(l)) };
 };
 
-/** Is the value decoded from packed codes? */
-export const holdsCodes: (term: Term) => boolean = memoized((t) => isPacked(t.dtype));
+/** Which operand of an inner product is a small factor that does not change along tokens. */
+export const smallFactor = (inner: TermOf<"contract">): number => {
+  const at = inner.args.findIndex((y, k) => {
+    const x = inner.args[1 - k];
+    return !isDynamic(y.shape) && isDynamic(x.shape) &&
+      knownCount(x.shape) <= knownCount(inner.shape);
+  });
+  return at;
+};
 
 /** Is the value decoded from something stored along a dynamic axis: codes or halves of a cache? */
-export const isCached: (term: Term) => boolean = memoized((t) =>
+export const isCached: (term: Term) => boolean = anywhere((t) =>
   (isPacked(t.dtype) || t.dtype === "f16") && isDynamic(t.shape)
 );

@@ -16,9 +16,10 @@ export interface Trace {
 /** Rewrites of one program before it counts as a loop. */
 const LIMIT = 2_000;
 
-/** Terms after the rules, with what fired. */
+/** Terms after the rules, with what fired; terms that are `kept` stay as they are. */
 export const rewrite = (
   outputs: Readonly<Record<string, Term>>,
+  kept: ReadonlySet<Term> = new Set(),
 ): { outputs: Readonly<Record<string, Term>>; trace: readonly Trace[] } => {
   const trace: Trace[] = [];
   const fire = (term: Term, rules: readonly Rule[]): Term | undefined => {
@@ -33,7 +34,8 @@ export const rewrite = (
     }
     return undefined;
   };
-  const viewed = new Map<Term, Term>();
+  const still = [...kept].map((t): [Term, Term] => [t, t]);
+  const viewed = new Map<Term, Term>(still);
   const views = (term: Term): Term => {
     const known = viewed.get(term);
     if (known !== undefined) return known;
@@ -44,7 +46,7 @@ export const rewrite = (
     viewed.set(out, out);
     return out;
   };
-  const done = new Map<Term, Term>();
+  const done = new Map<Term, Term>(still);
   const algebra = (term: Term): Term => {
     const known = done.get(term);
     if (known !== undefined) return known;

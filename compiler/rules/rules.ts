@@ -6,21 +6,24 @@
 import {
   broadcast,
   cast,
+  constant,
   contractBy,
   foldBy,
   map,
   permute,
   reshape,
 } from "../../dsl/core/build.ts";
-import { regroups } from "../../dsl/core/shape.ts";
+import { holdsCodes } from "../../dsl/core/codes.ts";
+import { isPacked } from "../../dsl/core/dtype.ts";
+import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { broadcastOutOfFold, factorOutOfFold, repeatedOutOfFold, scaleOutOfFold } from "./folds.ts";
 import {
-  holdsCodes,
   isCached,
-  isDynamic,
-  knownCount,
   type Labelled,
   relabel,
+  renamed,
+  smallFactor,
   splitOperand,
   spreadTo,
 } from "./labels.ts";
@@ -77,12 +80,15 @@ const broadcastOff = onOperand((term, i, operand) => {
   const axis = term.labels.args[i];
   const other = term.labels.args[1 - i];
   const gone = axis.filter((_, k) => !operand.axes.includes(k));
-  if (!gone.every((l) => other.includes(l))) return undefined;
-  return relabel(
+  if (!gone.every((l) => other.includes(l) || term.labels.out.includes(l))) return undefined;
+  const own = operand.axes.map((k) => axis[k]);
+  const out = term.labels.out.filter((l) => other.includes(l) || own.includes(l));
+  const inner = relabel(
     term,
-    { ...term.labels, args: replaced(term.labels.args, i, operand.axes.map((k) => axis[k])) },
+    { args: replaced(term.labels.args, i, own), out },
     replaced(term.args, i, operand.args[0]),
   );
+  return spreadTo(inner, out, term.labels.out, term.shape);
 });
 
 const sumFirst = onOperand((term, i, operand) => {
@@ -147,29 +153,6 @@ const scaleOut = onOperand((term, i, operand) => {
   return undefined;
 });
 
-/** Labels of an inner contraction under the names its user gives them; contracted ones become new. */
-const renamed = (
-  inner: TermOf<"contract">,
-  names: readonly string[],
-): { args: string[][]; gone: string[] } => {
-  const to = (l: string): string => {
-    const at = inner.labels.out.indexOf(l);
-    return at >= 0 ? names[at] : `${l}inner`;
-  };
-  const args = inner.labels.args.map((axis) => axis.map(to));
-  return { args, gone: [...new Set(args.flat())].filter((l) => !names.includes(l)) };
-};
-
-/** Which operand of an inner product is a small factor that does not change along tokens. */
-const smallFactor = (inner: TermOf<"contract">): number => {
-  const at = inner.args.findIndex((y, k) => {
-    const x = inner.args[1 - k];
-    return !isDynamic(y.shape) && isDynamic(x.shape) &&
-      knownCount(x.shape) <= knownCount(inner.shape);
-  });
-  return at;
-};
-
 const factorToOther = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "contract") return undefined;
   const small = smallFactor(operand);
@@ -190,43 +173,6 @@ const factorToOther = onOperand((term, i, operand) => {
   return contractBy({ args: [out, args[large]], out: term.labels.out }, moved, operand.args[large]);
 });
 
-const constantOutOfFold = (term: Term): Term | undefined => {
-  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
-  const [scores, values] = term.args;
-  if (values.tag !== "map" || values.op !== "mul") return undefined;
-  const at = values.args.findIndex((a) => a.tag === "constant");
-  const factor = values.args[at];
-  if (factor?.tag !== "constant") return undefined;
-  return map(
-    "mul",
-    relabel(term as Labelled, term.labels, [scores, values.args[1 - at]]),
-    factor.value,
-  );
-};
-
-const factorOutOfFold = (term: Term): Term | undefined => {
-  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
-  const [scores, values] = term.args;
-  if (values.tag !== "contract") return undefined;
-  const small = smallFactor(values);
-  if (small < 0) return undefined;
-  const { args, gone } = renamed(values, term.labels.args[1]);
-  const large = args[1 - small];
-  const token = term.labels.args[1].filter((l) => !term.labels.out.includes(l));
-  if (token.some((l) => args[small].includes(l)) || gone.some((l) => !large.includes(l))) {
-    return undefined;
-  }
-  const out = [
-    ...term.labels.out.filter((l) => large.includes(l) || term.labels.args[0].includes(l)),
-    ...gone,
-  ];
-  const inner = foldBy("softmax", term.project, { args: [term.labels.args[0], large], out }, [
-    scores,
-    values.args[1 - small],
-  ]);
-  return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
-};
-
 /** Can a reshape move below this operand without coming to rest on a broadcast? */
 const accepts = (arg: Term, term: Term): boolean => {
   if (term.tag !== "reshape") return true;
@@ -243,10 +189,29 @@ const viewInward = (term: Term): Term | undefined => {
   if (arg.tag === "map" && holdsCodes(arg) && accepts(arg, term)) {
     return withShape(arg, arg.args.map(view));
   }
-  if (arg.tag === "cast" && !["u2", "u4", "u8"].includes(arg.dtype)) {
+  if (arg.tag === "cast" && !isPacked(arg.dtype)) {
     return cast(view(arg.args[0]), arg.dtype);
   }
   return undefined;
+};
+
+/** What repeats is computed once: a map of broadcasts is a broadcast of a map. */
+const broadcastOutward = (term: Term): Term | undefined => {
+  if (term.tag !== "map") return undefined;
+  const axes = new Set<number>();
+  for (const a of term.args) {
+    if (a.tag === "broadcast") a.axes.forEach((k) => axes.add(k));
+    else if (a.tag !== "constant") return undefined;
+  }
+  if (axes.size === term.shape.length) return undefined;
+  const kept = [...axes].sort((a, b) => a - b);
+  const shape = kept.map((k) => term.shape[k]);
+  const args = term.args.map((a) =>
+    a.tag === "broadcast"
+      ? broadcast(a.args[0], shape, a.axes.map((k) => kept.indexOf(k)))
+      : constant((a as TermOf<"constant">).value, shape)
+  );
+  return broadcast(map(term.op, ...args), term.shape, kept);
 };
 
 const withShape = (term: TermOf<"map">, args: readonly Term[]): Term => map(term.op, ...args);
@@ -265,7 +230,6 @@ const viewOfBroadcast = (term: Term): Term | undefined => {
   if (term.tag !== "reshape" || term.args[0].tag !== "broadcast") return undefined;
   const inner = term.args[0];
   const places: number[] = [];
-  const kept: number[] = [];
   for (const { from, to } of regroups(inner.shape, term.shape)) {
     // Axes of one hold nothing: they come and go freely.
     const real = (shape: Shape, [a, b]: readonly [number, number]): number[] =>
@@ -273,12 +237,10 @@ const viewOfBroadcast = (term: Term): Term | undefined => {
     const [old, made] = [real(inner.shape, from), real(term.shape, to)];
     const used = old.filter((a) => inner.axes.includes(a));
     if (used.length === 0) continue;
-    if (old.length !== 1 || made.length !== 1) return undefined;
-    places.push(made[0]);
-    kept.push(inner.axes.indexOf(old[0]));
+    if (used.length !== old.length) return undefined;
+    places.push(...made);
   }
-  const [arg] = inner.args;
-  return broadcast(reshape(arg, kept.map((k) => arg.shape[k])), term.shape, places);
+  return broadcast(reshape(inner.args[0], places.map((k) => term.shape[k])), term.shape, places);
 };
 
 /** A split of a product's result axis is a split of its operands'. */
@@ -352,6 +314,11 @@ export const VIEW_RULES: readonly Rule[] = [
     says: "view(broadcast s) → broadcast(view s)",
     apply: viewOfBroadcast,
   },
+  {
+    name: "broadcast-outward",
+    says: "f(broadcast a, c) → broadcast f(a, c): what repeats is computed once",
+    apply: broadcastOutward,
+  },
   { name: "view-inward", says: "view(f(a, b)) → f(view a, view b)", apply: viewInward },
   { name: "split-inward", says: "split(A·B) → split(A)·B", apply: splitInward },
   {
@@ -369,7 +336,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     apply: permuteOff,
   },
   { name: "reshape-off-operand", says: "A·merge(B) → split(A)·B", apply: reshapeOff },
-  { name: "broadcast-off-operand", says: "A·broadcast(s) → (Σ A)·s", apply: broadcastOff },
+  {
+    name: "broadcast-off-operand",
+    says: "A·broadcast(s) → (Σ A)·s, or broadcast(A·s)",
+    apply: broadcastOff,
+  },
   { name: "sum-first", says: "Σ_d A[d]·B → (Σ_d A[d])·B", apply: sumFirst },
   { name: "constant-off-operand", says: "A·c → (Σ A)·c", apply: constantOff },
   { name: "add-apart", says: "q·(s·c + m) → q·(s·c) + q·m", apply: addApart },
@@ -383,7 +354,21 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     says: "q·(T_L·T_S) → (q·T_S)·T_L: the small factor leaves the token loop",
     apply: factorToOther,
   },
-  { name: "constant-out-of-fold", says: "Σₜ pₜ (c·v) → c·Σₜ pₜ v", apply: constantOutOfFold },
+  {
+    name: "scale-out-of-fold",
+    says: "Σₜ pₜ (s·v) → s·Σₜ pₜ v: s is the same for all tokens",
+    apply: scaleOutOfFold,
+  },
+  {
+    name: "broadcast-out-of-fold",
+    says: "Σₜ pₜ broadcast(s) → broadcast(Σₜ pₜ s), or s·Σₜ pₜ",
+    apply: broadcastOutOfFold,
+  },
+  {
+    name: "repeated-out-of-fold",
+    says: "maxₜ broadcast(s) → broadcast(maxₜ s), Σ broadcast(s) → n·Σ s",
+    apply: repeatedOutOfFold,
+  },
   { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
 ];
 

@@ -8,6 +8,8 @@ import { evalAll } from "../../dsl/read/eval.ts";
 import { printAll } from "../../dsl/read/print.ts";
 import type { Term } from "../../dsl/core/term.ts";
 import { bindSizes, inputsOf, isTensor, shapeIn } from "../bind.ts";
+import { F64 } from "../../dsl/read/machine.ts";
+import { type Certify, withBounds } from "../certify.ts";
 import { CompileError, InputError } from "../errors.ts";
 import type { Outputs } from "../pipeline.ts";
 import type { Program } from "../program.ts";
@@ -35,10 +37,15 @@ const host: Device = {
 export const evalDevice = (): Device => host;
 
 /** A program that evaluates its outputs. f32 results are rounded once, when they are stored. */
-export const evalProgram = (outputs: Outputs): Either<CompileError, Program> => {
+export const evalProgram = (
+  asked: Outputs,
+  certify?: Certify,
+): Either<CompileError, Program> => {
   let inputs: ReadonlyMap<string, Term>;
+  let outputs = asked;
   try {
     inputs = inputsOf(outputs);
+    if (certify !== undefined) outputs = withBounds(outputs, certify, F64).outputs;
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;

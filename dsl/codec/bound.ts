@@ -4,13 +4,26 @@
  */
 import { map } from "../core/build.ts";
 import { type Term, topological } from "../core/term.ts";
-import { boundOf, directOf, idealOf } from "../read/bound.ts";
+import { boundOf, normBoundOf } from "../bound/bound.ts";
+import { directOf, idealOf, type Known } from "../bound/ideal.ts";
+import { normOver } from "../bound/norm.ts";
+import type { Machine } from "../read/machine.ts";
 import type { Codec, Parts } from "./codec.ts";
 
+/** What a bound of a codec is asked for. */
+export interface CodecBound {
+  /** Leading axes that are independent, as the codec was given them. */
+  readonly batch?: number;
+  /** Axes along which the 2-norm is bounded, instead of every element. */
+  readonly norm?: readonly number[];
+  /** The arithmetic that encodes, decodes and bounds; exact if not given. */
+  readonly machine?: Machine;
+}
+
 /**
- * Largest |x − decode(encode(x))| for every element, over x and its stored parts: what the program is
- * from its ideal, and what the ideal (nothing rounded, scales as stored) leaves of x: the clipped, the
- * truncated, a scale too small to store.
+ * Largest |x − decode(encode(x))| for every element (or its 2-norm along axes), over x and its stored
+ * parts: what the program is from its ideal, and what the ideal (nothing rounded, scales as stored)
+ * leaves of x: the clipped, the truncated, a scale too small to store.
  *
  * @example
  * ```ts
@@ -24,7 +37,12 @@ import type { Codec, Parts } from "./codec.ts";
  * ok(back.data.every((y, i) => Math.abs(y - env.inputs.x[i]) <= bound.data[i]));
  * ```
  */
-export const codecBound = (codec: Codec, x: Term, parts: Parts, batch = 0): Term => {
+export const codecBound = (
+  codec: Codec,
+  x: Term,
+  parts: Parts,
+  { batch = 0, norm, machine }: CodecBound = {},
+): Term => {
   const own = codec.encode(x, batch);
   const decoded = codec.decode(own, x.shape, batch);
   const direct = directOf(topological(Object.values(own)));
@@ -34,6 +52,11 @@ export const codecBound = (codec: Codec, x: Term, parts: Parts, batch = 0): Term
       [k, t],
     ): [Term, Term] => [t, parts[k]]),
   );
-  const left = map("abs", map("sub", x, idealOf(decoded, { stored })));
-  return map("add", left, boundOf(decoded, { stored }));
+  const known: Known = { stored, ...(machine === undefined ? {} : { machine }) };
+  const ideal = idealOf(decoded, known);
+  const apart = map("abs", map("sub", x, ideal));
+  const left = machine === undefined ? apart : map("add", apart, boundOf(ideal, { machine }));
+  return norm === undefined
+    ? map("add", left, boundOf(decoded, known))
+    : map("add", normOver(left, norm), normBoundOf(decoded, norm, known));
 };

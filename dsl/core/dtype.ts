@@ -4,14 +4,17 @@
  * @module
  */
 
+/** Widths of packed codes: what a quantizer may ask for. */
+export const BITS = [1, 2, 3, 4, 8] as const;
+
+/** Bits of a packed code. */
+export type Bits = (typeof BITS)[number];
+
+/** Types whose codes share 32-bit words. */
+export type Packed = `u${Bits}`;
+
 /** Names of the element types of a term. */
-export type DType = "f32" | "f16" | "u32" | "u2" | "u4" | "u8" | "i16";
-
-/** Types whose codes share a 32-bit word. */
-export type Packed = "u2" | "u4" | "u8";
-
-/** Bits a quantizer may ask for. */
-export type Bits = 2 | 4 | 8;
+export type DType = "f32" | "f16" | "u32" | Packed | "i16";
 
 /** What a dtype is: width in bits and, for integers, the largest code. */
 export interface DTypeInfo {
@@ -25,25 +28,31 @@ export interface DTypeInfo {
   readonly max: number;
 }
 
+const codes = (bits: Bits): DTypeInfo => ({ bits, integer: true, min: 0, max: 2 ** bits - 1 });
+
 /** One row a dtype. */
 export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   f32: { bits: 32, integer: false, min: -3.4028234663852886e38, max: 3.4028234663852886e38 },
   f16: { bits: 16, integer: false, min: -65504, max: 65504 },
   // Indices: every value is exact in f32, the arithmetic of devices.
   u32: { bits: 32, integer: true, min: 0, max: 2 ** 24 },
-  u2: { bits: 2, integer: true, min: 0, max: 3 },
-  u4: { bits: 4, integer: true, min: 0, max: 15 },
-  u8: { bits: 8, integer: true, min: 0, max: 255 },
+  u1: codes(1),
+  u2: codes(2),
+  u3: codes(3),
+  u4: codes(4),
+  u8: codes(8),
   // Fixed-point queries and weights; lives in registers and group memory only.
   i16: { bits: 16, integer: true, min: -32767, max: 32767 },
 };
 
-/** Is the dtype stored as codes in words? */
-export const isPacked = (dtype: DType): dtype is Packed =>
-  dtype === "u2" || dtype === "u4" || dtype === "u8";
-
 /** The packed dtype of a number of bits. */
 export const packedOf = (bits: Bits): Packed => `u${bits}`;
+
+/** The packed dtypes. */
+export const PACKED: readonly Packed[] = BITS.map(packedOf);
+
+/** Is the dtype stored as codes in words? */
+export const isPacked = (dtype: DType): dtype is Packed => PACKED.includes(dtype as Packed);
 
 /** Rounds half to even, as every device does. */
 export const rint = (x: number): number => {

@@ -2,52 +2,102 @@
  * How values lie in memory, in 32-bit words, the same on every device.
  *
  * f32, u32: one word a value. f16: two values a word, low half first; the whole tensor is padded to
- * a word. Packed codes of b bits: every row (last axis) is cut into blocks of W bytes (W = 16, 8 or 4,
- * the widest that divides the row); byte i of a block holds code i in its low bits, then i + W, i + 2W, …
+ * a word. Packed codes: every row (last axis) is cut into blocks. A block holds its codes in *planes* of
+ * 1, 2, 4 or 8 bits: one plane where the width is one of these, else the widths that add up to it, low
+ * bits first. A plane of b bits is written in runs of W bytes (W = 16, 8 or 4); byte i of a run holds
+ * code i in its low bits, then i + W, i + 2W, …
  *
  * ```text
- * u4, W = 16 (32 codes):  byte 0 = c16 c0 | byte 1 = c17 c1 | … | byte 15 = c31 c15
- * u2, W = 16 (64 codes):  byte 0 = c48 c32 c16 c0 | …
+ * u4, 32 codes:   byte 0 = c16 c0 | byte 1 = c17 c1 | … | byte 15 = c31 c15
+ * u2, 64 codes:   byte 0 = c48 c32 c16 c0 | …
+ * u1, 128 codes:  byte 0 = c112 … c16 c0 | …
+ * u3, 128 codes:  16 bytes of the low two bits of c0 … c63 | 16 of c64 … c127, both as u2
+ *                 16 bytes of the high bit of c0 … c127, as u1:    c = low + 4·high
+ * u3, 64 codes:   16 bytes of low bits | 8 bytes of high bits:     byte 0 = c56 … c8 c0 | …
  * ```
  *
- * So a vector load, one shift and one mask give W codes in channel order, on a CPU and on a GPU.
- * A row that fills no whole word is padded, and the padding is counted in the bits.
+ * So a vector load, one shift and one mask give a plane of W codes in channel order, on a CPU and on a
+ * GPU. W is 16 for a plane that fills a vector; of the narrowest plane it is the widest that divides the
+ * row, and a block has the codes of one such run. A row that fills no whole word is padded, and the
+ * padding is counted in the bits.
  * @module
  */
 import { type DType, DTYPES, isPacked, type Packed } from "./dtype.ts";
 import { countOf, sizeOf, type Sizes } from "./shape.ts";
 import type { Shape } from "./term.ts";
 
+/** Bytes of a vector: codes that are decoded at once. */
+export const VECTOR = 16;
+
+/** Bytes of a run: a vector, or less where rows are short. */
+const RUNS = [VECTOR, 8, 4] as const;
+
+/** Bits of the codes of a block that lie together. */
+export interface Plane {
+  /** Bits of one code in this plane; they divide a byte. */
+  readonly bits: number;
+  /** Place of the lowest of them in the code. */
+  readonly low: number;
+  /** Byte of the block at which the plane begins. */
+  readonly start: number;
+  /** Bytes of a run: 16, 8 or 4. */
+  readonly width: number;
+}
+
 /** Blocks of one packed row. */
 export interface Blocks {
-  /** Bytes of a block: 16, 8 or 4. */
-  readonly width: number;
-  /** Codes in a byte. */
-  readonly per: number;
-  /** Codes of a block: width × per. */
+  /** Planes of a block, low bits first. */
+  readonly planes: readonly Plane[];
+  /** Codes of a block. */
   readonly codes: number;
+  /** Words of a block. */
+  readonly size: number;
   /** Blocks of a row. */
   readonly count: number;
   /** Words of a row. */
   readonly words: number;
 }
 
-/** The blocks of a row of n codes. */
-export const blocksOf = (dtype: Packed, n: number): Blocks => {
-  const per = 8 / DTYPES[dtype].bits;
-  const width = n % (16 * per) === 0 ? 16 : n % (8 * per) === 0 ? 8 : 4;
-  const codes = width * per;
-  const count = Math.ceil(n / codes);
-  return { width, per, codes, count, words: count * width / 4 };
+/** A number as a sum of powers of two, the largest first. */
+const powers = (n: number): number[] => {
+  if (n === 0) return [];
+  const top = 2 ** Math.floor(Math.log2(n));
+  return [top, ...powers(n - top)];
 };
 
-/** Where code `at` of a row lies: byte within the row, and shift within the byte. */
-export const placeOf = (dtype: Packed, n: number, at: number): { byte: number; shift: number } => {
-  const { width, codes } = blocksOf(dtype, n);
-  const inside = at % codes;
+/** Codes of one run of a plane. */
+export const runOf = ({ bits, width }: Plane): number => width * 8 / bits;
+
+/** The blocks of a row of n codes. */
+export const blocksOf = (dtype: Packed, n: number): Blocks => {
+  const widths = powers(DTYPES[dtype].bits);
+  const narrowest = widths[widths.length - 1];
+  const run = RUNS.find((w) => n % (w * 8 / narrowest) === 0) ?? RUNS[RUNS.length - 1];
+  const codes = run * 8 / narrowest;
+  const before = (k: number): number => widths.slice(0, k).reduce((a, b) => a + b, 0);
+  const planes = widths.map((bits, k) => ({
+    bits,
+    low: before(k),
+    start: codes * before(k) / 8,
+    width: Math.min(VECTOR, codes * bits / 8),
+  }));
+  const size = codes * DTYPES[dtype].bits / 32;
+  const count = Math.ceil(n / codes);
+  return { planes, codes, size, count, words: count * size };
+};
+
+/** Are sixteen codes, from a multiple of 16 on, a vector or the halves of two in every plane? */
+export const inVectors = ({ planes, codes }: Blocks): boolean =>
+  codes % VECTOR === 0 && planes.every(({ width }) => 2 * width >= VECTOR);
+
+/** Where a plane's bits of code `at` of a row lie: byte within the row, and shift within the byte. */
+const placeOf = (blocks: Blocks, plane: Plane, at: number): { byte: number; shift: number } => {
+  const inside = at % blocks.codes;
+  const run = runOf(plane);
+  const block = Math.floor(at / blocks.codes) * 4 * blocks.size;
   return {
-    byte: Math.floor(at / codes) * width + inside % width,
-    shift: Math.floor(inside / width) * DTYPES[dtype].bits,
+    byte: block + plane.start + Math.floor(inside / run) * plane.width + inside % plane.width,
+    shift: Math.floor(inside % run / plane.width) * plane.bits,
   };
 };
 
@@ -73,11 +123,15 @@ export const storedBits = (dtype: DType, shape: Shape, sizes: Sizes, exact: bool
 
 /** Codes of a tensor as words: the reference of every device's packing. */
 export const packWords = (dtype: Packed, row: number, codes: ArrayLike<number>): Uint32Array => {
-  const { words } = blocksOf(dtype, row);
-  const bytes = new Uint8Array(4 * words * Math.ceil(codes.length / row));
-  for (let i = 0; i < codes.length; i++) {
-    const { byte, shift } = placeOf(dtype, row, i % row);
-    bytes[Math.floor(i / row) * words * 4 + byte] |= codes[i] << shift;
+  const blocks = blocksOf(dtype, row);
+  const stride = 4 * blocks.words;
+  const bytes = new Uint8Array(stride * Math.ceil(codes.length / row));
+  for (const plane of blocks.planes) {
+    const mask = 2 ** plane.bits - 1;
+    for (let i = 0; i < codes.length; i++) {
+      const { byte, shift } = placeOf(blocks, plane, i % row);
+      bytes[Math.floor(i / row) * stride + byte] |= (codes[i] >> plane.low & mask) << shift;
+    }
   }
   return new Uint32Array(bytes.buffer);
 };
@@ -90,11 +144,17 @@ export const unpackWords = (
   count: number,
 ): Float64Array => {
   const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-  const stride = 4 * blocksOf(dtype, row).words;
-  return Float64Array.from({ length: count }, (_, i) => {
-    const { byte, shift } = placeOf(dtype, row, i % row);
-    return (bytes[Math.floor(i / row) * stride + byte] >> shift) & DTYPES[dtype].max;
-  });
+  const blocks = blocksOf(dtype, row);
+  const stride = 4 * blocks.words;
+  const codes = new Float64Array(count);
+  for (const plane of blocks.planes) {
+    const mask = 2 ** plane.bits - 1;
+    for (let i = 0; i < count; i++) {
+      const { byte, shift } = placeOf(blocks, plane, i % row);
+      codes[i] += (bytes[Math.floor(i / row) * stride + byte] >> shift & mask) << plane.low;
+    }
+  }
+  return codes;
 };
 
 /** Bits of an f16 that is exactly representable. */

@@ -20,14 +20,23 @@ export const sizeOf = (dim: Dim, sizes: Sizes): number => {
 export const countOf = (shape: Shape, sizes: Sizes): number =>
   shape.reduce<number>((n, d) => n * sizeOf(d, sizes), 1);
 
+/** Is a size known only when a program runs? */
+export const isDynamic = (dims: Shape): boolean => dims.some((d) => typeof d === "string");
+
+/** Product of the known sizes. */
+export const knownCount = (dims: Shape): number =>
+  dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
+
+/** The number of elements, if every size is known. */
+export const staticCount = (dims: Shape): number | undefined =>
+  isDynamic(dims) ? undefined : knownCount(dims);
+
 /** Axes `[from, to)` of both sides that hold the same elements. */
 export interface Regroup {
   readonly from: readonly [number, number];
   readonly to: readonly [number, number];
 }
 
-const numbers = (dims: Shape): number =>
-  dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
 const namesOf = (dims: Shape): string => dims.filter((d) => typeof d === "string").sort().join("*");
 
 /**
@@ -55,7 +64,7 @@ const findGroups = (from: Shape, to: Shape): Regroup[] => {
       `${shapeText(from)} and ${shapeText(to)} hold different counts`,
     );
   };
-  if (numbers(from) !== numbers(to) || namesOf(from) !== namesOf(to)) fail();
+  if (knownCount(from) !== knownCount(to) || namesOf(from) !== namesOf(to)) fail();
   const out: Regroup[] = [];
   let [i, j] = [0, 0];
   while (i < from.length || j < to.length) {
@@ -63,10 +72,10 @@ const findGroups = (from: Shape, to: Shape): Regroup[] => {
     if (i < from.length) i++;
     if (j < to.length) j++;
     const balanced = (): boolean =>
-      numbers(from.slice(i0, i)) === numbers(to.slice(j0, j)) &&
+      knownCount(from.slice(i0, i)) === knownCount(to.slice(j0, j)) &&
       namesOf(from.slice(i0, i)) === namesOf(to.slice(j0, j));
     while (!balanced()) {
-      const [a, b] = [numbers(from.slice(i0, i)), numbers(to.slice(j0, j))];
+      const [a, b] = [knownCount(from.slice(i0, i)), knownCount(to.slice(j0, j))];
       const behind = a < b ||
         (a === b && namesOf(from.slice(i0, i)).length < namesOf(to.slice(j0, j)).length);
       if (behind && i < from.length) i++;
@@ -78,6 +87,10 @@ const findGroups = (from: Shape, to: Shape): Regroup[] => {
   }
   return out;
 };
+
+/** The run whose innermost axis is `axis` of a reshape's result, if the argument has axes there too. */
+export const runEndingAt = (from: Shape, to: Shape, axis: number): Regroup | undefined =>
+  regroups(from, to).find((g) => axis >= g.to[0] && axis === g.to[1] - 1 && g.from[1] > g.from[0]);
 
 /** Row-major strides of a shape with known sizes. */
 export const stridesOf = (shape: readonly number[]): number[] => {

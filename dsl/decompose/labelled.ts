@@ -56,13 +56,6 @@ export const axesOf = (operation: string, shape: Shape, batch: number): Axes => 
   };
 };
 
-/** The number of elements, if every size is known. */
-export const knownCount = (dims: readonly Dim[]): number | undefined =>
-  dims.reduce<number | undefined>(
-    (n, d) => n === undefined || typeof d !== "number" ? undefined : n * d,
-    1,
-  );
-
 /** The same tensor with its axes in another order. */
 export const arrange = (a: Labelled, labels: readonly string[]): Labelled => ({
   term: permute(a.term, labels.map((l) => a.labels.indexOf(l))),

@@ -8,8 +8,9 @@
  * @module
  */
 import { ShapeError, shapeText } from "../core/errors.ts";
+import { staticCount } from "../core/shape.ts";
 import type { Dim, Shape } from "../core/term.ts";
-import { axesOf, knownCount } from "./labelled.ts";
+import { axesOf } from "./labelled.ts";
 
 /** Sizes of the matrices, and whether they are known to be wider than tall. */
 export interface Matrices {
@@ -22,7 +23,7 @@ export interface Matrices {
 /** The matrices of a tensor. */
 export const matricesOf = (operation: string, shape: Shape, batch: number): Matrices => {
   const { batchDims: lead, rowDims, channels: columns } = axesOf(operation, shape, batch);
-  const rows = rowDims.length === 1 ? rowDims[0] : knownCount(rowDims);
+  const rows = rowDims.length === 1 ? rowDims[0] : staticCount(rowDims);
   if (rows === undefined) {
     throw new ShapeError(
       operation,

@@ -12,8 +12,9 @@
  * @module
  */
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
+import { staticCount } from "../core/shape.ts";
 import type { Dim, Shape } from "../core/term.ts";
-import { type Axes, axesOf, knownCount } from "./labelled.ts";
+import { type Axes, axesOf } from "./labelled.ts";
 
 /** What every chain may say. */
 export interface Common {
@@ -121,7 +122,7 @@ export const planOf = (operation: string, chain: Chain, shape: Shape, batch: num
   const bonds = sizes.slice(1).map((_, k): Bond => {
     const left = own(k);
     const right = [...(tokens > k ? axes.rows : []), ...channels.slice(k + 1)];
-    const [a, b] = [knownCount(dimsFor(left)), knownCount(dimsFor(right))];
+    const [a, b] = [staticCount(dimsFor(left)), staticCount(dimsFor(right))];
     const side = cheaper(operation, a, b);
     const rank = Math.min(side === "left" ? a! : b!, ranks[k] ?? Infinity);
     size.set(`d${k + 1}`, rank);
@@ -134,7 +135,7 @@ export const planOf = (operation: string, chain: Chain, shape: Shape, batch: num
     const dims = dimsFor(labels);
     const lead = [...axes.batchDims, ...(tokens === k ? axes.rowDims : [])];
     const rest = dims.slice(lead.length);
-    const count = knownCount(rest)!;
+    const count = staticCount(rest)!;
     const last = rest[rest.length - 1] as number;
     const matrix = rest.length === 1 ? [count] : [count / last, last];
     return {

@@ -11,8 +11,9 @@
  * @module
  */
 import { broadcast, foldOver, gram, map, reshape, routine, slice } from "../core/build.ts";
+import { staticCount } from "../core/shape.ts";
 import type { Term } from "../core/term.ts";
-import { arrange, dimsOf, knownCount, type Labelled } from "./labelled.ts";
+import { arrange, dimsOf, type Labelled } from "./labelled.ts";
 
 /** Below σ₁ times this, a singular value counts as this in a gauge. Above the noise of f32, 2^-12. */
 export const FLOOR = 2 ** -10;
@@ -54,7 +55,7 @@ export const spectrum = (
   rank: number,
 ): Spectrum => {
   const rest = m.labels.filter((l) => !batch.includes(l) && !side.includes(l));
-  const n = knownCount(dimsOf(m, side))!;
+  const n = staticCount(dimsOf(m, side))!;
   const lead = [...batch, ...rest];
   const rows = reshape(arrange(m, [...lead, ...side]).term, [...dimsOf(m, lead), n]);
   const products = gram(rows, rest.map((_, i) => batch.length + i));

@@ -2,12 +2,12 @@
  * Affine quantization: x̂ = s·c + m with codes of b bits, one (s, m) a scope.
  *
  * symmetric (RTN of the papers): s = h(max(max|x|, 1e-5) / (2^(b−1) − 1)), c = rint(x / s), stored with the
- * zero point 2^(b−1); at 2 bits the codes are {−1, 0, 1}.
+ * zero point 2^(b−1); at 2 bits the codes are {−1, 0, 1}, at 1 bit only 0 is left: refused.
  * asymmetric: m = h(min), s = h((max − m) / (2^b − 1)), c = clamp(rint((x − m) / s)).
  * h rounds to the stored type first; codes are computed against what is stored. Zero range: code 0.
  * @module
  */
-import { type Bits, packedOf } from "../core/dtype.ts";
+import { BITS, type Bits, packedOf } from "../core/dtype.ts";
 import { broadcast, cast, foldOver, map, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
@@ -58,11 +58,17 @@ const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
 /** Affine quantizer; see the head of the file. Parts: `codes`, `scale` and, if asymmetric, `min`. */
 export const quantize = (options: Affine): Codec => {
   const { bits, per, range, scale: stored = "f16" } = options;
-  if (bits !== 2 && bits !== 4 && bits !== 8) {
-    throw new ValueError("quantize", `bits are ${bits}, not 2, 4 or 8`);
+  if (!BITS.includes(bits)) {
+    throw new ValueError("quantize", `bits are ${bits}, not one of ${BITS.join(", ")}`);
   }
   const symmetric = range === "symmetric";
   const levels = symmetric ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
+  if (levels === 0) {
+    throw new ValueError(
+      "quantize",
+      `bits are ${bits}, range is ${range}: 2^(${bits} - 1) - 1 = ${levels} levels beside 0`,
+    );
+  }
   const zero = symmetric ? 2 ** (bits - 1) : 0;
   const spread = (stat: Term, { view, axes }: Scope): Term =>
     broadcast(stat, view, view.map((_, i) => i).filter((i) => !axes.includes(i)));

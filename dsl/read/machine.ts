@@ -21,6 +21,8 @@ export interface Machine {
   readonly sqrt: number;
   /** Relative error of e^x, at most affine in |x|. */
   readonly exp: (x: number) => number;
+  /** How often at most a weight of a softmax is scaled again as parts are merged. */
+  readonly merges: number;
 }
 
 /**
@@ -35,6 +37,7 @@ export const F32: Machine = {
   div: 5 * 2 ** -24,
   sqrt: 10 * 2 ** -24,
   exp: (x) => (3 + 2 * Math.abs(x)) * 2 ** -23,
+  merges: 16,
 };
 
 /** f64 in any order of summation; library functions within two ULP. */
@@ -45,6 +48,8 @@ export const F64: Machine = {
   div: 2 ** -53,
   sqrt: 2 ** -53,
   exp: () => 2 ** -51,
+  // Token by token; sizes stay below this.
+  merges: 2 ** 24,
 };
 
 /**
@@ -58,6 +63,7 @@ export const against = (m: Machine): Machine => ({
   div: m.div + 2 ** -52,
   sqrt: m.sqrt + 2 ** -52,
   exp: (x) => m.exp(x) + 2 ** -51,
+  merges: m.merges,
 });
 
 /** Growth of k roundings: k·u / (1 − k·u). */

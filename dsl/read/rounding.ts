@@ -217,7 +217,8 @@ const weightSpread = (
     if (s + e < top - DEAD) continue;
     if (!(s - e > MASKED) || !(e < Infinity)) return Infinity;
     const span = Math.max(top - s, 0) + 4 * e;
-    const relative = (n + 1) * m.exp(0) + m.exp(span) + gamma(m, n + 2);
+    const merges = Math.min(n, m.merges);
+    const relative = (merges + 1) * m.exp(0) + m.exp(span) + gamma(m, merges + 2);
     if (relative >= 1) return Infinity;
     // A factor 1 ± r lies within e^±(r / (1 − r)).
     worst = Math.max(worst, e + m.u * span + relative / (1 - relative));

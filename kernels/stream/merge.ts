@@ -4,7 +4,7 @@
  * @module
  */
 import { MASKED } from "../../dsl/core/monoid.ts";
-import type { Term } from "../../dsl/core/term.ts";
+import type { Dim, Term } from "../../dsl/core/term.ts";
 import { bin, type Expr, int, load, madd, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder, Context } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
@@ -18,16 +18,17 @@ export interface Merged {
 
 /** Reads the parts of a fold. */
 export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
-  const stream = streamOf(fold, context);
-  const { roles, term, channels, rows, inner } = stream;
+  const stream = streamOf(context.streamOf(fold));
+  const { roles, rows, peak } = stream;
+  const sum = stream.sums.find((s) => s.term === fold)!;
   const { low } = b;
   const part = b.scratch(stream.scratch, stream.partWords, false);
-  const out = term.labels.out;
-  const last = roles.channels[roles.channels.length - 1];
+  const last = sum.channels[sum.channels.length - 1];
   const value = (index: readonly Expr[], four: boolean): Expr => {
-    const at = (labels: readonly string[]): Expr =>
-      linear(low.dims(labels.map(roles.dim)), labels.map((l) => index[out.indexOf(l)]));
-    const [outer, row, channel] = [at(roles.outer), at(roles.rows), at(roles.channels)];
+    const at = (labels: readonly string[], dim: (label: string) => Dim): Expr =>
+      linear(low.dims(labels.map(dim)), labels.map((l) => index[sum.out.indexOf(l)]));
+    const [outer, row] = [at(roles.outer, roles.dim), at(roles.rows, roles.dim)];
+    const channel = bin("add", at(sum.channels, sum.dim), int(sum.at));
     const chunks = chunksExpr(b, stream);
     const baseAt = (c: Expr): Expr =>
       bin(
@@ -41,24 +42,24 @@ export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
       int(0),
       chunks,
       1,
-      (c) => top.set(bin("max", load(part, bin("add", baseAt(c), int(channels))), top.get())),
+      (c) => top.set(bin("max", load(part, bin("add", baseAt(c), int(peak))), top.get())),
     );
     const m = low.named("m", top.get());
-    const sum = low.mutable("l", num(0));
+    const total = low.mutable("l", num(0));
     const acc = low.mutable("o", four ? un("splat", num(0)) : num(0));
     low.loop("c", int(0), chunks, 1, (c) => {
       const base = baseAt(c);
-      const f = low.named(
-        "f",
-        un("exp", bin("sub", load(part, bin("add", base, int(channels))), m)),
-      );
-      sum.set(madd(f, load(part, bin("add", base, int(channels + 1))), sum.get()));
+      const f = low.named("f", un("exp", bin("sub", load(part, bin("add", base, int(peak))), m)));
+      total.set(madd(f, load(part, bin("add", base, int(peak + 1))), total.get()));
       acc.set(madd(f, load(part, bin("add", base, channel), four), acc.get()));
     });
-    const total = low.named("l", sum.get());
-    const nothing = bin("le", total, num(0));
-    const quotient = bin("div", acc.get(), select(nothing, num(1), total));
+    const l = low.named("l", total.get());
+    const nothing = bin("le", l, num(0));
+    const quotient = bin("div", acc.get(), select(nothing, num(1), l));
     return select(nothing, four ? un("splat", num(0)) : num(0), quotient);
   };
-  return { wide: last !== undefined && inner % 4 === 0 && out[out.length - 1] === last, value };
+  return {
+    wide: last !== undefined && sum.inner % 4 === 0 && sum.out[sum.out.length - 1] === last,
+    value,
+  };
 };

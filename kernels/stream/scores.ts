@@ -26,7 +26,9 @@ import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { contractParts } from "../../compiler/lower/at.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
-import type { Frame, Stream } from "./shape.ts";
+import { heldCount } from "../../compiler/lower/row.ts";
+import { type Frame, padded, quads, type Stream } from "./shape.ts";
+import { fourTokens, LANES } from "./tokens.ts";
 
 type Product = Term & TermOf<"contract">;
 
@@ -37,7 +39,7 @@ const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void =>
   for (const [term, axes] of plan.moving) {
     const product = term as Product;
     const dims = axes.held.map((a) => int(term.shape[a] as number));
-    const count = axes.held.reduce((n, a) => n * (term.shape[a] as number), 1);
+    const count = heldCount(term, axes);
     const arr: Arr = b.local("raw", count * chunk);
     const fixed = fixedProduct(product);
     low.sources.delete(term);
@@ -77,34 +79,20 @@ const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void =>
   }
 };
 
-/** Steps of four tokens of this part. */
-export const quads = (frame: Frame): Expr => bin("div", bin("add", frame.tokens, int(3)), int(4));
-
-const LANES = [0, 1, 2, 3];
-
 /** Scores, weights, and (m, l) of every row into the part; gives the weights. */
 export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
   const { low } = b;
-  const { chunk, rows, channels, term } = stream;
-  const { here } = frame;
+  const { chunk, rows, peak: m, roles } = stream;
   products(b, plan, frame, stream);
   const weight = b.local("score", rows * chunk);
   const peak = b.local("peak", rows);
-  const axis = frame.tokenAxis(0);
+  const axis = roles.scores.indexOf(roles.token);
   const masked = un("splat", num(MASKED));
   low.par("q", quads(frame), (q) => {
     const t = bin("mul", q, int(4));
     for (let r = 0; r < rows; r++) {
-      here.t = t;
-      low.loose = true;
-      const index = frame.place(0, int(r), bin("add", frame.first, t), int(0));
-      const wide = low.tryWide(term.args[0], index, axis);
-      low.loose = false;
-      const score = wide ?? vec4(LANES.map((k) => {
-        here.t = bin("add", t, int(k));
-        const token = bin("min", bin("add", frame.first, here.t), frame.last);
-        return low.at(term.args[0], frame.place(0, int(r), token, int(0)));
-      }));
+      const index = (token: Expr): Expr[] => frame.score(int(r), token);
+      const score = fourTokens(b, frame, stream.scores, axis, t, index);
       const real = bin(
         "lt",
         vec4(LANES.map((k) => un("toF32", bin("add", t, int(k))))),
@@ -114,19 +102,19 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
     }
   });
   const row = (r: Expr, j: Expr): Expr => bin("add", bin("mul", r, int(chunk)), j);
-  const padded = bin("mul", quads(frame), int(4));
+  const end = padded(frame, 4);
   low.par("r", int(rows), (r) => {
     const top = low.mutable("top", masked);
     low.loop(
       "j",
       int(0),
-      padded,
+      end,
       4,
       (j) => top.set(bin("max", load(weight, row(r, j), true), top.get())),
     );
-    const m = low.named("m", un("hmax", top.get()));
-    low.store(peak, r, m);
-    low.store(part, bin("add", frame.base(r), int(channels)), m);
+    const largest = low.named("m", un("hmax", top.get()));
+    low.store(peak, r, largest);
+    low.store(part, bin("add", frame.base(r), int(m)), largest);
   });
   low.par("q", quads(frame), (q) => {
     for (let r = 0; r < rows; r++) {
@@ -141,11 +129,11 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
     low.loop(
       "j",
       int(0),
-      padded,
+      end,
       4,
       (j) => sum.set(bin("add", sum.get(), load(weight, row(r, j), true))),
     );
-    low.store(part, bin("add", frame.base(r), int(channels + 1)), un("hsum", sum.get()));
+    low.store(part, bin("add", frame.base(r), int(m + 1)), un("hsum", sum.get()));
   });
   return weight;
 };

@@ -1,57 +1,91 @@
 /**
- * The frame of a streaming fold: what a group works on, where its parts lie, and how an index of the
+ * The frame of streaming folds: what a group works on, where its parts lie, and how an index of the
  * scores or values is put together.
  * @module
  */
-import type { Term, TermOf } from "../../dsl/core/term.ts";
+import type { Term } from "../../dsl/core/term.ts";
 import { countOf as countDims, type Sizes } from "../../dsl/core/shape.ts";
 import { bin, type Expr, int, variable } from "../../compiler/ir/expr.ts";
 import { GROUP } from "../../compiler/ir/stmt.ts";
-import type { Builder, Context } from "../../compiler/kernel.ts";
+import type { Builder, Context, Plan } from "../../compiler/kernel.ts";
 import { unravel } from "../../compiler/kernel.ts";
-import { countOf } from "../../compiler/lower/chunk.ts";
-import { type StreamRoles, streamRoles } from "../../compiler/lower/roles.ts";
+import { innerOf } from "../../compiler/lower/chunk.ts";
+import { countOf, type Member, type StreamRoles, streamRoles } from "../../compiler/lower/roles.ts";
 
-/** A streaming fold with its sizes. */
-export interface Stream {
-  readonly term: Term & TermOf<"fold">;
-  readonly roles: StreamRoles;
-  /** Tokens of one part. */
-  readonly chunk: number;
-  /** Rows that share the values. */
-  readonly rows: number;
-  readonly channels: number;
+/** One of the weighted sums of a stream. */
+export interface Sum extends Member {
+  /** Number of channels. */
+  readonly count: number;
   /** Size of the last channel axis, 1 if there is none. */
   readonly inner: number;
-  /** Floats of one part: the weighted sum, then m and l, padded to four. */
+  /** Where the sum begins in a row of a part. */
+  readonly at: number;
+  /** For each row, the first row that has the same values. */
+  readonly like: readonly number[];
+}
+
+/** Streaming folds over the same scores, with their sizes. */
+export interface Stream {
+  readonly scores: Term;
+  readonly roles: StreamRoles;
+  readonly sums: readonly Sum[];
+  /** Tokens of one part. */
+  readonly chunk: number;
+  /** Rows of one group. */
+  readonly rows: number;
+  /** Floats of a row of a part: the weighted sums, then m and l, padded to four. */
   readonly part: number;
+  /** Where m lies in a row of a part; l is next to it. */
+  readonly peak: number;
   /** Where the parts lie between the kernels. */
   readonly scratch: string;
   readonly partWords: (sizes: Sizes) => number;
   readonly chunks: (sizes: Sizes) => number;
 }
 
-/** Looks at a streaming fold. */
-export const streamOf = (fold: Term, context: Context): Stream => {
-  const term = fold as Term & TermOf<"fold">;
-  const roles = streamRoles(term);
-  const chunk = context.chunkOf(fold);
+const upTo = (n: number, unit: number): number => Math.ceil(n / unit) * unit;
+
+/** Positions of each row along the row labels that the values have. */
+const likeOf = (roles: StreamRoles, { values }: Member): number[] => {
+  const dims = roles.rows.map((l) => roles.dim(l) as number);
+  const keys = Array.from({ length: dims.reduce((n, d) => n * d, 1) }, (_, r) => {
+    let rest = r;
+    const at = dims.map(() => 0);
+    for (let i = dims.length - 1; i >= 0; i--) {
+      at[i] = rest % dims[i];
+      rest = Math.floor(rest / dims[i]);
+    }
+    return at.filter((_, i) => values.includes(roles.rows[i])).join();
+  });
+  return keys.map((key) => keys.indexOf(key));
+};
+
+/** Looks at the streaming folds of a plan. */
+export const streamOf = ({ roots, tile: chunk }: Plan): Stream => {
+  const roles = streamRoles(roots as readonly Member["term"][]);
   const rows = countOf(roles, roles.rows);
-  const channels = countOf(roles, roles.channels);
-  const last = roles.channels[roles.channels.length - 1];
-  const part = Math.ceil((channels + 2) / 4) * 4;
+  const sums: Sum[] = [];
+  let peak = 0;
+  for (const member of roles.members) {
+    const [count, inner] = [countOf(member, member.channels), innerOf(member)];
+    // Sums of whole vectors lie where vectors begin.
+    const at = inner % 4 === 0 ? upTo(peak, 4) : peak;
+    sums.push({ ...member, count, inner, at, like: likeOf(roles, member) });
+    peak = at + count;
+  }
+  const part = upTo(peak + 2, 4);
   const outer = roles.outer.map(roles.dim);
   const chunks = (sizes: Sizes): number =>
     Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
   return {
-    term,
+    scores: sums[0].term.args[0],
     roles,
+    sums,
     chunk,
     rows,
-    channels,
-    inner: last === undefined ? 1 : roles.dim(last) as number,
     part,
-    scratch: `parts${fold.id}`,
+    peak,
+    scratch: `parts${roots[0].id}`,
     partWords: (sizes) => countDims(outer, sizes) * Math.max(1, chunks(sizes)) * rows * part,
     chunks,
   };
@@ -73,13 +107,20 @@ export interface Frame {
   readonly last: Expr;
   /** Where row r of the part is stored. */
   readonly base: (row: Expr) => Expr;
-  /** Index of an operand (0 scores, 1 values) from row, token and channel. */
-  readonly place: (operand: number, row: Expr, token: Expr, channel: Expr) => Expr[];
+  /** Index of a score from row and token. */
+  readonly score: (row: Expr, token: Expr) => Expr[];
+  /** Index of a value from row, token and channel. */
+  readonly value: (sum: Sum, row: Expr, token: Expr, channel: Expr) => Expr[];
   /** The token that products held once a token are read at, within the part. */
   readonly here: { t: Expr };
-  /** Axis of the token in an operand. */
-  readonly tokenAxis: (operand: number) => number;
 }
+
+/** Steps of four tokens of this part. */
+export const quads = (frame: Frame): Expr => bin("div", bin("add", frame.tokens, int(3)), int(4));
+
+/** Tokens of this part, up to a multiple of four or eight. */
+export const padded = (frame: Frame, unit: 4 | 8): Expr =>
+  bin("mul", bin("div", bin("add", frame.tokens, int(unit - 1)), int(unit)), int(unit));
 
 /** Parts that one group walks: what it stages serves them all. */
 export const spanOf = (context: Context): number => context.target.partsPerGroup;
@@ -113,32 +154,39 @@ export const frameOf = (
   flat: Expr,
   at: Expr,
 ): Frame => {
-  const { term, roles, chunk, rows, part } = stream;
+  const { roles, chunk, rows, part } = stream;
   const segment = bin("add", bin("mul", flat, chunksExpr(b, stream)), at);
   const first = bin("mul", at, int(chunk));
   const all = b.size(roles.dim(roles.token));
-  const dims = (labels: readonly string[]): Expr[] =>
-    labels.map((l) => int(roles.dim(l) as number));
+  const rowDims = roles.rows.map((l) => int(roles.dim(l) as number));
+  const place = (
+    labels: readonly string[],
+    row: Expr,
+    token: Expr,
+    inChannel: (label: string) => Expr,
+  ): Expr[] => {
+    const inRow = unravel(row, rowDims);
+    return labels.map((l) =>
+      l === roles.token
+        ? token
+        : roles.outer.includes(l)
+        ? outer[roles.outer.indexOf(l)]
+        : roles.rows.includes(l)
+        ? inRow[roles.rows.indexOf(l)]
+        : inChannel(l)
+    );
+  };
   return {
     outer,
     first,
     tokens: bin("min", int(chunk), bin("sub", all, first)),
     last: bin("sub", all, int(1)),
     base: (row) => bin("mul", bin("add", bin("mul", segment, int(rows)), row), int(part)),
-    place: (operand, row, token, channel) => {
-      const inRow = unravel(row, dims(roles.rows));
-      const inChannel = unravel(channel, dims(roles.channels));
-      return term.labels.args[operand].map((l) =>
-        l === roles.token
-          ? token
-          : roles.outer.includes(l)
-          ? outer[roles.outer.indexOf(l)]
-          : roles.rows.includes(l)
-          ? inRow[roles.rows.indexOf(l)]
-          : inChannel[roles.channels.indexOf(l)]
-      );
+    score: (row, token) => place(roles.scores, row, token, () => int(0)),
+    value: ({ values, channels, dim }, row, token, channel) => {
+      const inside = unravel(channel, channels.map((l) => int(dim(l) as number)));
+      return place(values, row, token, (l) => inside[channels.indexOf(l)]);
     },
     here: { t: int(0) },
-    tokenAxis: (operand) => term.labels.args[operand].indexOf(roles.token),
   };
 };

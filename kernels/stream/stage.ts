@@ -7,7 +7,7 @@ import type { Term } from "../../dsl/core/term.ts";
 import { asI16, bin, type Expr, int, load, packI16, un } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
-import type { HeldAxes } from "../../compiler/lower/row.ts";
+import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
 import { holdRow } from "../stage.ts";
 
 const indexOf = (
@@ -62,7 +62,7 @@ const stageFixed = (
 export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
   const { low } = b;
   for (const [term, axes] of plan.axes) {
-    const size = axes.held.reduce((n, a) => n * (term.shape[a] as number), 1);
+    const size = heldCount(term, axes);
     low.sources.delete(term);
     if (term.tag === "cast" && term.dtype === "i16") {
       stageFixed(b, term, axes, size, outer);

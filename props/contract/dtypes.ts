@@ -10,7 +10,7 @@ import { castTo, type DType, DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { compile, type Device, type Term } from "../../mod.ts";
 import { rows } from "../arbitraries.ts";
 import { hold } from "../check.ts";
-import { packLaw } from "../laws/layout.ts";
+import { exactLaw, packLaw } from "../laws/layout.ts";
 import * as L from "../laws/dtype.ts";
 import { type Clause, clauses } from "./clause.ts";
 
@@ -113,6 +113,20 @@ export const dtypeClauses: readonly Clause[] = clauses({
           fc.property(rows(DTYPES[dtype].max), ({ row, codes }) =>
             isPacked(dtype) && packLaw(dtype, row, codes)),
           200,
+          [],
+          dtype,
+        ),
+    },
+    {
+      says: "a row that fills whole words takes the bits of its codes",
+      applies: isPacked,
+      holds: (dtype) =>
+        hold(
+          fc.property(
+            fc.integer({ min: 1, max: 100 }),
+            (n) => isPacked(dtype) && exactLaw(dtype, 32 * n),
+          ),
+          100,
           [],
           dtype,
         ),

@@ -3,7 +3,8 @@
  * @module
  */
 import type { Term } from "../../dsl/core/term.ts";
-import { boundOf, idealOf } from "../../dsl/read/bound.ts";
+import { boundOf } from "../../dsl/bound/bound.ts";
+import { idealOf } from "../../dsl/bound/ideal.ts";
 import { type Env, evalAll } from "../../dsl/read/eval.ts";
 import { F64 } from "../../dsl/read/machine.ts";
 import { rounding } from "../../dsl/read/rounding.ts";

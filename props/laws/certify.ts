@@ -1,34 +1,34 @@
 /**
- * The law of certificates: what a device says a program may be off, it is not off by more. Routines are
- * outputs of the program, and count as the device made them.
+ * The law of certificates: what a device returns is no further from the ideal than its certificate says,
+ * the device's arithmetic included. Routines and parameters (scales, minima that codes are computed
+ * against) are outputs of the program, and count as the device made them.
  * @module
  */
 import type { Outputs } from "../../compiler/pipeline.ts";
 import { input } from "../../dsl/core/build.ts";
 import { type Term, topological } from "../../dsl/core/term.ts";
-import { idealOf } from "../../dsl/read/bound.ts";
+import { idealOf, parametersOf } from "../../dsl/bound/ideal.ts";
 import type { Env } from "../../dsl/read/eval.ts";
-import { F32, F64 } from "../../dsl/read/machine.ts";
+import { F64 } from "../../dsl/read/machine.ts";
 import { rounding } from "../../dsl/read/rounding.ts";
 import type { Certificate } from "../../mod.ts";
 import { replaced } from "./encode.ts";
 
-/** An output with the routines below it, which have no f64 value to compare with. */
-export const withRoutines = (out: Term): Outputs => ({
-  out,
-  ...Object.fromEntries(
-    topological([out]).filter((t) => t.tag === "routine").map((t, i) => [`routine ${i}`, t]),
-  ),
-});
+/** An output with what counts as stored below it: the device's own is compared with. */
+export const withStored = (out: Term): Outputs => {
+  const parameters = parametersOf(out);
+  const stored = topological([out]).filter((t) => t.tag === "routine" || parameters.has(t));
+  return { out, ...Object.fromEntries(stored.map((t, i) => [`stored ${i}`, t])) };
+};
 
-const isRoutine = (name: string): boolean => /^routine \d+$/.test(name);
+const isStored = (name: string): boolean => /^stored \d+$/.test(name);
 
-/** The term with routines read from inputs of their names. */
+/** The ideal as a function of what was stored. */
 const given = (term: Term, made: Outputs): Term =>
   replaced(
     term,
     new Map(
-      Object.entries(made).filter(([name]) => isRoutine(name)).map((
+      Object.entries(made).filter(([name]) => isStored(name)).map((
         [name, t],
       ): [Term, Term] => [t, input(name, t.shape, t.dtype)]),
     ),
@@ -36,38 +36,35 @@ const given = (term: Term, made: Outputs): Term =>
 
 /** How much a certificate says, and whether it is true. */
 export interface Verdict {
-  /** Largest excess of |value − ideal| over bound and rounding. */
+  /** Largest excess of |value − ideal| over the bound. */
   readonly excess: number;
-  /** Elements with a finite bound and a known rounding. */
+  /** Elements with a finite bound. */
   readonly claims: number;
+  /** Root of the sum of squares of the bounds over that of the errors. */
+  readonly looseness: number;
 }
 
-/**
- * Holds the certificate of `out` to the ideal in f64. A device computes the rewritten terms, so the
- * roundings of value and bound come on top; no claim is made where one of the three is infinite.
- */
+/** Holds the certificate of `out` to the ideal in f64; there is no claim where the bound is infinite. */
 export const certificateVerdict = (
   meant: Outputs,
-  rewritten: Outputs,
   made: Readonly<Record<string, Certificate>>,
   env: Env,
 ): Verdict => {
-  const routines = Object.entries(made).filter(([name]) => isRoutine(name))
+  const stored = Object.entries(made).filter(([name]) => isStored(name))
     .map(([name, { value }]) => [name, value]);
-  const all = { ...env, inputs: { ...env.inputs, ...Object.fromEntries(routines) } };
+  const all = { ...env, inputs: { ...env.inputs, ...Object.fromEntries(stored) } };
   const [ideal] = rounding([given(idealOf(meant.out), meant)], all, F64);
-  const [out, limit] = rounding(
-    [rewritten.out, rewritten["out bound"]].map((t) => given(t, rewritten)),
-    all,
-    F32,
-  );
-  let [excess, claims] = [-Infinity, 0];
+  let [excess, claims, bounds, errors] = [-Infinity, 0, 0, 0];
   made.out.value.forEach((v, i) => {
-    const claim = made.out.bound[i] + out.error[i] + limit.error[i] + ideal.error[i];
+    const bound = made.out.bound[i];
+    const claim = bound + ideal.error[i];
     if (!Number.isFinite(claim)) return;
     claims++;
-    const over = Math.abs(v - ideal.value.data[i]) - claim;
+    const error = Math.abs(v - ideal.value.data[i]);
+    const over = error - claim;
     excess = Math.max(excess, Number.isNaN(over) ? Infinity : over);
+    bounds += bound * bound;
+    errors += error * error;
   });
-  return { excess, claims };
+  return { excess, claims, looseness: Math.sqrt(bounds / errors) };
 };

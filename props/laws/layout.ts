@@ -2,8 +2,15 @@
  * Laws of memory: packing loses nothing, and words are as many as are counted.
  * @module
  */
-import { type Packed, roundF16 } from "../../dsl/core/dtype.ts";
-import { f16Bits, f16Value, packWords, storedWords, unpackWords } from "../../dsl/core/layout.ts";
+import { DTYPES, type Packed, roundF16 } from "../../dsl/core/dtype.ts";
+import {
+  f16Bits,
+  f16Value,
+  packWords,
+  storedBits,
+  storedWords,
+  unpackWords,
+} from "../../dsl/core/layout.ts";
 
 /** unpack(pack(codes)) = codes, in as many words as the layout says. */
 export const packLaw = (dtype: Packed, row: number, codes: readonly number[]): boolean => {
@@ -12,6 +19,10 @@ export const packLaw = (dtype: Packed, row: number, codes: readonly number[]): b
   return words.length === storedWords(dtype, [codes.length / row, row], {}) &&
     codes.every((c, i) => back[i] === c);
 };
+
+/** A row whose planes fill whole words takes the bits of its codes. */
+export const exactLaw = (dtype: Packed, row: number): boolean =>
+  storedBits(dtype, [3, row], {}, true) === 3 * row * DTYPES[dtype].bits;
 
 /** The bits of an f16 mean what the platform says they mean, and come back. */
 export const f16BitsLaw = (bits: number): boolean => {

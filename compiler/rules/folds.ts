@@ -1,0 +1,100 @@
+/**
+ * Rules of folds: what is the same for all tokens, or for all channels, leaves the fold.
+ * @module
+ */
+import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { argsOf, type Term } from "../../dsl/core/term.ts";
+import { type Labelled, relabel, renamed, smallFactor, spreadTo } from "./labels.ts";
+
+/** Labels of the values of a softmax fold along which they differ, if they are repeated or constant. */
+const heldLabels = (values: Term, axis: readonly string[]): readonly string[] | undefined =>
+  values.tag === "broadcast"
+    ? values.axes.map((a) => axis[a])
+    : values.tag === "constant"
+    ? []
+    : undefined;
+
+/** A factor that is the same for all tokens. */
+export const scaleOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  if (values.tag !== "map" || values.op !== "mul") return undefined;
+  const { out, args: [, axis] } = term.labels;
+  for (const [k, factor] of values.args.entries()) {
+    const held = heldLabels(factor, axis);
+    if (held === undefined || held.some((l) => !out.includes(l))) continue;
+    const inner = relabel(term as Labelled, term.labels, [scores, values.args[1 - k]]);
+    return factor.tag === "constant"
+      ? map("mul", inner, factor.value)
+      : map("mul", inner, spreadTo(argsOf(factor)[0], held, out, term.shape));
+  }
+  return undefined;
+};
+
+/** A small factor of the values that does not change along tokens. */
+export const factorOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  if (values.tag !== "contract") return undefined;
+  const small = smallFactor(values);
+  if (small < 0) return undefined;
+  const { args, gone } = renamed(values, term.labels.args[1]);
+  const large = args[1 - small];
+  const token = term.labels.args[1].filter((l) => !term.labels.out.includes(l));
+  if (token.some((l) => args[small].includes(l)) || gone.some((l) => !large.includes(l))) {
+    return undefined;
+  }
+  const out = [
+    ...term.labels.out.filter((l) => large.includes(l) || term.labels.args[0].includes(l)),
+    ...gone,
+  ];
+  const inner = foldBy("softmax", term.project, { args: [term.labels.args[0], large], out }, [
+    scores,
+    values.args[1 - small],
+  ]);
+  return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
+};
+
+/** Values that repeat along channels or rows: a mean of what is repeated. */
+export const broadcastOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  const { out, args: [ofScores, axis] } = term.labels;
+  const held = heldLabels(values, axis);
+  if (held === undefined) return undefined;
+  const tokens = axis.filter((l) => !out.includes(l));
+  const own = tokens.every((l) => held.includes(l)) ? held : tokens;
+  if (own.length === axis.length) return undefined;
+  const shape = own.map((l) => values.shape[axis.indexOf(l)]);
+  const rest = out.filter((l) => ofScores.includes(l) || own.includes(l));
+  const mean = (of: Term): Term => {
+    const inner = relabel(term as Labelled, { args: [ofScores, own], out: rest }, [scores, of]);
+    return spreadTo(inner, rest, out, term.shape);
+  };
+  if (values.tag === "constant") return mean(constant(values.value, shape));
+  const [s] = argsOf(values);
+  if (own === held) return mean(s);
+  // The same for every token: what is left is Σ p, which is 1, or 0 where all are masked.
+  const total = mean(constant(1, shape));
+  return held.some((l) => !out.includes(l))
+    ? undefined
+    : map("mul", total, spreadTo(s, held, out, term.shape));
+};
+
+/** A maximum, an extent or a sum of values that repeat: of each once. */
+export const repeatedOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid === "softmax" || term.monoid === "gram") return undefined;
+  const [values] = term.args;
+  if (values.tag !== "broadcast") return undefined;
+  const { out, args: [axis] } = term.labels;
+  const held = values.axes.map((a) => axis[a]);
+  const gone = axis.filter((l) => !held.includes(l) && !out.includes(l));
+  const counts = gone.map((l) => values.shape[axis.indexOf(l)]);
+  // An axis may turn out empty; a sum over it would have to know how long it is.
+  if (counts.some((d) => typeof d === "string")) return undefined;
+  const rest = out.filter((l) => held.includes(l));
+  const inner = foldBy(term.monoid, term.project, { args: [held], out: rest }, values.args);
+  const times = term.monoid === "sum" ? counts.reduce<number>((n, d) => n * (d as number), 1) : 1;
+  const whole = times === 1 ? inner : map("mul", inner, times);
+  return spreadTo(whole, rest, out, term.shape);
+};

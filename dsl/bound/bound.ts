@@ -1,0 +1,241 @@
+/**
+ * How far a program with lossy nodes is from its ideal, as a term: the same program with every rounding
+ * (a code, a half) left out, saturation kept, and scales as stored. It compiles like any other term.
+ *
+ * A rounding that other codes are computed against (a scale, a minimum) is *as stored*: both programs
+ * use it, so it costs nothing. Every other rounding costs half a step, which the nodes above carry on
+ * (`maps.ts`, `labelled.ts`, `softmax.ts`, and for 2-norms `norm.ts`). On a machine the roundings of its
+ * arithmetic are added, those of the bound's own included: |computed − ideal| is within what is computed.
+ * @module
+ */
+import {
+  broadcast,
+  concat,
+  constant,
+  contractBy,
+  foldBy,
+  gather,
+  map,
+  permute,
+  reshape,
+  slice,
+} from "../core/build.ts";
+import { DTYPES, isPacked } from "../core/dtype.ts";
+import { ValueError } from "../core/errors.ts";
+import { regroups } from "../core/shape.ts";
+import {
+  argsOf,
+  type Dim,
+  read,
+  type Reading,
+  type Term,
+  type TermOf,
+  topological,
+  withArgs,
+} from "../core/term.ts";
+import { inflated } from "./inflate.ts";
+import { isLossy, type Known, parametersOf } from "./ideal.ts";
+import {
+  abs,
+  type Bounded,
+  type Context,
+  exact,
+  LEAST,
+  NO_CLAIM,
+  sum,
+  total,
+  zero,
+} from "./known.ts";
+import { contractBound, foldBound } from "./labelled.ts";
+import { castBound, mapBound } from "./maps.ts";
+import { normOf, normOver } from "./norm.ts";
+import { softmaxBound } from "./softmax.ts";
+
+/** A view of a value is a view of all that is known of it. */
+const viewed = (b: Bounded, value: Term, view: (e: Term) => Term): Bounded => ({
+  value,
+  error: b.error && view(b.error),
+  growth: b.growth,
+  size: () => view(b.size()),
+});
+
+/** A softmax fold whose channels are merged is the fold of merged values. */
+const mergedFold = (t: Term): (Term & TermOf<"fold">) | undefined => {
+  if (t.tag === "fold" && t.monoid === "softmax") return t as Term & TermOf<"fold">;
+  if (t.tag !== "reshape") return undefined;
+  const [fold] = t.args;
+  if (fold.tag !== "fold" || fold.monoid !== "softmax") return undefined;
+  const [scores, values] = fold.args;
+  const [ls, lv] = fold.labels.args;
+  const out: string[] = [];
+  const merged = new Map<string, { label: string; dim: Dim }>();
+  for (const { from, to } of regroups(fold.shape, t.shape)) {
+    const labels = fold.labels.out.slice(...from);
+    if (to[1] - to[0] !== 1) return undefined;
+    if (labels.length > 1 && labels.some((l) => ls.includes(l))) return undefined;
+    labels.forEach((l) => merged.set(l, { label: labels[0], dim: t.shape[to[0]] }));
+    out.push(labels[0]);
+  }
+  const kept = lv.filter((l) => (merged.get(l)?.label ?? l) === l);
+  // Merged axes lie side by side, in the same order.
+  if (
+    lv.join() !==
+      kept.flatMap((l) =>
+        [...merged].filter(([, m]) => m.label === l).map(([k]) => k).concat(
+          merged.has(l) ? [] : [l],
+        )
+      ).join()
+  ) {
+    return undefined;
+  }
+  const shape = kept.map((l) => merged.get(l)?.dim ?? values.shape[lv.indexOf(l)]);
+  const made = foldBy("softmax", "mean", { args: [ls, kept], out }, [
+    scores,
+    reshape(values, shape),
+  ]);
+  return { ...made, ...weightsOf(fold) } as Term & TermOf<"fold">;
+};
+
+const weightsOf = (fold: Term): { weights?: 16 } =>
+  fold.tag === "fold" && fold.weights === 16 ? { weights: 16 } : {};
+
+/** A linear map of a softmax fold is the fold of mapped values: their range is what counts. */
+const mappedFold = (t: TermOf<"contract">, c: Context): TermOf<"fold"> | undefined => {
+  const folds = t.args.map(mergedFold);
+  const at = folds.findIndex((f) => f !== undefined);
+  const fold = folds[at];
+  if (fold === undefined || c.of(t.args[at]).error === undefined) return undefined;
+  const other = t.args[1 - at];
+  const [scores, values] = fold.args;
+  const [ls, lv] = fold.labels.args;
+  const [lf, lo] = [t.labels.args[at], t.labels.args[1 - at]];
+  const name = (l: string): string => {
+    const i = fold.labels.out.indexOf(l);
+    return i < 0 ? `${l} token` : lf[i];
+  };
+  const [score, value] = [ls.map(name), lv.map(name)];
+  const gone = lf.filter((l) => !t.labels.out.includes(l));
+  // Only channels of the values may be mixed, and the map may not depend on rows of its own.
+  if (gone.some((l) => score.includes(l) || !value.includes(l) || !lo.includes(l))) {
+    return undefined;
+  }
+  if (lo.some((l) => !t.labels.out.includes(l) && !gone.includes(l))) return undefined;
+  if (lo.some((l) => score.includes(l) && !value.includes(l))) return undefined;
+  const mixed = [...new Set([...value, ...lo])].filter((l) => !gone.includes(l));
+  const mapped = contractBy({ args: [value, lo], out: mixed }, values, other);
+  const labels = { args: [score, mixed], out: t.labels.out };
+  const made = foldBy("softmax", "mean", labels, [scores, mapped]);
+  return { ...made as Term & TermOf<"fold">, ...weightsOf(fold) };
+};
+
+const contraction = (t: TermOf<"contract">, value: Term, c: Context): Bounded => {
+  const fold = mappedFold(t, c);
+  return fold === undefined ? contractBound(t, value, c) : softmaxBound(fold, value, c);
+};
+
+/** One entry a node kind: what is known of a term from what is known of its operands. */
+const BOUND: Reading<[Term, Context], Bounded> = {
+  input: (t, value, c) => {
+    if (isPacked(t.dtype)) {
+      const error = c.codes ? constant(0.5, t.shape) : undefined;
+      return { ...exact(value), error, size: () => constant(DTYPES[t.dtype].max, t.shape) };
+    }
+    // A device may read a subnormal f32 as 0.
+    const growth = c.machine !== undefined && t.dtype === "f32" ? 1 : 0;
+    return { value, error: undefined, growth, size: () => map("add", abs(value), LEAST) };
+  },
+  constant: (_t, value) => exact(value),
+  iota: (_t, value) => exact(value),
+  map: mapBound,
+  cast: castBound,
+  reshape: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => reshape(e, t.shape)),
+  permute: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => permute(e, t.axes)),
+  broadcast: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => broadcast(e, t.shape, t.axes)),
+  slice: (t, value, c) =>
+    viewed(
+      c.of(t.args[0]),
+      value,
+      (e) => slice(e, t.axis, t.start, t.start + (t.shape[t.axis] as number)),
+    ),
+  concat: (t, value, c) => {
+    const args = t.args.map(c.of);
+    return {
+      value,
+      error: args.every((a) => a.error === undefined)
+        ? undefined
+        : concat(args.map((a) => a.error ?? zero(a.value)), t.axis),
+      growth: Math.max(...args.map((a) => a.growth)),
+      size: () => concat(args.map((a) => a.size()), t.axis),
+    };
+  },
+  // A row that may be another row: no claim.
+  gather: (t, value, c) =>
+    total(c.of(t.args[1]), c) === undefined
+      ? viewed(c.of(t.args[0]), value, (e) => gather(e, c.of(t.args[1]).value))
+      : { ...exact(value), error: constant(NO_CLAIM, t.shape) },
+  contract: contraction,
+  fold: (t, value, c) =>
+    t.monoid === "softmax" ? softmaxBound(t, value, c) : foldBound(t, value, c),
+  routine: (t, value, c) => {
+    // Factors count as they were made, whatever the arithmetic; what they were made of may not be coded.
+    const below = topological(t.args);
+    const off = below.some((a) =>
+      (isLossy(a) && !c.parameters.has(a)) || (c.codes && a.tag === "input" && isPacked(a.dtype))
+    );
+    if (!off) return exact(value);
+    throw new ValueError("bound", `${t.routine} of a value that is off has no bound`);
+  },
+};
+
+/** Are there roundings to stored types that are made wherever they are read? */
+const makesCodes = (root: Term, held: ReadonlySet<Term> = new Set()): boolean => {
+  const seen = new Set<Term>(held);
+  const visit = (t: Term): boolean => {
+    if (seen.has(t)) return false;
+    seen.add(t);
+    return isLossy(t) || argsOf(t).some(visit);
+  };
+  return visit(root);
+};
+
+/** Looks at terms on demand, each once. */
+const contextOf = (root: Term, known: Known): Context => {
+  const { stored, codes = false, machine } = known;
+  const seen = new Map<Term, Bounded>();
+  const c: Context = {
+    machine,
+    codes,
+    again: machine !== undefined && makesCodes(root, known.held) ? 3 : 1,
+    parameters: parametersOf(root),
+    of: (t) => {
+      const old = seen.get(t);
+      if (old !== undefined) return old;
+      const value = stored?.get(t) ?? withArgs(t, argsOf(t).map((a) => c.of(a).value));
+      const made = read(BOUND, t, value, c);
+      seen.set(t, made);
+      return made;
+    },
+  };
+  return c;
+};
+
+/** |program − ideal program| ≤ this, element by element; see the head of the file. */
+export const boundOf = (root: Term, known: Known = {}): Term => {
+  const c = contextOf(root, known);
+  const error = total(c.of(root), c);
+  return error === undefined ? zero(root) : inflated(error, known.machine);
+};
+
+/**
+ * 2-norm of program − ideal program along axes ≤ this: of the shape without them. Sharper than the norm
+ * of {@link boundOf} where errors come through a linear map, and exact for a rotation.
+ */
+export const normBoundOf = (root: Term, axes: readonly number[], known: Known = {}): Term => {
+  const c = contextOf(root, known);
+  const at = axes.map((a) => a < 0 ? a + root.shape.length : a).sort((a, b) => a - b);
+  const b = c.of(root);
+  const arithmetic = total({ ...b, error: undefined }, c);
+  const norm = sum(normOf(root, at, c), arithmetic && normOver(arithmetic, at));
+  if (norm !== undefined) return inflated(norm, known.machine);
+  return constant(0, root.shape.filter((_, i) => !at.includes(i)));
+};

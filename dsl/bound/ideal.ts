@@ -1,0 +1,79 @@
+/**
+ * The ideal of a program: the same program with every rounding to a stored type left out, saturation
+ * kept, and scales as stored.
+ *
+ * Before: `s·clamp(rint(x/s))`; after: `s·clamp(x/s)`, where s is the rounded scale in both.
+ * @module
+ */
+import { constant, map } from "../core/build.ts";
+import { DTYPES } from "../core/dtype.ts";
+import { argsOf, type Term, topological, withArgs } from "../core/term.ts";
+import type { Machine } from "../read/machine.ts";
+
+/** What is known beside the program. */
+export interface Known {
+  /** Terms whose stored values are given: the term, and what stands for it. */
+  readonly stored?: ReadonlyMap<Term, Term>;
+  /** Packed inputs are codes of something: half a code off. */
+  readonly codes?: boolean;
+  /** Codes that are made once and held in memory, so that whoever reads them sees the same. */
+  readonly held?: ReadonlySet<Term>;
+  /** The arithmetic that computes the program and its bound; exact if not given. */
+  readonly machine?: Machine;
+}
+
+/** Folds of all values, and the basis made of a Gram matrix. Factors of svd and qr hold the values themselves. */
+const isStatistic = (t: Term): boolean =>
+  (t.tag === "routine" && t.routine === "eigh") ||
+  (t.tag === "fold" && t.monoid !== "sum" && t.monoid !== "softmax");
+
+/** Does the node round to a stored type? */
+export const isLossy = (t: Term): boolean =>
+  (t.tag === "cast" && t.dtype !== "f32" && t.dtype !== "i16") ||
+  (t.tag === "map" && t.op === "rint");
+
+/** Terms that follow an input value by value, not only through a statistic of all of it. */
+export const directOf = (order: readonly Term[]): Set<Term> => {
+  const direct = new Set<Term>();
+  for (const t of order) {
+    if (t.tag === "input" || (!isStatistic(t) && argsOf(t).some((a) => direct.has(a)))) {
+      direct.add(t);
+    }
+  }
+  return direct;
+};
+
+/** Roundings of statistics that codes are computed against. */
+export const parametersOf = (root: Term): Set<Term> => {
+  const order = topological([root]);
+  const direct = directOf(order);
+  const against = new Set<Term>();
+  for (const t of order) {
+    if (isLossy(t) && direct.has(t)) topological(argsOf(t)).forEach((a) => against.add(a));
+  }
+  return new Set(order.filter((t) => isLossy(t) && !direct.has(t) && against.has(t)));
+};
+
+const clamped = (x: Term, lo: number, hi: number): Term =>
+  map("min", map("max", x, constant(lo, x.shape)), constant(hi, x.shape));
+
+/** The program without its roundings. */
+export const idealOf = (root: Term, { stored }: Known = {}): Term => {
+  const parameters = parametersOf(root);
+  const actual = new Map<Term, Term>();
+  const done = new Map<Term, Term>();
+  for (const t of topological([root])) {
+    const given = stored?.get(t);
+    actual.set(t, given ?? withArgs(t, argsOf(t).map((a) => actual.get(a)!)));
+    // As stored: of what the program that runs made, also where that was rounded before.
+    if (parameters.has(t)) done.set(t, actual.get(t)!);
+    else if (given !== undefined && !isLossy(t)) done.set(t, given);
+    else if (!isLossy(t)) done.set(t, withArgs(t, argsOf(t).map((a) => done.get(a)!)));
+    else {
+      const arg = done.get(argsOf(t)[0])!;
+      const { min, max } = DTYPES[t.dtype];
+      done.set(t, t.tag === "cast" ? clamped(arg, min, max) : arg);
+    }
+  }
+  return done.get(root)!;
+};

@@ -1,0 +1,112 @@
+/**
+ * Bounds of contractions and of folds other than softmax.
+ *
+ * ```text
+ * A·B     |A|·eB + eA·|B| + eA·eB, or ‖A‖₂·‖eB‖₂ where that is smaller      n + 3 roundings
+ * Σ       Σ e                                                                n + 3 roundings
+ * max     max e
+ * ```
+ * A sum over a size that is known only when a program runs is settled at once: its roundings are a term.
+ * @module
+ */
+import { constant, contractBy, foldBy, map } from "../core/build.ts";
+import type { Dim, Labels, Term, TermOf } from "../core/term.ts";
+import type { Machine } from "../read/machine.ts";
+import { type Bounded, type Context, either, type Error, sum, times } from "./known.ts";
+import { products } from "./maps.ts";
+import { crossNorm } from "./norm.ts";
+
+/** One rounding a product, n sums, two more for a split into parts and its merge. */
+const PARTS = 3;
+
+/** Sizes of the labels that are summed. */
+const goneDims = (t: TermOf<"contract"> | TermOf<"fold">): Dim[] => {
+  const dims = new Map(
+    t.labels.args.flatMap((axis, i) => axis.map((l, k): [string, Dim] => [l, t.args[i].shape[k]])),
+  );
+  return [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
+};
+
+/** A number of elements: known, or a term of no axes. */
+export const countTerm = (dims: readonly Dim[]): Term | number => {
+  const known = dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
+  return dims.reduce<Term | number>((n, d) => {
+    if (typeof d === "number") return n;
+    const count = foldBy("sum", "sum", { args: [["n"]], out: [] }, [constant(1, [d])]);
+    return typeof n === "number" ? times(count, n) : map("mul", count, n);
+  }, known);
+};
+
+/** γ(a·n + b) as a term, a little above. */
+export const growthTerm = (m: Machine, n: Term, a: number, b: number): Term => {
+  const ku = map("mul", map("add", times(n, a), b), m.u * (1 + 2 ** -10));
+  return map("div", ku, map("max", map("sub", 1, ku), 2 ** -10));
+};
+
+/** What a sum over known or unknown sizes adds to operands' growth. */
+const summed = (
+  t: TermOf<"contract"> | TermOf<"fold">,
+  value: Term,
+  error: Error,
+  growth: number,
+  size: () => Term,
+  c: Context,
+): Bounded => {
+  if (c.machine === undefined) return { value, error, growth: 0, size };
+  const n = countTerm(goneDims(t));
+  if (typeof n === "number") return { value, error, growth: growth + n + PARTS, size };
+  const g = growthTerm(c.machine, n, 1, growth + PARTS);
+  const spread = map("add", g, constant(0, t.shape));
+  const grown = error && map("mul", error, map("add", spread, 1));
+  return { value, error: sum(grown, map("mul", size(), spread)), growth: 0, size };
+};
+
+/** Elementwise, or by norms where the error of an operand comes through a linear map. */
+const productError = (t: TermOf<"contract">, a: Bounded, b: Bounded, c: Context): Error => {
+  const plain = products(a, b, c, (x, y) => contractBy(t.labels, x, y));
+  if (plain === undefined) return undefined;
+  const sharp = b.error === undefined
+    ? crossNorm(t, 1, c)
+    : a.error === undefined
+    ? crossNorm(t, 0, c)
+    : undefined;
+  return sharp === undefined ? plain : map("min", plain, sharp);
+};
+
+/** The bound of a contraction. */
+export const contractBound = (t: TermOf<"contract">, value: Term, c: Context): Bounded => {
+  const [a, b] = t.args.map(c.of);
+  const size = (): Term => contractBy(t.labels, a.size(), b.size());
+  return summed(t, value, productError(t, a, b, c), a.growth + b.growth, size, c);
+};
+
+/** Labels of a Gram matrix as a contraction of a tensor with itself. */
+const twins = (t: TermOf<"fold">): Labels => {
+  const [axis] = t.labels.args;
+  const last = axis[axis.length - 1];
+  return {
+    args: [axis, axis.map((l) => l === last ? "twin" : l)],
+    out: [...t.labels.out.slice(0, -1), "twin"],
+  };
+};
+
+/** The bound of a fold that is no softmax. */
+export const foldBound = (t: TermOf<"fold">, value: Term, c: Context): Bounded => {
+  const a = c.of(t.args[0]);
+  if (t.monoid === "gram") {
+    const product = (x: Term, y: Term): Term => contractBy(twins(t), x, y);
+    const size = (): Term => product(a.size(), a.size());
+    return summed(t, value, products(a, a, c, product), 2 * a.growth, size, c);
+  }
+  if (t.monoid === "sum") {
+    const folded = (x: Term): Term => foldBy("sum", "sum", t.labels, [x]);
+    return summed(t, value, a.error && folded(a.error), a.growth, () => folded(a.size()), c);
+  }
+  const largest = (x: Term): Term => foldBy("max", "max", t.labels, [x]);
+  return {
+    value,
+    error: either(undefined, a.error && largest(a.error)),
+    growth: a.growth,
+    size: () => largest(a.size()),
+  };
+};

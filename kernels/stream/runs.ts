@@ -1,0 +1,32 @@
+/**
+ * Runs of channels that registers hold while tokens are walked.
+ * @module
+ */
+import { type Arr, bin, type Expr, int } from "../../compiler/ir/expr.ts";
+import type { Builder } from "../../compiler/kernel.ts";
+import type { Frame, Sum } from "./shape.ts";
+
+/** Accumulators of four channels that registers hold. */
+const ACCUMULATORS = 16;
+
+/** Largest run of the choices that divides the channels and fits registers, or the smallest that divides. */
+export const runOf = (choices: readonly number[], channels: number, rows: number): number => {
+  const fits = choices.filter((n) => channels % n === 0);
+  return fits.find((n) => rows * n / 4 <= ACCUMULATORS) ?? fits[fits.length - 1];
+};
+
+/** Stores the finished sums of a run. */
+export const storeRun = (
+  b: Builder,
+  frame: Frame,
+  sum: Sum,
+  part: Arr,
+  channel: Expr,
+  sums: readonly (readonly Expr[])[],
+): void =>
+  sums.forEach((row, r) =>
+    row.forEach((four, q) => {
+      const at = bin("add", bin("add", frame.base(int(r)), channel), int(sum.at + 4 * q));
+      b.low.store(part, at, four);
+    })
+  );
