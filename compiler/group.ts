@@ -251,6 +251,11 @@ const decide = (
   }
   const needed = inside.filter((t) => t !== root && mustStore(t));
   if (needed.length > 0) return { need: needed };
+  // A product that has to be in memory, of operands that are: a row of it is as long as tokens are many.
+  if (
+    root.tag === "contract" && isDynamic(root.shape) && !root.args.some((a) => costly(a, stored)) &&
+    knownCount(goneDims(root as Product)) >= LONG_PRODUCT
+  ) return { plans: [plain("contract", [root])] };
   if (isBig(root)) {
     const slow = root.args.filter((a) => costly(a, stored));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };

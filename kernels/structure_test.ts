@@ -33,6 +33,7 @@ import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { WEBGPU_TARGET } from "../compiler/runtime/webgpu.ts";
 import { boundOf } from "../dsl/bound/bound.ts";
+import { F32 } from "../dsl/read/machine.ts";
 import { SKELETONS } from "./mod.ts";
 
 const shape = [2, "tokens", 64] as const;
@@ -125,10 +126,10 @@ const bounded = (codec: Codec, rows: number | string = 1): Record<string, Term> 
   const out = attention(codec, rows);
   if (out.tag !== "fold") throw new Error(`attention is a ${out.tag}`);
   const [scores] = out.args;
-  const near = map("exp", map("min", boundOf(scores, { codes: true }), 80));
+  const near = map("exp", map("min", boundOf(scores, { codes: true, machine: F32 }), 80));
   return {
     out,
-    e: softmaxFold("k g i t, k t e -> k g i e", scores, boundOf(v, { codes: true })),
+    e: softmaxFold("k g i t, k t e -> k g i e", scores, boundOf(v, { codes: true, machine: F32 })),
     m: softmaxFold("k g i t, k g i t -> k g i", scores, map("sub", near, 1)),
   };
 };

@@ -98,3 +98,20 @@ export const repeatedOutOfFold = (term: Term): Term | undefined => {
   const whole = times === 1 ? inner : map("mul", inner, times);
   return spreadTo(whole, rest, out, term.shape);
 };
+
+/** Does a factor of the values that differs along channels leave the fold? */
+const leavesScaled = (term: Term): boolean =>
+  scaleOutOfFold(term) !== undefined &&
+  argsOf(argsOf(term)[1]).every((factor) => factor.tag !== "constant");
+
+/** A sum of values of which each becomes smaller outside: two means. */
+export const sumOutOfFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  if (values.tag !== "map" || (values.op !== "add" && values.op !== "sub")) return undefined;
+  const means = values.args.map((v) => relabel(term as Labelled, term.labels, [scores, v]));
+  const apart = means.every((m) =>
+    broadcastOutOfFold(m) !== undefined || factorOutOfFold(m) !== undefined || leavesScaled(m)
+  );
+  return apart ? map(values.op, means[0], means[1]) : undefined;
+};

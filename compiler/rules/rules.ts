@@ -17,7 +17,13 @@ import { holdsCodes } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
 import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
-import { broadcastOutOfFold, factorOutOfFold, repeatedOutOfFold, scaleOutOfFold } from "./folds.ts";
+import {
+  broadcastOutOfFold,
+  factorOutOfFold,
+  repeatedOutOfFold,
+  scaleOutOfFold,
+  sumOutOfFold,
+} from "./folds.ts";
 import {
   isCached,
   type Labelled,
@@ -101,6 +107,15 @@ const sumFirst = onOperand((term, i, operand) => {
   const args = replaced(term.args, i, total);
   return relabel(term, { ...term.labels, args: replaced(term.labels.args, i, kept) }, args);
 });
+
+/** A contraction that sums nothing is a product of what is repeated. */
+const outerProduct = (term: Term): Term | undefined => {
+  if (term.tag !== "contract") return undefined;
+  const { args, out } = term.labels;
+  if (args.some((axis) => axis.some((l) => !out.includes(l)))) return undefined;
+  const [a, b] = term.args.map((x, i) => spreadTo(x, args[i], out, term.shape));
+  return map("mul", a, b);
+};
 
 const constantOff = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "constant") return undefined;
@@ -214,6 +229,20 @@ const broadcastOutward = (term: Term): Term | undefined => {
   return broadcast(map(term.op, ...args), term.shape, kept);
 };
 
+/** The same behind a reshape that merges what repeats with what does not: scales of groups of channels. */
+const mergeOutward = (term: Term): Term | undefined => {
+  if (term.tag !== "map") return undefined;
+  const merges = term.args.filter((a) => a.tag === "reshape" && a.args[0].tag === "broadcast");
+  const [first] = merges.map((a) => argsOf(a)[0].shape);
+  const fits = first !== undefined &&
+    term.args.every((a) =>
+      a.tag === "constant" || (merges.includes(a) && argsOf(a)[0].shape.join() === first.join())
+    );
+  if (!fits) return undefined;
+  const args = term.args.map((a) => a.tag === "constant" ? constant(a.value, first) : argsOf(a)[0]);
+  return reshape(map(term.op, ...args), term.shape);
+};
+
 const withShape = (term: TermOf<"map">, args: readonly Term[]): Term => map(term.op, ...args);
 
 const viewOfBroadcast = (term: Term): Term | undefined => {
@@ -319,6 +348,11 @@ export const VIEW_RULES: readonly Rule[] = [
     says: "f(broadcast a, c) → broadcast f(a, c): what repeats is computed once",
     apply: broadcastOutward,
   },
+  {
+    name: "merge-outward",
+    says: "f(merge(broadcast a), c) → merge f(broadcast a, c)",
+    apply: mergeOutward,
+  },
   { name: "view-inward", says: "view(f(a, b)) → f(view a, view b)", apply: viewInward },
   { name: "split-inward", says: "split(A·B) → split(A)·B", apply: splitInward },
   {
@@ -342,6 +376,7 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     apply: broadcastOff,
   },
   { name: "sum-first", says: "Σ_d A[d]·B → (Σ_d A[d])·B", apply: sumFirst },
+  { name: "outer-product", says: "a ⊗ b → broadcast(a)·broadcast(b)", apply: outerProduct },
   { name: "constant-off-operand", says: "A·c → (Σ A)·c", apply: constantOff },
   { name: "add-apart", says: "q·(s·c + m) → q·(s·c) + q·m", apply: addApart },
   {
@@ -363,6 +398,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "broadcast-out-of-fold",
     says: "Σₜ pₜ broadcast(s) → broadcast(Σₜ pₜ s), or s·Σₜ pₜ",
     apply: broadcastOutOfFold,
+  },
+  {
+    name: "sum-out-of-fold",
+    says: "Σₜ pₜ (a + b) → Σₜ pₜ a + Σₜ pₜ b, where both leave the fold",
+    apply: sumOutOfFold,
   },
   {
     name: "repeated-out-of-fold",

@@ -61,10 +61,13 @@ const summed = (
   return { value, error: sum(grown, map("mul", size(), spread)), growth: 0, size };
 };
 
-/** Elementwise, or by norms where the error of an operand comes through a linear map. */
+/**
+ * Elementwise, or by norms where the error of an operand comes through a linear map. On a machine terms
+ * come after the rules, which have moved such maps to the other operand: there |q·S|·e is sharper still.
+ */
 const productError = (t: TermOf<"contract">, a: Bounded, b: Bounded, c: Context): Error => {
   const plain = products(a, b, c, (x, y) => contractBy(t.labels, x, y));
-  if (plain === undefined) return undefined;
+  if (plain === undefined || c.machine !== undefined) return plain;
   const sharp = b.error === undefined
     ? crossNorm(t, 1, c)
     : a.error === undefined

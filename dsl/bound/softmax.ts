@@ -13,7 +13,8 @@
  * the tokens that are far off carry little weight.
  * @module
  */
-import { broadcast, constant, contractBy, foldBy, map, permute } from "../core/build.ts";
+import { broadcast, constant, contractBy, foldBy, map, permute, reshape } from "../core/build.ts";
+import { holdsCodes } from "../core/codes.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { MASKED } from "../core/monoid.ts";
 import { argsOf, type Term, type TermOf, topological, withArgs } from "../core/term.ts";
@@ -108,15 +109,30 @@ const withCodes = (term: Term, largest: boolean): Term => {
   return known.get(term)!;
 };
 
-/** How far values may move as their codes do. */
-const codeSpan = (v: Term): Term => {
-  if (v.tag === "contract") {
-    const holds = v.args.findIndex((a) => topological([a]).some((x) => isPacked(x.dtype)));
-    const other = v.args[1 - holds];
-    if (holds >= 0 && !topological([other]).some((x) => isPacked(x.dtype))) {
-      const args = v.args.map((a, i) => i === holds ? codeSpan(a) : abs(other));
-      return contractBy(v.labels, args[0], args[1]);
-    }
+/** How far values may move as their codes do, nothing where they hold none. */
+const codeSpan = (v: Term): Term | undefined => {
+  if (!holdsCodes(v)) return undefined;
+  if (isPacked(v.dtype)) return constant(DTYPES[v.dtype].max, v.shape);
+  const spans = argsOf(v).map(codeSpan);
+  const [a, b] = spans;
+  const linear = spans.filter((s) => s !== undefined).length === 1;
+  // The operand that holds no codes, and the span of the other.
+  const by = (): readonly [Term, Term] =>
+    a === undefined ? [abs(argsOf(v)[0]), b!] : [a, abs(argsOf(v)[1])];
+  switch (v.tag) {
+    case "reshape":
+      return reshape(a!, v.shape);
+    case "permute":
+      return permute(a!, v.axes);
+    case "broadcast":
+      return broadcast(a!, v.shape, v.axes);
+    case "contract":
+      if (linear) return contractBy(v.labels, ...by());
+      break;
+    case "map":
+      if (v.op === "add" || v.op === "sub") return sum(a, b);
+      if (v.op === "mul" && linear) return map("mul", ...by());
+      break;
   }
   return abs(map("sub", withCodes(v, true), withCodes(v, false)));
 };
@@ -164,9 +180,9 @@ export const softmaxBound = (t: Fold, value: Term, c: Context): Bounded => {
   const [lo, hi] = (["lo", "hi"] as const).map((p) => overValues(fold, "extent", p, vv));
   const largest = ev && overValues(fold, "max", "max", ev);
   const reach = device && overValues(fold, "max", "max", values.size());
-  const coarse = device && t.weights === 16
-    ? times(overValues(fold, "max", "max", codeSpan(vv)), PART / 65534 * (1 + 2 ** -10))
-    : undefined;
+  const span = device && t.weights === 16 ? codeSpan(vv) : undefined;
+  const coarse = span &&
+    times(overValues(fold, "max", "max", span), PART / 65534 * (1 + 2 ** -10));
   // What o is off with the weights it has: values, sums, and both ends of the range as computed.
   const own = sum(
     carried && (device ? map("mul", carried, device.grown) : carried),
