@@ -41,6 +41,21 @@ const alone: Sample = {
   inputs: { x: [1.5], c: [6] },
 };
 
+/** A query that changes with the token was to be integers that are held for all tokens. */
+const perToken: Sample = {
+  term: softmaxFold(
+    "a, a -> ",
+    contract("a b, a b -> a", input("q", [2, 16], "f32"), input("c", [2, 16], "u8")),
+    input("v", [2], "f32"),
+  ),
+  sizes: {},
+  inputs: {
+    q: Array.from({ length: 32 }, (_, i) => i / 8 - 2),
+    c: Array.from({ length: 32 }, (_, i) => 7 * i),
+    v: [1, -3],
+  },
+};
+
 /** Largest excess of a run over its bound. */
 const ran = async (
   { term, sizes, inputs }: Sample,
@@ -67,6 +82,6 @@ onDevices(
         }
       }),
       runs,
-      [[namesake, { ...SCHEDULE, chunk: 4, rows: 2 }], [alone, SCHEDULE]],
+      [[namesake, { ...SCHEDULE, chunk: 4, rows: 2 }], [alone, SCHEDULE], [perToken, SCHEDULE]],
     ),
 );
