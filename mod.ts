@@ -11,7 +11,7 @@
  * ```
  * @module
  */
-import { type Either, isLeft, left, right } from "./fp.ts";
+import { type Either, isLeft, right } from "./fp.ts";
 import { type Certified, certified, type Certify } from "./compiler/certify.ts";
 import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
@@ -43,6 +43,7 @@ export type {
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { codecVariance } from "./dsl/codec/expected.ts";
 export * from "./dsl/quantize/affine.ts";
 export * from "./dsl/attention/attend.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
@@ -56,6 +57,7 @@ export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, normBoundOf } from "./dsl/bound/bound.ts";
 export { idealOf, type Known } from "./dsl/bound/ideal.ts";
+export { varianceOf } from "./dsl/expected/expected.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";

@@ -43,7 +43,8 @@ const BITS = [8, 4, 2] as const;
 const rotated = (bits: 8 | 4 | 2): Codec =>
   pipe(hadamard(), on("values", quantize({ bits, per: 32, range: "asymmetric" })));
 
-const SCHEMES: readonly Named[] = [
+/** What is asked about. */
+export const SCHEMES: readonly Named[] = [
   ...BITS.map((b) => ({ name: `rtn ${b}`, codec: rtn(b) })),
   ...BITS.map((b) => ({ name: `rtnGrouped ${b}`, codec: rtnGrouped(b) })),
   ...BITS.map((b) => ({ name: `decoquantB ${b}`, codec: decoquantB(b) })),
@@ -51,20 +52,21 @@ const SCHEMES: readonly Named[] = [
 ];
 
 /** Sizes of the embedded model, for synthetic caches too. */
-const [KV, GROUP, D] = [2, 2, 64];
+export const [KV, GROUP, D] = [2, 2, 64];
 /** Queries, at the end of the window. */
-const ROWS = 8;
+export const ROWS = 8;
 /** The shape that is searched. */
 const SEARCHED = [1, 2, 64];
 
 /** One cache with the queries of its last tokens. */
-interface Cache {
+export interface Cache {
   readonly q: Float64Array;
   readonly k: Float64Array;
   readonly v: Float64Array;
 }
 
-const synthetic = (seed: number, tokens: number, outlier: number): Cache => {
+/** A cache of normal numbers, one channel of each head larger. */
+export const synthetic = (seed: number, tokens: number, outlier: number): Cache => {
   const next = normals(seed);
   const made = (rows: number): Float64Array =>
     Float64Array.from(
@@ -82,7 +84,7 @@ const lastRows = (q: Float64Array, tokens: number): Float64Array =>
   });
 
 /** What the model keeps of its text, a layer each. */
-const caches = async (tokens: number): Promise<readonly Cache[]> => {
+export const caches = async (tokens: number): Promise<readonly Cache[]> => {
   const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
   const ids = loadTokenizer(WIKI4M).encode(text).slice(0, tokens);
   const runner = await openRunner(loadModel(WIKI4M));

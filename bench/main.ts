@@ -9,6 +9,7 @@ import { attentionBench } from "./attention.ts";
 import { boundsBench } from "./bounds.ts";
 import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
+import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
 
@@ -18,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   encode: encodeBench,
   matmul: matmulBench,
   bounds: boundsBench,
+  expected: expectedBench,
 };
 
 const args = process.argv.slice(2);

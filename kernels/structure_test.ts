@@ -6,12 +6,15 @@ import { deepEqual, equal } from "node:assert/strict";
 import {
   attend,
   BITS,
+  broadcast,
   cached,
   type Codec,
   compile,
+  contract,
   decoquantA,
   decoquantB,
   f16,
+  foldOver,
   hadamard,
   identity,
   input,
@@ -199,6 +202,27 @@ Deno.test("attention over codes of any width multiplies integers, of keys and of
     // Four tokens of keys, eight at a time; two tokens of 64 values.
     deepEqual(dots, BITS.map(() => 4 * channels / 8 + 2 * 64 / 8), `${channels} channels`);
   }
+});
+
+Deno.test("values that another kernel stored are read as stored, not made again", async () => {
+  const x = input("x", [1, "tokens", 64], "f32");
+  const top = foldOver("max", "max", x, [2]);
+  const v = map("mul", x, broadcast(top, x.shape, [0, 1]));
+  const out = attend({
+    q: input("q", [1, 1, 2, 16], "f32"),
+    k: input("k", [1, "tokens", 16], "f32"),
+    v,
+  });
+  // The large product stores v.
+  const product = contract("h t e, e n -> h t n", v, input("w", [64, 1024], "f32"));
+  const stream = (await compile({ out, product })).structure.kernels
+    .find((k) => k.skeleton === "stream")!;
+  deepEqual([...stream.buffers], [
+    "read q f32 [1,1,2,16]",
+    'read k f32 [1,"tokens",16]',
+    'read map f32 [1,"tokens",64]',
+    "write parts f32",
+  ]);
 });
 
 Deno.test("encoding a grouped quantizer is one pass: statistics, codes and whole words", async () => {

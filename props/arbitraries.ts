@@ -36,15 +36,20 @@ export interface Tensor {
   readonly data: Float64Array;
 }
 
-/** Normal numbers from a seed (mulberry32, Box–Muller). */
-export const normals = (seed: number): () => number => {
+/** Numbers evenly spread over [0, 1) from a seed (mulberry32). */
+export const uniforms = (seed: number): () => number => {
   let state = seed >>> 0;
-  const uniform = (): number => {
+  return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(state ^ state >>> 15, state | 1);
     t ^= t + Math.imul(t ^ t >>> 7, t | 61);
     return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
   };
+};
+
+/** Normal numbers from a seed (Box–Muller). */
+export const normals = (seed: number): () => number => {
+  const uniform = uniforms(seed);
   return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 };
 

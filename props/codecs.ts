@@ -82,8 +82,8 @@ const symmetrical = (bits: Bits): readonly Codec[] => {
   ];
 };
 
-/** Codecs with codes of `bits`. */
-const lossy = (bits: Bits): readonly Codec[] => {
+/** Codecs with codes of `bits`, beside the named schemes. */
+export const lossy = (bits: Bits): readonly Codec[] => {
   const asymmetric = quantize({ bits, per: "token", range: "asymmetric" });
   return [
     ...scoped(bits),

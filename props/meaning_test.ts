@@ -56,6 +56,32 @@ const perToken: Sample = {
   },
 };
 
+const q = input("q", [3, "t"], "f32");
+const v = input("v", ["t", 8], "f32");
+const first = softmaxFold("r t, t c -> r c", q, v);
+/** The second fold over the same scores reads what the first makes: they cannot be made together. */
+const needed: Sample = {
+  term: softmaxFold("r t, r t c -> r c", q, map("max", broadcast(first, [3, "t", 8], [0, 2]), v)),
+  sizes: { t: 7 },
+  inputs: {
+    q: Array.from({ length: 21 }, (_, i) => i % 5 - 2),
+    v: Array.from({ length: 56 }, (_, i) => i % 9 - 4),
+  },
+};
+const token = input("e", ["t"], "f32");
+/** By way of another kernel: values that hold a sum over what the first fold makes. */
+const behind: Sample = {
+  term: map(
+    "add",
+    softmaxFold("r t, t -> r", q, map("mul", token, contract("r c, t c -> t", first, v))),
+    softmaxFold("r t, t -> r", q, token),
+  ),
+  sizes: { t: 7 },
+  inputs: { ...needed.inputs, e: [1, 2, 3, 4, 5, 6, 7] },
+};
+
+const PINNED: readonly Sample[] = [namesake, alone, perToken, needed, behind];
+
 /** Largest excess of a run over its bound. */
 const ran = async (
   { term, sizes, inputs }: Sample,
@@ -82,6 +108,6 @@ onDevices(
         }
       }),
       runs,
-      [[namesake, { ...SCHEDULE, chunk: 4, rows: 2 }], [alone, SCHEDULE], [perToken, SCHEDULE]],
+      PINNED.map((sample): [Sample, Schedule] => [sample, { ...SCHEDULE, chunk: 4, rows: 2 }]),
     ),
 );

@@ -40,13 +40,21 @@ const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
     }, DTYPES.u1.bits / 8);
 
 /** Floats of group memory that adding up the values takes: for each token, and besides. */
-const memoryOf = (member: Member, rows: number): { token: number; fixed: number } => {
+const memoryOf = (
+  member: Member,
+  rows: number,
+  stored: ReadonlySet<Term>,
+): { token: number; fixed: number } => {
   const { channels } = member;
   const count = countOf(member, channels);
   const fixed = runsAlongTokens(member) ? 4 * rows * count * walksOf(count) : 0;
   if (channels.length === 0) return { token: 0, fixed };
   const last = channels[channels.length - 1];
-  const { scaled } = linearTerms(member.term.args[1], member.values.indexOf(last));
+  const { scaled } = linearTerms(
+    member.term.args[1],
+    member.values.indexOf(last),
+    (t) => stored.has(t),
+  );
   return { token: 2 * rows * groupsOf(member) * Math.max(1, scaled.length), fixed };
 };
 
@@ -61,7 +69,7 @@ export const streamChunk = (
 ): number => {
   const { members, rows: labels, dim } = streamRoles(folds);
   const rows = countOf({ dim }, labels);
-  const memory = members.map((m) => memoryOf(m, rows));
+  const memory = members.map((m) => memoryOf(m, rows, stored));
   const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
   const perToken = rows + sum(movingCounts) + sum(memory.map((m) => m.token));
   const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + 64;

@@ -34,12 +34,15 @@ const plus = (a: LinearTerms, b: LinearTerms): LinearTerms => ({
   shifts: [...a.shifts, ...b.shifts],
 });
 
+/** Is the term in memory? Then it is read as it is: what it was made of is not there. */
+type Stored = (term: Term) => boolean;
+
 /** What is the same for every index of `axis`, as a factor. */
-const steady = (term: Term, axis: number): Factor | undefined => {
+const steady = (term: Term, axis: number, stored: Stored): Factor | undefined => {
   if (term.tag === "constant") return { terms: [], by: term.value };
   if (term.tag === "broadcast" && !term.axes.includes(axis)) return { terms: [term], by: 1 };
-  if (term.tag === "map" && term.op === "mul") {
-    const [a, b] = term.args.map((t) => steady(t, axis));
+  if (term.tag === "map" && term.op === "mul" && !stored(term)) {
+    const [a, b] = term.args.map((t) => steady(t, axis, stored));
     if (a !== undefined && b !== undefined) {
       return { terms: [...a.terms, ...b.terms], by: a.by * b.by };
     }
@@ -47,20 +50,25 @@ const steady = (term: Term, axis: number): Factor | undefined => {
   return undefined;
 };
 
-/** Splits values along their channel axis. */
-export const linearTerms = (term: Term, axis: number): LinearTerms => {
-  const shift = steady(term, axis);
+/** Splits values along their channel axis, down to what is stored. */
+export const linearTerms = (
+  term: Term,
+  axis: number,
+  stored: Stored = () => false,
+): LinearTerms => {
+  const shift = steady(term, axis, stored);
   if (shift !== undefined) return { scaled: [], shifts: [shift] };
-  if (term.tag === "map") {
-    const minus = (t: Term): LinearTerms => times(linearTerms(t, axis), { terms: [], by: -1 });
+  if (term.tag === "map" && !stored(term)) {
+    const split = (t: Term): LinearTerms => linearTerms(t, axis, stored);
+    const minus = (t: Term): LinearTerms => times(split(t), { terms: [], by: -1 });
     const [x, y] = term.args;
-    if (term.op === "add") return plus(linearTerms(x, axis), linearTerms(y, axis));
-    if (term.op === "sub") return plus(linearTerms(x, axis), minus(y));
+    if (term.op === "add") return plus(split(x), split(y));
+    if (term.op === "sub") return plus(split(x), minus(y));
     if (term.op === "neg") return minus(x);
     if (term.op === "mul") {
-      const [a, b] = [steady(x, axis), steady(y, axis)];
-      if (a !== undefined) return times(linearTerms(y, axis), a);
-      if (b !== undefined) return times(linearTerms(x, axis), b);
+      const [a, b] = [steady(x, axis, stored), steady(y, axis, stored)];
+      if (a !== undefined) return times(split(y), a);
+      if (b !== undefined) return times(split(x), b);
     }
   }
   return { scaled: [{ factor: ONE, rest: term }], shifts: [] };

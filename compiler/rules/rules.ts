@@ -15,7 +15,7 @@ import {
 } from "../../dsl/core/build.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
-import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
+import { regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 import {
   broadcastOutOfFold,

@@ -6,13 +6,20 @@ import { type Arr, bin, type Expr, int } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import type { Frame, Sum } from "./shape.ts";
 
-/** Accumulators of four channels that registers hold. */
+/** Accumulators of four numbers that registers hold. */
 const ACCUMULATORS = 16;
 
 /** Largest run of the choices that divides the channels and fits registers, or the smallest that divides. */
 export const runOf = (choices: readonly number[], channels: number, rows: number): number => {
   const fits = choices.filter((n) => channels % n === 0);
   return fits.find((n) => rows * n / 4 <= ACCUMULATORS) ?? fits[fits.length - 1];
+};
+
+/** Most channels, one an accumulator, that divide the channels and fit registers. */
+export const longestRun = (channels: number, rows: number): number => {
+  let run = Math.max(1, Math.min(channels, Math.floor(ACCUMULATORS / rows)));
+  while (channels % run !== 0) run--;
+  return run;
 };
 
 /** Stores the finished sums of a run. */

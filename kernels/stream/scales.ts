@@ -74,7 +74,7 @@ export const prepare = (
   const lastAxis = last === undefined ? -1 : values.indexOf(last);
   const form: LinearTerms = last === undefined
     ? { scaled: [{ factor: { terms: [], by: 1 }, rest: sum.term.args[1] }], shifts: [] }
-    : linearTerms(sum.term.args[1], lastAxis);
+    : linearTerms(sum.term.args[1], lastAxis, (t) => low.sources.has(t));
   // Groups of channels matter only where some scale or shift tells them apart.
   const outerAxes = channels.slice(0, -1).map((l) => values.indexOf(l));
   const tells = ({ terms }: Factor): boolean =>

@@ -10,7 +10,7 @@
  * not come in fours, lanes are tokens:
  *
  * ```text
- * for each channel, and each of a few walks over the tokens:
+ * for each run of channels, and each of a few walks over the tokens:
  *   for four tokens:  o[row] += w[t] · rest[t]               a value once for all rows that share it
  * for each row and channel:  o = the lanes of all walks + z
  * ```
@@ -31,7 +31,7 @@ import type { Builder } from "../../compiler/kernel.ts";
 import { runsAlongTokens, walksOf } from "../../compiler/lower/chunk.ts";
 import { codesBehind } from "../../compiler/lower/fixed.ts";
 import { fixedRuns } from "./integers.ts";
-import { runOf, storeRun } from "./runs.ts";
+import { longestRun, runOf, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
 import { eachRow, fourTokens } from "./tokens.ts";
@@ -94,28 +94,39 @@ const tokenRuns = (
     const cell = bin("add", bin("mul", row, int(count)), channel);
     return bin("mul", bin("add", bin("mul", cell, int(walks)), walk), int(4));
   };
-  low.par("c", int(count * walks), (c) => {
-    const [channel, walk] = [bin("div", c, int(walks)), bin("rem", c, int(walks))];
-    const group = ready.groupOf(channel);
-    const cells = sum.like.map(() => low.mutable("o", zero));
+  const run = longestRun(ready.stretch, rows);
+  low.par("c", int(count / run * walks), (c) => {
+    const [nth, walk] = [bin("div", c, int(walks)), bin("rem", c, int(walks))];
+    const channels = Array.from(
+      { length: run },
+      (_, q) => bin("add", bin("mul", nth, int(run)), int(q)),
+    );
+    const group = ready.groupOf(channels[0]);
+    const cells = sum.like.map(() => channels.map(() => low.mutable("o", zero)));
     low.loop("j", walk, quads(frame), walks, (j) => {
       const t = bin("mul", j, int(4));
       ready.form.scaled.forEach(({ rest }, k) => {
         const { arr, at } = ready.scaled[k];
-        const four = eachRow(
-          sum,
-          (row) =>
-            fourTokens(b, frame, rest, axis, t, (token) => frame.value(sum, row, token, channel)),
+        const w = cells.map((_, r) =>
+          low.named("w", load(arr, bin("add", at(int(r), group), t), true))
         );
-        cells.forEach((cell, r) => {
-          const w = low.named("w", load(arr, bin("add", at(int(r), group), t), true));
-          // Beyond the last token a value is whatever lies in memory: a weight of 0 takes nothing of it.
-          const taken = select(bin("eq", w, zero), zero, four[r]);
-          cell.set(madd(w, taken, cell.get()));
+        channels.forEach((channel, q) => {
+          const four = eachRow(
+            sum,
+            (row) =>
+              fourTokens(b, frame, rest, axis, t, (token) => frame.value(sum, row, token, channel)),
+          );
+          cells.forEach((row, r) => {
+            // Beyond the last token a value is whatever lies in memory: a weight of 0 takes nothing of it.
+            const taken = select(bin("eq", w[r], zero), zero, four[r]);
+            row[q].set(madd(w[r], taken, row[q].get()));
+          });
         });
       });
     });
-    cells.forEach((cell, r) => low.store(sums, place(int(r), channel, walk), cell.get()));
+    cells.forEach((row, r) =>
+      row.forEach((cell, q) => low.store(sums, place(int(r), channels[q], walk), cell.get()))
+    );
   });
   low.par("g", int(rows * count), (g) => {
     const [row, channel] = [bin("div", g, int(count)), bin("rem", g, int(count))];
