@@ -1,181 +1,45 @@
-/** Binds attention over stored caches to its meaning, on every device and for any length. */
+/** Binds attention over stored caches to its meaning on every device; schemes are in `contract/codecs.ts`. */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import {
-  BITS,
-  type Bits,
-  compile,
-  input,
-  map,
-  type Schedule,
-  SCHEMES,
-  softmaxFold,
-  type Tensor,
-  type Term,
-} from "../mod.ts";
+import { compile, input, map, SCHEDULE, type Schedule, softmaxFold, type Term } from "../mod.ts";
 import { boundOf } from "../dsl/bound/bound.ts";
 import { print } from "../dsl/read/print.ts";
-import { type Sample, tensorOf } from "./arbitraries.ts";
-import { attention, type Case, CASES, type Form, keyOf, valuesFor } from "./caches.ts";
-import { hold, seedNow } from "./check.ts";
-import { SYMMETRIC } from "./codecs.ts";
-import { onDevices, type Programs, programsOn } from "./devices.ts";
+import { type Cached, cachedArb, cachedSample, type Form, valuesFor } from "./caches.ts";
+import { hold } from "./check.ts";
+import { onDevices } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
-
-/** One token, a few, the ends of a chunk, and several chunks. */
-const LENGTHS = [1, 3, 255, 256, 257, 700];
-const HEADS = 2;
-const ROWS = 2;
-
-/** What one run sees. */
-interface Run {
-  readonly tokens: number;
-  readonly kind: Sample["kind"];
-  readonly seed: number;
-  /** Row i sees the tokens up to i + past, if causal. */
-  readonly past: number;
-}
-
-/** Parts of K and V as the device encodes and keeps them. */
-const cacheOn = async (
-  programs: Programs,
-  name: string,
-  { codec, channels }: Case,
-  { tokens, kind, seed }: Run,
-): Promise<Record<string, Tensor>> => {
-  const shape = [HEADS, "tokens", channels];
-  const program = await programs(`${name} encode`, () => codec.encode(input("x", shape, "f32")));
-  const cache: Record<string, Tensor> = {};
-  for (const [i, tensor] of ["k", "v"].entries()) {
-    const { data } = tensorOf({ kind, seed: seed + i, heads: HEADS, tokens, channels });
-    for (const [part, value] of Object.entries(await program.run({ x: data }, { tokens }))) {
-      cache[`${tensor}.${part}`] = value;
-    }
-  }
-  return cache;
-};
-
-/** Attends to a cache that lies on the device, and compares with f64 on the same parts. */
-const attended = async (
-  programs: Programs,
-  name: string,
-  given: Case,
-  form: Form,
-  run: Run,
-): Promise<void> => {
-  const term = attention(given, form);
-  const program = await programs(`${name} ${JSON.stringify(form)}`, () => ({ out: term }));
-  const cache = await cacheOn(programs, name, given, run);
-  const rows = form.rows === 1 ? 1 : ROWS;
-  const count = HEADS * form.group * rows * given.channels;
-  const q = tensorOf({ kind: "normal", seed: run.seed + 2, heads: 1, tokens: 1, channels: count });
-  const own = { q: q.data, ...form.causal && { past: [run.past] } };
-  const sizes = { tokens: run.tokens, rows };
-  const { out } = await program.values({ ...cache, ...own }, sizes);
-  const parts: Record<string, Float64Array> = {};
-  for (const [part, tensor] of Object.entries(cache)) parts[part] = await tensor.read();
-  Object.values(cache).forEach((t) => t.dispose());
-  const over = excess(out, term, program.outputs.out, { sizes, inputs: { ...parts, ...own } });
-  ok(over <= 0, `${over} beyond the rounding of\n${print(term)}`);
-  if (!form.causal) return;
-  const row = (i: number): number => Math.floor(i / given.channels) % rows;
-  const blind = out.filter((_, i) => row(i) + run.past < 0);
-  ok(blind.every((x) => x === 0), "a row that sees nothing is not 0");
-};
-
-const PLAIN: Form = { heads: HEADS, group: 2, rows: 1, tokens: "tokens", causal: false };
-const CAUSAL: Form = { heads: HEADS, group: 2, rows: "rows", tokens: "tokens", causal: true };
-
-onDevices(
-  "attention over every scheme from its stored parts, one program for all lengths",
-  { wasm: 1, webgpu: 1 },
-  async (device) => {
-    const programs = programsOn(device);
-    const seed = seedNow();
-    for (const [scheme, make] of Object.entries(SCHEMES)) {
-      const channels = scheme === "rtnGrouped" ? 64 : 16;
-      const held = async (bits: Bits, form: Form, lengths: readonly number[]): Promise<void> => {
-        const given = { codec: make(bits), channels, streams: true };
-        for (const tokens of lengths) {
-          const run = { tokens, kind: "normal", seed: seed + tokens, past: tokens - ROWS } as const;
-          const name = `${scheme}(${bits})`;
-          await attended(programs, name, given, form, run).catch((cause) => {
-            throw new Error(`KVFOLD_SEED=${seed}: ${name}, ${tokens} tokens`, { cause });
-          });
-        }
-      };
-      await held(4, PLAIN, device.name === "wasm" ? LENGTHS : [3, 256, 257, 700]);
-      await held(4, CAUSAL, device.name === "wasm" ? LENGTHS : [1, 256]);
-      if (device.name !== "wasm") continue;
-      const others = (scheme === "rtnGrouped" ? BITS : SYMMETRIC).filter((bits) => bits !== 4);
-      for (const bits of others) await held(bits, CAUSAL, [1, 257]);
-    }
-  },
-);
-
-/** An attention to a cache of arbitrary contents. */
-interface Given {
-  readonly keys: string;
-  readonly values: string;
-  readonly form: Form;
-  readonly sizes: { readonly rows: number; readonly tokens: number };
-  readonly past: number;
-  readonly seed: number;
-  readonly schedule: Partial<Schedule>;
-}
-
-const given: fc.Arbitrary<Given> = fc.record({
-  keys: fc.constantFrom(...Object.keys(CASES)),
-  values: fc.constantFrom(...Object.keys(CASES)),
-  form: fc.record({
-    heads: fc.constantFrom(1, 2),
-    group: fc.constantFrom(1, 2, 3),
-    rows: fc.constantFrom(1, 2, "rows"),
-    tokens: fc.constantFrom(1, 5, "tokens"),
-    causal: fc.boolean(),
-  }),
-  sizes: fc.record({
-    rows: fc.integer({ min: 1, max: 5 }),
-    tokens: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 10, max: 70 })),
-  }),
-  past: fc.integer({ min: -6, max: 70 }),
-  seed: fc.nat(),
-  schedule: fc.record({ fixed: fc.boolean(), chunk: fc.constantFrom(1, 4, 13, 64, 256) }),
-});
+import { scheduleArb } from "./schedules.ts";
 
 const one: Form = { heads: 1, group: 1, rows: 1, tokens: "tokens", causal: false };
 /** Found by the property below. */
-const PINNED: readonly [Given][] = [
+const PINNED: readonly [Cached, Schedule][] = [
   // A query of integers is off by half a step, which was no part of the rounding.
   [{
-    keys: keyOf("joinHeads(quantize(4, per token, symmetric))"),
-    values: keyOf("identity"),
+    keys: "rtn(4)",
+    values: "identity",
     form: { ...one, heads: 2, group: 2 },
     sizes: { rows: 1, tokens: 4 },
     past: 0,
     seed: 50,
-    schedule: {},
-  }],
+  }, SCHEDULE],
   // Weights of integers are walked in eights, beyond the end of a chunk of four.
   [{
-    keys: keyOf("identity"),
-    values: keyOf("quantize(8, per token, symmetric)"),
+    keys: "identity",
+    values: "quantize(8, per token, symmetric)",
     form: one,
     sizes: { rows: 1, tokens: 1 },
     past: 0,
     seed: 0,
-    schedule: { fixed: true, chunk: 4 },
-  }],
+  }, { ...SCHEDULE, fixed: true, chunk: 4 }],
   // Codes and zero points summed apart round where a code and its zero point cancel.
   [{
-    keys: keyOf("quantize(8, per 8, asymmetric)"),
-    values: keyOf("quantize(4, per token, symmetric)"),
+    keys: "quantize(8, per 8, asymmetric)",
+    values: "quantize(4, per token, symmetric)",
     form: one,
     sizes: { rows: 1, tokens: 5 },
     past: 0,
     seed: 0,
-    schedule: { fixed: false, chunk: 1 },
-  }],
+  }, { ...SCHEDULE, fixed: false, chunk: 1 }],
 ];
 
 onDevices(
@@ -183,13 +47,9 @@ onDevices(
   { wasm: 100, webgpu: 8 },
   (device, runs) =>
     hold(
-      fc.asyncProperty(given, async ({ keys, values, form, sizes, past, seed, schedule }) => {
-        const [k, v] = [CASES[keys], CASES[values]];
-        const streams = k.streams && v.streams;
-        const tokens = streams || form.tokens !== "tokens" ? form.tokens : 7;
-        const term = attention(k, { ...form, tokens }, v);
+      fc.asyncProperty(cachedArb, scheduleArb, async (given, schedule) => {
+        const { term, sizes, inputs } = cachedSample(given);
         const program = await compile({ out: term }, { device, schedule });
-        const inputs = { ...valuesFor(term, sizes, seed), ...form.causal && { past: [past] } };
         const { out } = await program.values(inputs, sizes);
         const over = excess(out, term, program.outputs.out, { sizes, inputs });
         ok(over <= 0, `${over} beyond the rounding of\n${print(term)}`);
@@ -217,16 +77,12 @@ onDevices(
   { wasm: 60, webgpu: 6 },
   (device, runs) =>
     hold(
-      fc.asyncProperty(given, async ({ keys, values, form, sizes, past, seed, schedule }) => {
-        const [k, v] = [CASES[keys], CASES[values]];
-        const streams = k.streams && v.streams;
-        const tokens = streams || form.tokens !== "tokens" ? form.tokens : 7;
-        const terms = means(attention(k, { ...form, tokens }, v));
+      fc.asyncProperty(cachedArb, scheduleArb, async (given, schedule) => {
+        const { term, sizes, inputs: own } = cachedSample(given);
+        const terms = means(term);
         const program = await compile(terms, { device, schedule });
-        const inputs = {
-          ...Object.assign({}, ...Object.values(terms).map((t) => valuesFor(t, sizes, seed))),
-          ...form.causal && { past: [past] },
-        };
+        const values = Object.values(terms).map((t) => valuesFor(t, sizes, given.seed));
+        const inputs = { ...Object.assign({}, ...values), ...own };
         const results = await program.values(inputs, sizes);
         for (const [name, term] of Object.entries(terms)) {
           const over = excess(results[name], term, program.outputs[name], { sizes, inputs });

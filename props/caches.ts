@@ -2,63 +2,16 @@
  * Attention on caches of every codec: the terms that rules and streaming kernels exist for.
  * @module
  */
+import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
-import { cached, type Codec } from "../dsl/codec/codec.ts";
+import { cached } from "../dsl/codec/codec.ts";
 import { input } from "../dsl/core/build.ts";
-import { BITS, DTYPES, roundF16 } from "../dsl/core/dtype.ts";
+import { DTYPES, roundF16 } from "../dsl/core/dtype.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import { type Dim, type Term, topological } from "../dsl/core/term.ts";
-import { quantize } from "../dsl/quantize/affine.ts";
-import { SCHEMES } from "../dsl/schemes/mod.ts";
 import { normals } from "./arbitraries.ts";
-import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR, rangesOf, SYMMETRIC } from "./codecs.ts";
-
-/** A codec with what a tensor must have for it. */
-export interface Case {
-  readonly codec: Codec;
-  readonly channels: number;
-  /** May the number of tokens be unknown? */
-  readonly streams: boolean;
-}
-
-/** A factor whose shape depends on which side is longer needs to know the tokens. */
-const needsTokens = ({ name }: Codec): boolean =>
-  name === "qr" || name === "svd" || name.startsWith("joinHeads(svd");
-
-const all: readonly Case[] = [
-  ...[...LOSSLESS, ...LOSSLESS_16].map((codec) => ({
-    codec,
-    channels: 16,
-    streams: !needsTokens(codec),
-  })),
-  ...QR.map((codec) => ({ codec, channels: 16, streams: false })),
-  ...BITS.flatMap((bits) => [
-    ...[...lossy(bits), ...lossy16(bits)].map((codec) => ({ codec, channels: 16, streams: true })),
-    // Rows of whole vectors in every plane.
-    ...rangesOf(bits).map((range) => ({
-      codec: quantize({ bits, per: 64, range }),
-      channels: 128,
-      streams: true,
-    })),
-    { codec: SCHEMES.rtnGrouped(bits), channels: 64, streams: true },
-  ]),
-  ...SYMMETRIC.flatMap((bits) =>
-    [SCHEMES.rtn, SCHEMES.decoquantA, SCHEMES.decoquantB].map((make) => ({
-      codec: make(bits),
-      channels: 16,
-      streams: true,
-    }))
-  ),
-];
-
-/** Every codec under test, once for every number of bits, and every named scheme; by number and name. */
-export const CASES: Readonly<Record<string, Case>> = Object.fromEntries(
-  all.map((given, i) => [`${i} ${given.codec.name}`, given]),
-);
-
-/** The key of the first case whose codec is written so. */
-export const keyOf = (name: string): string =>
-  Object.keys(CASES).find((key) => CASES[key].codec.name === name)!;
+import { type Case, CODECS } from "./codecs.ts";
+import type { Sample } from "./terms.ts";
 
 /** How an attention is built. */
 export interface Form {
@@ -72,9 +25,9 @@ export interface Form {
 /** Attention from the stored parts of K and V; a causal one reads its offset from `past`. */
 export const attention = (keys: Case, form: Form, values: Case = keys): Term => {
   const [k, v] = ([["k", keys], ["v", values]] as const).map(([name, { codec, channels }]) =>
-    cached(codec, name, [form.heads, form.tokens, channels])
+    cached(codec, name, [form.heads, form.tokens, channels[0]])
   );
-  const q = input("q", [form.heads, form.group, form.rows, keys.channels], "f32");
+  const q = input("q", [form.heads, form.group, form.rows, keys.channels[0]], "f32");
   return attend({ q, k, v, ...form.causal && { causal: { offset: input("past", [], "f32") } } });
 };
 
@@ -98,4 +51,43 @@ export const valuesFor = (
         : []
     ),
   );
+};
+
+/** An attention to a cache of arbitrary contents, in words. */
+export interface Cached {
+  readonly keys: string;
+  readonly values: string;
+  readonly form: Form;
+  readonly sizes: { readonly rows: number; readonly tokens: number };
+  /** Row i sees the tokens up to i + past, if causal. */
+  readonly past: number;
+  readonly seed: number;
+}
+
+/** Any codec of K with any codec of V, any mask and grouping, any contents. */
+export const cachedArb: fc.Arbitrary<Cached> = fc.record({
+  keys: fc.constantFrom(...Object.keys(CODECS)),
+  values: fc.constantFrom(...Object.keys(CODECS)),
+  form: fc.record({
+    heads: fc.constantFrom(1, 2),
+    group: fc.constantFrom(1, 2, 3),
+    rows: fc.constantFrom(1, 2, "rows"),
+    tokens: fc.constantFrom(1, 5, "tokens"),
+    causal: fc.boolean(),
+  }),
+  sizes: fc.record({
+    rows: fc.integer({ min: 1, max: 5 }),
+    tokens: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 10, max: 70 })),
+  }),
+  past: fc.integer({ min: -6, max: 70 }),
+  seed: fc.nat(),
+});
+
+/** The attention and its inputs. */
+export const cachedSample = ({ keys, values, form, sizes, past, seed }: Cached): Sample => {
+  const [k, v] = [CODECS[keys], CODECS[values]];
+  const tokens = (k.streams && v.streams) || form.tokens !== "tokens" ? form.tokens : 7;
+  const term = attention(k, { ...form, tokens }, v);
+  const inputs = { ...valuesFor(term, sizes, seed), ...form.causal && { past: [past] } };
+  return { term, sizes, inputs };
 };

@@ -5,20 +5,31 @@
 import fc from "fast-check";
 import process from "node:process";
 
-/** The seed of this run: new every time unless the environment gives one. */
-export const seedNow = (): number => {
-  const given = process.env.KVFOLD_SEED;
-  return given === undefined ? Date.now() & 0x7fffffff : Number(given);
-};
+const given = process.env.KVFOLD_SEED;
+const seed = given === undefined ? Date.now() & 0x7fffffff : Number(given);
 
-/** Runs a property, pinned examples first; throws with the seed and the smallest counterexample. */
+/**
+ * The seed of this run: new every time unless the environment gives one. With a name, another for every
+ * name: things of one kind do not all meet the same inputs.
+ */
+export const seedNow = (name = ""): number =>
+  [...name].reduce((hash, c) => Math.imul(hash, 31) + c.charCodeAt(0) | 0, seed) & 0x7fffffff;
+
+/**
+ * Runs a property, pinned examples first; throws with the seed and the smallest counterexample. The
+ * name of the thing it is about, if given, chooses its inputs.
+ */
 export const hold = async <T>(
   property: fc.IRawProperty<T, boolean>,
   runs: number,
   examples: readonly T[] = [],
+  name = "",
 ): Promise<void> => {
-  const seed = seedNow();
-  const result = await fc.check(property, { seed, numRuns: runs, examples: [...examples] });
+  const result = await fc.check(property, {
+    seed: seedNow(name),
+    numRuns: runs,
+    examples: [...examples],
+  });
   if (!result.failed) return;
   const cause = result.errorInstance;
   const why = cause instanceof Error ? `\n${cause.message}` : "";

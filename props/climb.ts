@@ -38,7 +38,7 @@ const REACH = 4;
 /** Climbs a goal; the same seed climbs the same way. */
 export const climb = (goal: Goal, { start, seed, evaluations }: Ascent): Peak => {
   const next = normals(seed);
-  const top = start.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  const top = start.reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
   const held = (v: number): number => Math.fround(Math.max(-REACH * top, Math.min(REACH * top, v)));
   let best: Peak = { x: start, ratio: goal(start) };
   let step = top / 4;
@@ -67,9 +67,12 @@ export const climb = (goal: Goal, { start, seed, evaluations }: Ascent): Peak =>
 /** How errors and bounds of all elements become one ratio. */
 export type Measure = (errors: Float64Array, bounds: Float64Array) => number;
 
-/** The element that is closest to its own bound. */
+/** The element that is closest to its own bound; what is no number is beyond every bound. */
 export const closest: Measure = (errors, bounds) =>
-  errors.reduce((most, e, i) => Math.max(most, e / bounds[i]), 0);
+  errors.reduce((most, e, i) => {
+    const ratio = e / bounds[i];
+    return Math.max(most, Number.isNaN(ratio) ? Infinity : ratio);
+  }, 0);
 
 /** 2-norm of the errors over 2-norm of the bounds. */
 export const inNorm: Measure = (errors, bounds) => norm(errors) / norm(bounds);

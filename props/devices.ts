@@ -9,6 +9,7 @@
 import { ok } from "node:assert/strict";
 import process from "node:process";
 import { isLeft } from "../fp.ts";
+import { evalDevice } from "../compiler/runtime/eval.ts";
 import { openWasm } from "../compiler/runtime/wasm.ts";
 import { compile, type Device, openWebgpu, type Outputs, type Program } from "../mod.ts";
 
@@ -36,14 +37,24 @@ export const withWebgpu = async (use: (device: Device) => Promise<void>): Promis
 /** Fresh memory is NaN here: what nobody wrote is not read unnoticed. */
 const poisoned = openWasm({ poison: true });
 
-/** Registers a law once a device. */
+/** Every device, open for as long as `use` runs; a new one does not compile until it stands here. */
+export const DEVICES: Readonly<
+  Record<Device["name"], (use: (device: Device) => Promise<void>) => Promise<void>>
+> = {
+  eval: (use) => use(evalDevice()),
+  wasm: (use) => use(poisoned),
+  webgpu: withWebgpu,
+};
+
+/** Registers a law once a device that runs kernels. */
 export const onDevices = (
   name: string,
   runs: Runs,
   law: (device: Device, runs: number) => Promise<void>,
 ): void => {
-  Deno.test(`wasm: ${name}`, () => law(poisoned, runs.wasm));
-  Deno.test(`webgpu: ${name}`, () => withWebgpu((device) => law(device, runs.webgpu)));
+  for (const device of ["wasm", "webgpu"] as const) {
+    Deno.test(`${device}: ${name}`, () => DEVICES[device]((opened) => law(opened, runs[device])));
+  }
 };
 
 /** Programs of one device by key, each compiled once: sizes of a run are no part of a key. */

@@ -1,7 +1,7 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
-import { cached, type Codec, stored } from "../dsl/codec/codec.ts";
+import { cached, type Codec, f16, on, stored } from "../dsl/codec/codec.ts";
 import { codecVariance } from "../dsl/codec/expected.ts";
 import {
   broadcast,
@@ -17,15 +17,18 @@ import {
 } from "../dsl/core/build.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import type { Term } from "../dsl/core/term.ts";
+import { hadamard } from "../dsl/decompose/hadamard.ts";
+import { quantize } from "../dsl/quantize/affine.ts";
 import { type Env, evalAll } from "../dsl/read/eval.ts";
 import { varianceOf } from "../dsl/expected/expected.ts";
 import { print } from "../dsl/read/print.ts";
-import { decoquantB } from "../dsl/schemes/decoquant.ts";
+import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
+import { pipe } from "../fp.ts";
 import { compile } from "../mod.ts";
 import { normals, uniforms } from "./arbitraries.ts";
 import { check, seedNow } from "./check.ts";
-import { lossy, lossy16 } from "./codecs.ts";
+import { lossy } from "./codecs.ts";
 import {
   agrees,
   type Bias,
@@ -120,7 +123,17 @@ check(
   200,
 );
 
-const CODECS = MODELLED.flatMap((bits) => [...lossy(bits), ...lossy16(bits)]);
+/** Every codec with codes of `bits`, and halves. */
+const coded = (bits: Modelled): readonly Codec[] => [
+  ...lossy(bits),
+  f16,
+  rtn(bits),
+  decoquantA(bits),
+  decoquantB(bits),
+];
+const CODECS = MODELLED.flatMap(coded);
+const rotated = (bits: Modelled): Codec =>
+  pipe(hadamard(), on("values", quantize({ bits, per: "token", range: "asymmetric" })));
 const SHAPE = [2, 12, 16];
 const SIZE = 2 * 12 * 16;
 
@@ -192,7 +205,7 @@ for (const bits of MODELLED) {
     Deno.test(`expected: every codec at ${bits} bits errs as much as expected, ${data}`, () => {
       const seed = seedNow();
       const given = tensors(make, seed);
-      for (const codec of [...lossy(bits), ...lossy16(bits)]) {
+      for (const codec of coded(bits)) {
         const name = `KVFOLD_SEED=${seed} ${codec.name}`;
         const trials = codecTrials(codec, SHAPE, given);
         agree(name, trials, coarse ? COARSE : SMOOTH[bits]);
@@ -217,7 +230,7 @@ for (const bits of MODELLED) {
     const seed = seedNow();
     const next = normals(seed);
     const envs = Array.from({ length: 2 * TRIALS }, () => given(next));
-    const pairs = [rtn(bits), rtnGrouped(bits, 16), decoquantB(bits), lossy(bits)[23]];
+    const pairs = [rtn(bits), rtnGrouped(bits, 16), decoquantB(bits), rotated(bits)];
     pairs.forEach((k, i) => {
       const v = pairs[(i + 1) % pairs.length];
       const name = `KVFOLD_SEED=${seed} ${k.name}, ${v.name}`;
@@ -232,7 +245,7 @@ for (const bits of MODELLED) {
 Deno.test("expected: attention on a stored cache, compiled with its variance, within rounding", async () => {
   const shape = [2, "tokens", 16] as const;
   const tokens = 37;
-  for (const codec of [rtn(4), rtnGrouped(2, 16), decoquantB(4), lossy(2)[23]]) {
+  for (const codec of [rtn(4), rtnGrouped(2, 16), decoquantB(4), rotated(2)]) {
     const q = input("q", [2, 2, 2, 16], "f32");
     const out = attend({ q, k: cached(codec, "k", shape), v: cached(codec, "v", shape) });
     const program = await compile({ out, variance: varianceOf(out, { codes: true }) });
@@ -265,7 +278,7 @@ const FLIPPED = 1e-3;
 Deno.test("expected: a program that encodes, compiled with its variance, agrees with f64", async () => {
   const shape = [2, "tokens", 16] as const;
   const tokens = 12;
-  for (const codec of [rtn(4), rtnGrouped(2, 16), decoquantB(4), lossy(2)[23]]) {
+  for (const codec of [rtn(4), rtnGrouped(2, 16), decoquantB(4), rotated(2)]) {
     const [k, v] = [rebuilt(codec, "k", shape), rebuilt(codec, "v", shape)];
     const out = attend({ q: input("q", [2, 2, 2, 16], "f32"), k, v, causal: { offset: 10 } });
     const x = input("k", shape, "f32");

@@ -1,152 +1,94 @@
 /**
- * `deno task fuzz`: random programs through two laws for as long as one likes. A device is no further
- * from what a term means than rounding (whatever the schedule), and a program no further from its ideal
- * than its bound.
+ * `deno task fuzz`: the laws for as long as one likes, spread over workers.
  *
- * deno task fuzz --runs 20000 --seed 1 --device wasm      or   webgpu-software
+ * deno task fuzz programs --runs 1000000 --seed 1 --device wasm      or   webgpu-software
+ * deno task fuzz climb --evaluations 100000 --seed 1 --only rtn
  *
- * Programs come in batches, each with a seed of its own; a failure prints the smallest program found,
- * its inputs, its schedule and the arguments that repeat its batch.
+ * `programs` runs random programs under random schedules (`props/fuzz/programs.ts`). They come in
+ * batches, each with a seed of its own; a failure prints the smallest program found, its inputs, its
+ * schedule and the arguments that repeat its batch. `climb` climbs towards the bound of every codec
+ * (`props/climbs.ts`) and prints how close it came. What either finds becomes a pinned example.
  * @module
  */
 import process from "node:process";
-import fc from "fast-check";
-import { openWasm } from "../compiler/runtime/wasm.ts";
-import { DTYPES } from "../dsl/core/dtype.ts";
-import { OPS } from "../dsl/core/ops.ts";
-import { type Term, topological } from "../dsl/core/term.ts";
-import { print } from "../dsl/read/print.ts";
-import { isLeft } from "../fp.ts";
-import { compile, CompileError, type Device, openWebgpu, type Schedule } from "../mod.ts";
 import { seedNow } from "./check.ts";
-import { boundExcess } from "./laws/bound.ts";
-import { excess } from "./laws/meaning.ts";
-import { type Sample, termArb } from "./terms.ts";
+import { CLIMBS } from "./climbs.ts";
+import { count, WANTED } from "./coverage.ts";
+import { spread } from "./fuzz/pool.ts";
+import { DEVICES, type Job } from "./fuzz/worker.ts";
 
+/** Programs of one batch. */
 const BATCH = 500;
 /** From here on a kind of node that never occurred is a failure of the generator. */
-const ENOUGH = 1000;
+const ENOUGH = 2 * BATCH;
 
 const { argv } = process;
 const option = (name: string, otherwise: string): string => {
   const at = argv.indexOf(`--${name}`);
   return at < 0 ? otherwise : argv[at + 1] ?? otherwise;
 };
-const runs = Number(option("runs", "10000"));
 const seed = Number(option("seed", String(seedNow())));
-const name = option("device", "wasm");
-
-const open = async (): Promise<Device> => {
-  // Fresh memory is NaN here: what nobody wrote is not read unnoticed.
-  if (name === "wasm") return openWasm({ poison: true });
-  if (name !== "webgpu-software") throw new Error(`no device "${name}": wasm or webgpu-software`);
-  const opened = await openWebgpu({ software: true });
-  if (isLeft(opened)) throw opened.left;
-  return opened.right;
-};
+const workers = Number(option("workers", String(navigator.hardwareConcurrency)));
+const started = performance.now();
+const seconds = (): string => `${((performance.now() - started) / 1000).toFixed()} s`;
 
 type Counts = Map<string, number>;
-const count = (counts: Counts, what: string): unknown =>
-  counts.set(what, (counts.get(what) ?? 0) + 1);
-
-const schedules: fc.Arbitrary<Partial<Schedule>> = fc.record({
-  chunk: fc.constantFrom(1, 4, 13, 64, 256),
-  rows: fc.constantFrom(2, 4, 8),
-  lanes: fc.constantFrom(32, 64),
-  fixed: fc.boolean(),
-});
-
-/** What a term is made of. */
-const kindsOf = (term: Term): readonly string[] =>
-  topological([term]).flatMap((t) => [
-    t.tag,
-    `dtype ${t.dtype}`,
-    ...(t.tag === "map" ? [`map ${t.op}`] : []),
-    ...(t.tag === "fold" ? [`fold ${t.monoid}`] : []),
-  ]);
-
-const WANTED: readonly string[] = [
-  ..."input constant iota map cast reshape permute broadcast slice concat gather contract fold"
-    .split(" "),
-  ...Object.keys(DTYPES).filter((d) => d !== "i16").map((d) => `dtype ${d}`),
-  ...Object.keys(OPS).map((op) => `map ${op}`),
-  ..."sum max extent gram softmax".split(" ").map((m) => `fold ${m}`),
-];
-
-/** A refusal without what is particular to one program. */
-const reasonOf = (error: CompileError): string =>
-  error.message.replace(/\[[^\]]*\]/g, "[…]").replace(/"[^"]*"/g, '"…"').replace(
-    /size \w+/g,
-    "size …",
-  )
-    .replace(/(?<!u)\b\d+/g, "#");
-
-const kinds: Counts = new Map();
-const refused: Counts = new Map();
-let counting = true;
-
-/** Throws where one of the laws is broken. */
-const hold = async (device: Device, sample: Sample, schedule: Partial<Schedule>): Promise<void> => {
-  const { term, sizes, inputs } = sample;
-  const over = boundExcess(term, { sizes, inputs });
-  if (over > 0) throw new Error(`beyond the bound by ${over}`);
-  try {
-    const program = await compile({ y: term }, { device, schedule });
-    const { y } = await program.values(inputs, sizes);
-    const far = excess(y, term, program.outputs.y, { sizes, inputs });
-    if (far > 0) throw new Error(`beyond the rounding by ${far}`);
-  } catch (error) {
-    if (!(error instanceof CompileError)) throw error;
-    if (counting) count(refused, reasonOf(error));
-  }
-};
-
 const shown = (counts: Counts): string =>
-  [...counts].sort(([, a], [, b]) => b - a).map(([what, n]) => `${String(n).padStart(8)}  ${what}`)
+  [...counts].sort(([, a], [, b]) => b - a).map(([what, n]) => `${String(n).padStart(9)}  ${what}`)
     .join("\n");
 
-const device = await open();
-console.log(`${runs} programs on ${name}, seed ${seed}`);
-const started = performance.now();
-let failures = 0;
-for (let done = 0, batch = 0; done < runs; done += BATCH, batch++) {
-  counting = true;
-  const numRuns = Math.min(BATCH, runs - done);
-  const property = fc.asyncProperty(termArb(), schedules, async (sample, schedule) => {
-    if (counting) kindsOf(sample.term).forEach((k) => count(kinds, k));
-    try {
-      await hold(device, sample, schedule);
-    } catch (error) {
-      // What follows are smaller versions of the same program.
-      counting = false;
-      throw error;
-    }
+/** Random programs; the number of failures. */
+const programs = async (): Promise<number> => {
+  const runs = Number(option("runs", "10000"));
+  const device = DEVICES.find((d) => d === option("device", "wasm"));
+  if (device === undefined) throw new Error(`--device is none of ${DEVICES.join(", ")}`);
+  console.log(`${runs} programs on ${device}, seed ${seed}, ${workers} workers`);
+  const batches = Array.from({ length: Math.ceil(runs / BATCH) }, (_, i): Job => {
+    const batch = { seed: seed + i, runs: Math.min(BATCH, runs - i * BATCH) };
+    return { mode: "programs", device, batch };
   });
-  const result = await fc.check(property, { seed: seed + batch, numRuns });
-  if (result.failed) {
-    failures++;
-    const [{ term, sizes, inputs }, schedule] = result.counterexample!;
-    console.error([
-      `\nFAILED after ${result.numRuns} programs of the batch --seed ${
-        seed + batch
-      } --runs ${BATCH}`,
-      String(result.errorInstance),
-      print(term),
-      `sizes ${JSON.stringify(sizes)}`,
-      `inputs ${JSON.stringify(inputs)}`,
-      `schedule ${JSON.stringify(schedule)}`,
-    ].join("\n"));
-  }
-  if (batch % 10 === 9) {
-    const seconds = (performance.now() - started) / 1000;
-    console.log(
-      `${done + numRuns} programs, ${failures} failures, ${seconds.toFixed()} s`,
-    );
-  }
-}
-const missing = runs < ENOUGH ? [] : WANTED.filter((k) => !kinds.has(k));
-console.log(`\nnodes by kind\n${shown(kinds)}\n\nrefused programs by reason\n${shown(refused)}`);
-if (missing.length > 0) console.error(`\nnever seen: ${missing.join(", ")}`);
-console.log(`\n${failures} failures, seed ${seed}`);
-device.close();
-if (failures > 0 || missing.length > 0) process.exit(1);
+  const [kinds, fates]: Counts[] = [new Map(), new Map()];
+  let [done, said, failures] = [0, 0, 0];
+  await spread(batches, workers, (_, answer) => {
+    if (answer.mode !== "programs") return;
+    const { seen } = answer;
+    seen.kinds.forEach((n, kind) => count(kinds, kind, n));
+    seen.fates.forEach((n, fate) => count(fates, fate, n));
+    seen.failures.forEach((text) => console.error(`\nFAILED ${text}`));
+    failures += seen.failures.length;
+    done += seen.programs;
+    if (done - said < runs / 20) return;
+    said = done;
+    console.log(`${done} programs, ${failures} failures, ${seconds()}`);
+  });
+  const missing = runs < ENOUGH ? [] : WANTED.filter((kind) => !kinds.has(kind));
+  console.log(`\nnodes by kind\n${shown(kinds)}\n\nprograms by fate\n${shown(fates)}`);
+  if (missing.length > 0) console.error(`\nnever seen: ${missing.join(", ")}`);
+  console.log(`\n${done} programs, ${failures} failures, seed ${seed}, ${seconds()}`);
+  return failures + missing.length;
+};
+
+/** Climbs; the number of bounds that were passed. */
+const climb = async (): Promise<number> => {
+  const evaluations = Number(option("evaluations", "100000"));
+  const names = Object.keys(CLIMBS).filter((name) => name.includes(option("only", "")));
+  console.log(`${evaluations} evaluations for each of ${names.length}, seed ${seed}`);
+  const jobs = names.map((what): Job => ({ mode: "climb", what, seed, evaluations }));
+  let [passed, top] = [0, 0];
+  await spread(jobs, workers, (job, answer) => {
+    if (job.mode !== "climb" || answer.mode !== "climb") return;
+    const { ratio, text } = answer;
+    console.log(`${ratio.toFixed(6)}  ${job.what}, from ${text}`);
+    if (ratio > 1) console.error(`PASSED: ${job.what}, ${ratio} of the bound, ${text}`);
+    passed += ratio > 1 ? 1 : 0;
+    top = Math.max(top, ratio);
+  });
+  console.log(`\n${passed} bounds passed, closest ${top}, seed ${seed}, ${seconds()}`);
+  return passed;
+};
+
+const mode = argv[2] ?? "programs";
+const modes: Readonly<Record<string, () => Promise<number>>> = { programs, climb };
+const chosen = modes[mode.startsWith("--") ? "programs" : mode];
+if (chosen === undefined) throw new Error(`no mode "${mode}": ${Object.keys(modes).join(", ")}`);
+if (await chosen() > 0) process.exit(1);

@@ -1,22 +1,10 @@
-/** Binds the laws of memory. */
+/** Binds the laws of f16 and of layouts on devices; those of every element type are in `contract/dtypes.ts`. */
 import fc from "fast-check";
 import { deepEqual, ok } from "node:assert/strict";
 import { cast, DTYPES, input, map, PACKED, permute } from "../mod.ts";
-import { rows } from "./arbitraries.ts";
 import { check, hold } from "./check.ts";
 import { onDevices, programsOn } from "./devices.ts";
-import { exactLaw, f16BitsLaw, f16RoundLaw, packLaw } from "./laws/layout.ts";
-
-for (const dtype of PACKED) {
-  check(
-    `${dtype} packs and unpacks`,
-    fc.property(rows(DTYPES[dtype].max), ({ row, codes }) => packLaw(dtype, row, codes)),
-  );
-  check(
-    `${dtype} takes its bits and no more in rows of whole words`,
-    fc.property(fc.integer({ min: 1, max: 100 }), (n) => exactLaw(dtype, 32 * n)),
-  );
-}
+import { f16BitsLaw, f16RoundLaw } from "./laws/layout.ts";
 
 /** A single code, rows that fill no word, and rows of runs and blocks of every length. */
 const ROWS = [1, 7, 16, 24, 32, 48, 64, 96, 128, 192, 320];

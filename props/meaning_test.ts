@@ -13,6 +13,7 @@ import {
   input,
   map,
   MASKED,
+  SCHEDULE,
   type Schedule,
   softmaxFold,
 } from "../mod.ts";
@@ -20,12 +21,8 @@ import { print } from "../dsl/read/print.ts";
 import { hold } from "./check.ts";
 import { onDevices } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
+import { scheduleArb } from "./schedules.ts";
 import { type Sample, termArb } from "./terms.ts";
-
-const schedules: fc.Arbitrary<Partial<Schedule>> = fc.record({
-  chunk: fc.constantFrom(4, 64, 256),
-  rows: fc.constantFrom(2, 8),
-});
 
 const held = contract("a, b -> ", input("a", [1], "f32"), input("b", [1], "u8"));
 const values = broadcast(held, [3], []);
@@ -42,6 +39,21 @@ const alone: Sample = {
   term: map("div", input("x", [], "f32"), input("c", [], "u3")),
   sizes: {},
   inputs: { x: [1.5], c: [6] },
+};
+
+/** A query that changes with the token was to be integers that are held for all tokens. */
+const perToken: Sample = {
+  term: softmaxFold(
+    "a, a -> ",
+    contract("a b, a b -> a", input("q", [2, 16], "f32"), input("c", [2, 16], "u8")),
+    input("v", [2], "f32"),
+  ),
+  sizes: {},
+  inputs: {
+    q: Array.from({ length: 32 }, (_, i) => i / 8 - 2),
+    c: Array.from({ length: 32 }, (_, i) => 7 * i),
+    v: [1, -3],
+  },
 };
 
 const q = input("q", [3, "t"], "f32");
@@ -68,13 +80,13 @@ const behind: Sample = {
   inputs: { ...needed.inputs, e: [1, 2, 3, 4, 5, 6, 7] },
 };
 
-const PINNED: readonly Sample[] = [namesake, alone, needed, behind];
+const PINNED: readonly Sample[] = [namesake, alone, perToken, needed, behind];
 
 /** Largest excess of a run over its bound. */
 const ran = async (
   { term, sizes, inputs }: Sample,
   device: Device,
-  schedule: Partial<Schedule>,
+  schedule: Schedule,
 ): Promise<number> => {
   const program = await compile({ y: term }, { device, schedule });
   const { y } = await program.values(inputs, sizes);
@@ -86,7 +98,7 @@ onDevices(
   { wasm: 300, webgpu: 100 },
   (device, runs) =>
     hold(
-      fc.asyncProperty(termArb(), schedules, async (sample, schedule) => {
+      fc.asyncProperty(termArb(), scheduleArb, async (sample, schedule) => {
         try {
           ok(await ran(sample, device, schedule) <= 0, print(sample.term));
         } catch (error) {
@@ -96,6 +108,6 @@ onDevices(
         }
       }),
       runs,
-      PINNED.map((sample): [Sample, Partial<Schedule>] => [sample, { chunk: 4, rows: 2 }]),
+      PINNED.map((sample): [Sample, Schedule] => [sample, { ...SCHEDULE, chunk: 4, rows: 2 }]),
     ),
 );

@@ -50,9 +50,18 @@ const someAxes = (soil: Soil, n: number): number[] => {
   return axes.length > 0 || n === 0 ? axes : [soil.dice.below(n)];
 };
 
+/** A term that is the same along a new last axis, where that is not too large. */
+const repeated = (soil: Soil, a: Grown): Grown => {
+  const shape = [...a.term.shape, soil.dim()];
+  return countOf(shape, soil.sizes) > MOST
+    ? a
+    : grown(B.broadcast(a.term, shape, a.term.shape.map((_, i) => i)), a.bound, a);
+};
+
 /** A sum, a largest or an extent over some axes. */
 export const fold = (soil: Soil): Grown | undefined => {
-  const a = before(soil);
+  const given = before(soil);
+  const a = soil.dice.chance(0.3) ? repeated(soil, given) : given;
   if (a.term.shape.length === 0) return undefined;
   const axes = someAxes(soil, a.term.shape.length);
   const [monoid, project] = soil.dice.pick(
@@ -173,6 +182,7 @@ export const siblings = (soil: Soil): Grown | undefined => {
     if (v === undefined) return undefined;
     const labels = { args: [from.labels, v.axes], out: [...rows, ...v.channels] };
     const term = B.foldBy("softmax", "mean", labels, [from.scores, v.values.term]);
+    if (countOf(term.shape, soil.sizes) > MOST) return undefined;
     const folded = v.channels.map((_, i) => rows.length + i);
     const joined = dice.pick(["sum", "max"] as const);
     const one = folded.length === 0 ? term : B.foldOver(joined, joined, term, folded);

@@ -7,7 +7,7 @@ import * as B from "../dsl/core/build.ts";
 import { type DType, PACKED } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
-import type { Dim, Shape } from "../dsl/core/term.ts";
+import type { Dim, Shape, Term } from "../dsl/core/term.ts";
 import { contract, fold, gram, siblings, softmax } from "./term_folds.ts";
 import {
   before,
@@ -97,6 +97,13 @@ const constant: Kind = (soil) => {
   );
 };
 
+/** What leaves a number as it is. */
+const neutral: Kind = (soil) => {
+  const a = before(soil);
+  const [op, by] = soil.dice.pick([["mul", 1], ["add", 0], ["sub", 0]] as const);
+  return grown(B.map(op, a.term, by), a.bound, a);
+};
+
 const cast: Kind = (soil) => {
   const a = before(soil);
   const dtype = soil.dice.pick<DType>(["f32", "f16", "f16", "u32", ...PACKED]);
@@ -137,6 +144,24 @@ const broadcast: Kind = (soil) => {
     a.bound,
     a,
   );
+};
+
+/** Terms that repeat along an axis that is merged with the one before it. */
+const merged: Kind = (soil) => {
+  const a = before(soil);
+  const { shape } = a.term;
+  const axis = fixedAxis(soil, shape, 1);
+  if (axis === undefined || shape.length > 3) return undefined;
+  const times = 2 + soil.dice.below(3);
+  const wide = [...shape.slice(0, axis + 1), times, ...shape.slice(axis + 1)];
+  const narrow = shape.map((d, i) => i === axis ? times * (d as number) : d);
+  if (countOf(narrow, soil.sizes) > MOST) return undefined;
+  const places = shape.map((_, i) => i <= axis ? i : i + 1);
+  const spread = (g: Grown): Term => B.reshape(B.broadcast(g.term, wide, places), narrow);
+  const op = soil.dice.pick<Op>(["add", "sub", "max", "less"]);
+  if (soil.dice.chance(0.4)) return grown(B.map(op, spread(a), number(soil)), a.bound + 4, a);
+  const b = soil.fresh(shape);
+  return grown(B.map(op, spread(a), spread(b)), a.bound + b.bound + 1, a, b);
 };
 
 const fixedAxis = (soil: Soil, shape: Shape, least: number): number | undefined => {
@@ -196,11 +221,13 @@ export const KINDS: readonly Kind[] = [
   hadamard,
   withIota,
   constant,
+  neutral,
   cast,
   cast,
   reshape,
   permute,
   broadcast,
+  merged,
   slice,
   concat,
   gather,

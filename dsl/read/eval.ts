@@ -44,8 +44,43 @@ const fill = (shape: readonly number[], at: (index: readonly number[]) => number
 };
 
 /** Place of an element. */
-export const offset = (strides: readonly number[], index: readonly number[]): number =>
-  index.reduce((t, x, i) => t + x * strides[i], 0);
+export const offset = (strides: readonly number[], index: readonly number[]): number => {
+  let at = 0;
+  for (let i = 0; i < index.length; i++) at += index[i] * strides[i];
+  return at;
+};
+
+/** A box of values read with strides of its own: element [i, j, …] is `data[base + i·s₀ + j·s₁ + …]`. */
+const strided = (
+  data: Float64Array,
+  shape: readonly number[],
+  strides: readonly number[],
+  base = 0,
+): Value => {
+  const out = new Float64Array(countFor(shape));
+  const index = shape.map(() => 0);
+  let at = base;
+  for (let i = 0; i < out.length; i++) {
+    out[i] = data[at];
+    for (let k = shape.length - 1; k >= 0; k--) {
+      at += strides[k];
+      if (++index[k] < shape[k]) break;
+      at -= strides[k] * shape[k];
+      index[k] = 0;
+    }
+  }
+  return { shape, data: out };
+};
+
+/** A scalar operator on operands of one shape. */
+const mapped = (apply: (...xs: number[]) => number, args: Args): Float64Array => {
+  const [x, y, z] = args.map((a) => a.data);
+  const out = new Float64Array(x.length);
+  if (args.length === 1) { for (let i = 0; i < out.length; i++) out[i] = apply(x[i]); }
+  else if (args.length === 2) { for (let i = 0; i < out.length; i++) out[i] = apply(x[i], y[i]); }
+  else for (let i = 0; i < out.length; i++) out[i] = apply(x[i], y[i], z[i]);
+  return out;
+};
 
 /** Strides of an operand for every label in `order` (0 where it lacks the label). */
 export const labelStrides = (
@@ -104,26 +139,21 @@ const EVAL: Reading<[Env, Args], Value> = {
   },
   constant: (t, env) => fill(shapeFor(t, env), () => t.value),
   iota: (t, env) => fill(shapeFor(t, env), (i) => i[t.axis]),
-  map: (t, _env, args) => {
-    const apply = OPS[t.op].apply as (...xs: number[]) => number;
-    return {
-      shape: args[0].shape,
-      data: args[0].data.map((_, i) => apply(...args.map((a) => a.data[i]))),
-    };
-  },
+  map: (t, _env, args) => ({ shape: args[0].shape, data: mapped(OPS[t.op].apply, args) }),
   cast: (t, _env, [a]) => ({ shape: a.shape, data: a.data.map((x) => castTo(t.dtype, x)) }),
   reshape: (t, env, [a]) => ({ shape: shapeFor(t, env), data: a.data }),
   permute: (t, env, [a]) => {
     const strides = stridesOf(a.shape);
-    return fill(shapeFor(t, env), (i) => a.data[offset(t.axes.map((k) => strides[k]), i)]);
+    return strided(a.data, shapeFor(t, env), t.axes.map((k) => strides[k]));
   },
   broadcast: (t, env, [a]) => {
-    const strides = stridesOf(a.shape);
-    return fill(shapeFor(t, env), (i) => a.data[offset(strides, t.axes.map((k) => i[k]))]);
+    const [shape, strides] = [shapeFor(t, env), stridesOf(a.shape)];
+    const spread = shape.map((_, i) => t.axes.includes(i) ? strides[t.axes.indexOf(i)] : 0);
+    return strided(a.data, shape, spread);
   },
   slice: (t, env, [a]) => {
     const strides = stridesOf(a.shape);
-    return fill(shapeFor(t, env), (i) => a.data[offset(strides, i) + t.start * strides[t.axis]]);
+    return strided(a.data, shapeFor(t, env), strides, t.start * strides[t.axis]);
   },
   concat: (t, env, args) => {
     const strides = args.map((a) => stridesOf(a.shape));
@@ -155,10 +185,20 @@ const EVAL: Reading<[Env, Args], Value> = {
     const out = stridesOf(shape);
     const data = new Float64Array(countFor(shape));
     const [sa, sb] = args.map((a, i) => labelStrides(t.labels.args[i], a, order));
-    const outStrides = order.map((_, i) => i < out.length ? out[i] : 0);
-    each(order.map((l) => sizes.get(l)!), (i) => {
-      data[offset(outStrides, i)] += args[0].data[offset(sa, i)] * args[1].data[offset(sb, i)];
-    });
+    const so = order.map((_, i) => i < out.length ? out[i] : 0);
+    const [x, y] = args.map((a) => a.data);
+    const dims = order.map((l) => sizes.get(l)!);
+    const index = dims.map(() => 0);
+    let [i, j, o] = [0, 0, 0];
+    for (let n = countFor(dims); n > 0; n--) {
+      data[o] += x[i] * y[j];
+      for (let k = dims.length - 1; k >= 0; k--) {
+        [i, j, o] = [i + sa[k], j + sb[k], o + so[k]];
+        if (++index[k] < dims[k]) break;
+        [i, j, o] = [i - sa[k] * dims[k], j - sb[k] * dims[k], o - so[k] * dims[k]];
+        index[k] = 0;
+      }
+    }
     return { shape, data };
   },
   fold: (t, env, args) =>

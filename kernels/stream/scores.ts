@@ -41,7 +41,9 @@ const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void =>
     const dims = axes.held.map((a) => int(term.shape[a] as number));
     const count = heldCount(term, axes);
     const arr: Arr = b.local("raw", count * chunk);
-    const fixed = fixedProduct(product);
+    const integers = fixedProduct(product);
+    // An operand that changes with the token is not staged: such a product is made of numbers.
+    const fixed = integers && plan.axes.has(product.args[integers.fixed]) ? integers : undefined;
     low.sources.delete(term);
     low.par("q", quads(frame), (q) => {
       const t = bin("mul", q, int(4));

@@ -2,7 +2,7 @@
  * Laws of codecs, evaluated in f64.
  * @module
  */
-import { bitsOf, type Codec } from "../../dsl/codec/codec.ts";
+import { bitsOf, type Codec, identity, isFactored, on } from "../../dsl/codec/codec.ts";
 import { codecBound } from "../../dsl/codec/bound.ts";
 import { input } from "../../dsl/core/build.ts";
 import { storedBytes } from "../../dsl/core/layout.ts";
@@ -91,6 +91,21 @@ export const sameDecodeLaw = (a: Codec, b: Codec, x: Given, dynamic: boolean): b
   const other = run(b, x, dynamic).decoded;
   return run(a, x, dynamic).decoded.every((y, i) => Object.is(y, other[i]));
 };
+
+/** Parts of a decomposition have the shapes that it says. */
+export const shapesLaw = (codec: Codec, shape: readonly number[]): boolean => {
+  if (!isFactored(codec)) return false;
+  const said = codec.partShapes(shape);
+  const made = codec.encode(input("x", shape, "f32"));
+  return Object.entries(said).every(([part, dims]) => made[part].shape.join() === dims.join());
+};
+
+/** `identity` is the unit of {@link on}: any part stored by it comes back the same. */
+export const unitLaw = (codec: Codec, x: Given, dynamic: boolean): boolean =>
+  isFactored(codec) &&
+  Object.keys(codec.partShapes(x.shape)).every((part) =>
+    sameDecodeLaw(on(part, identity)(codec), codec, x, dynamic)
+  );
 
 /** Which scale belongs to element i of a matrix. */
 export type Scope = (i: number) => number;

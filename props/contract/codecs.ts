@@ -1,0 +1,163 @@
+/**
+ * The contract of codecs: each of `CODECS`, and the named schemes among them.
+ * @module
+ */
+import { deepEqual, ok } from "node:assert/strict";
+import fc from "fast-check";
+import { bitsOf, isFactored } from "../../dsl/codec/codec.ts";
+import type { Bits } from "../../dsl/core/dtype.ts";
+import type { SchemeName } from "../../dsl/schemes/mod.ts";
+import { programsOn } from "../devices.ts";
+import { type Sample, samples, tensorOf } from "../arbitraries.ts";
+import { hold } from "../check.ts";
+import type { Form } from "../caches.ts";
+import { type Case, CODECS, SCHEME_CASES } from "../codecs.ts";
+import { attended } from "../attended.ts";
+import { type Encoded, encoded, PINNED } from "../encoded.ts";
+import * as L from "../laws/codec.ts";
+import * as E from "../laws/encode.ts";
+import { type Clause, clauses, KERNEL_DEVICES, type Law } from "./clause.ts";
+
+/** The longest side that a factor of a sample can have, and three bonds at most. */
+const tolerance = ({ heads, tokens, channels }: Sample): number =>
+  L.rounding(Math.max(heads * channels, heads * tokens), 3);
+
+/** A law of a codec on tensors, with tokens known or, where it may be, unknown. */
+const onTensors = (
+  law: (given: Case, sample: Sample, dynamic: boolean) => boolean,
+  runs: number,
+): Law<Case>["holds"] =>
+(given, name) =>
+  hold(
+    fc.property(samples(given.channels), fc.boolean(), (s, dynamic) =>
+      law(given, s, dynamic && given.streams)),
+    runs,
+    [],
+    name,
+  );
+
+const codecLaws: readonly Law<Case>[] = [
+  {
+    says: "decode(encode(x)) = x, within rounding",
+    applies: ({ lossless }) => lossless,
+    holds: onTensors(
+      ({ codec }, s, dynamic) => L.losslessLaw(codec, tensorOf(s), dynamic, tolerance(s)),
+      40,
+    ),
+  },
+  {
+    says: "|x - decode(encode(x))| <= bound, and all of it is finite",
+    holds: onTensors(
+      ({ codec }, s, dynamic) => L.boundLaw(codec, tensorOf(s), dynamic, tolerance(s)),
+      12,
+    ),
+  },
+  {
+    says: "bits are the bytes stored",
+    applies: ({ streams }) => streams,
+    holds: onTensors(
+      ({ codec }, { heads, tokens, channels }) => L.bitsLaw(codec, [heads, tokens, channels]),
+      20,
+    ),
+  },
+  {
+    says: "a decomposition's parts have the shapes it says",
+    applies: ({ codec }) => isFactored(codec),
+    holds: onTensors(
+      ({ codec }, { heads, tokens, channels }) => L.shapesLaw(codec, [heads, tokens, channels]),
+      20,
+    ),
+  },
+  {
+    says: "storing a part of a decomposition as it is changes nothing",
+    applies: ({ codec }) => isFactored(codec),
+    holds: onTensors(
+      ({ codec }, s, dynamic) => L.unitLaw(codec, tensorOf(s), dynamic),
+      4,
+    ),
+  },
+];
+
+/** Every law of codecs on every codec. */
+export const codecClauses: readonly Clause[] = clauses({
+  kind: "codec",
+  things: CODECS,
+  laws: codecLaws,
+  deviceLaws: [{
+    says: "a device's parts are those of f64, the bound holds, bytes are bits",
+    devices: ["wasm", "webgpu"],
+    holdsOn: (device, { channels }, name) => {
+      const programs = programsOn(device);
+      const small = device.name === "webgpu";
+      const given: fc.Arbitrary<Encoded> = fc.record({
+        name: fc.constant(name),
+        // For tokens on WebGPU see `devices.ts`.
+        sample: samples(channels.slice(0, 1), 3, small ? 20 : 40),
+        known: fc.boolean(),
+      });
+      return hold(
+        fc.asyncProperty(given, async (g) => {
+          const { encoding, ran, bytes } = await encoded(programs, g);
+          deepEqual(E.partBroken(encoding, ran), undefined);
+          deepEqual(E.boundBroken(encoding, ran), undefined);
+          ok(E.bytesLaw(encoding, bytes, ran.x.length, ran.sizes), `${bytes} bytes`);
+        }),
+        small ? 1 : 4,
+        PINNED.filter((p) => p.name === name).map((p): [Encoded] => [p]),
+        name,
+      );
+    },
+  }],
+});
+
+/** Tokens and D = heads × channels of the tensor whose bits the papers count. */
+const [T, D] = [96, 192];
+
+/**
+ * Bits a value of each scheme by its paper: as tokens go to infinity, and for {@link T} tokens. A new
+ * scheme does not compile until its formula stands here.
+ */
+const PAPERS: Readonly<Record<SchemeName, (b: Bits) => readonly [open: number, known: number]>> = {
+  rtn: (b) => [b + 16 / D, b + 16 / D],
+  rtnGrouped: (b) => [b + 32 / 64, b + 32 / 64],
+  // Without a length the bond is D, and codes and scales vanish in the limit, T_S does not.
+  decoquantA: (b) => [16, b * T / T + 16 * T / D + 16 / T],
+  decoquantB: (b) => [b + 16 / D, b + 16 / D + 16 * 256 / (T * D)],
+};
+
+const plain: Form = { heads: 2, group: 2, rows: 1, tokens: "tokens", causal: false };
+const causal: Form = { ...plain, rows: "rows", causal: true };
+/** One token, a few, the ends of a chunk, and several chunks. */
+const FORMS: readonly (readonly [Form, readonly number[]])[] = [
+  [plain, [3, 256, 700]],
+  [causal, [1, 257]],
+];
+/** The same where a device is slow. */
+const SHORT: typeof FORMS = [[plain, [257]], [causal, [1]]];
+
+/** Every law of schemes on every scheme. */
+export const schemeClauses: readonly Clause[] = clauses({
+  kind: "scheme",
+  things: SCHEME_CASES,
+  laws: [{
+    says: "its bits are those of its paper",
+    holds: ({ codec }, name) => {
+      const [scheme, bits] = name.slice(0, -1).split("(");
+      const [open, known] = PAPERS[scheme as SchemeName](Number(bits) as Bits);
+      for (const [tokens, expected] of [["tokens", open], [T, known]] as const) {
+        const got = bitsOf(codec, [3, tokens, D / 3]);
+        ok(Math.abs(got - expected) < 1e-12, `${got} bits for ${tokens} tokens, not ${expected}`);
+      }
+    },
+  }],
+  deviceLaws: [{
+    says: "attention to its stored parts is within rounding, one program for all lengths",
+    devices: KERNEL_DEVICES,
+    holdsOn: async (device, given) => {
+      const programs = programsOn(device);
+      for (const [form, lengths] of device.name === "wasm" ? FORMS : SHORT) {
+        for (const tokens of lengths) await attended(programs, given, form, tokens);
+      }
+    },
+  }],
+});

@@ -1,0 +1,92 @@
+/**
+ * Random programs through two laws: a device is no further from what a term means than rounding,
+ * whatever the schedule, and a program no further from its ideal than its bound.
+ * @module
+ */
+import fc from "fast-check";
+import { print } from "../../dsl/read/print.ts";
+import { compile, CompileError, type Device, type Schedule } from "../../mod.ts";
+import { cachedArb, cachedSample } from "../caches.ts";
+import { count, kindsOf } from "../coverage.ts";
+import { boundExcess } from "../laws/bound.ts";
+import { excess } from "../laws/meaning.ts";
+import { scheduleArb } from "../schedules.ts";
+import { type Sample, termArb } from "../terms.ts";
+
+/** A batch of programs. */
+export interface Batch {
+  readonly seed: number;
+  readonly runs: number;
+}
+
+/** What a batch saw and found. */
+export interface Seen {
+  readonly programs: number;
+  /** Node kinds, dtypes, operators and folds, by how often. */
+  readonly kinds: ReadonlyMap<string, number>;
+  /** What became of the programs, by how often: refusals by reason, elements without a claim. */
+  readonly fates: ReadonlyMap<string, number>;
+  /** The smallest program that breaks a law, in words. */
+  readonly failures: readonly string[];
+}
+
+/** A refusal without what is particular to one program. */
+const reasonOf = (error: CompileError): string =>
+  error.message.replace(/\[[^\]]*\]/g, "[…]").replace(/"[^"]*"/g, '"…"')
+    .replace(/size \w+/g, "size …").replace(/(?<!u)\b\d+/g, "#");
+
+/** Mostly terms of any nodes; some attention over any two codecs, which is what streams are for. */
+const programs: fc.Arbitrary<Sample> = fc.oneof(
+  { weight: 39, arbitrary: termArb() },
+  { weight: 1, arbitrary: cachedArb.map(cachedSample) },
+);
+
+/** What became of a program; throws where one of the laws is broken. */
+const fateOf = async (
+  device: Device,
+  { term, sizes, inputs }: Sample,
+  schedule: Schedule,
+): Promise<string> => {
+  const over = boundExcess(term, { sizes, inputs });
+  if (over > 0) throw new Error(`beyond the bound by ${over}`);
+  try {
+    const program = await compile({ y: term }, { device, schedule });
+    const { y } = await program.values(inputs, sizes);
+    const far = excess(y, term, program.outputs.y, { sizes, inputs });
+    if (far > 0) throw new Error(`beyond the rounding by ${far}`);
+    return far === -Infinity ? "ran, no element has a bound" : "ran within the bound";
+  } catch (error) {
+    if (!(error instanceof CompileError)) throw error;
+    return `refused, ${reasonOf(error)}`;
+  }
+};
+
+/** Runs a batch; its seed alone decides what is in it. */
+export const runBatch = async (device: Device, { seed, runs }: Batch): Promise<Seen> => {
+  const [kinds, fates] = [new Map<string, number>(), new Map<string, number>()];
+  let counting = true;
+  const property = fc.asyncProperty(programs, scheduleArb, async (sample, schedule) => {
+    try {
+      const fate = await fateOf(device, sample, schedule);
+      if (!counting) return;
+      kindsOf(sample.term).forEach((kind) => count(kinds, kind));
+      count(fates, fate);
+    } catch (error) {
+      // What follows are smaller versions of the same program.
+      counting = false;
+      throw error;
+    }
+  });
+  const result = await fc.check(property, { seed, numRuns: runs });
+  if (!result.failed) return { programs: runs, kinds, fates, failures: [] };
+  const [{ term, sizes, inputs }, schedule] = result.counterexample!;
+  const failure = [
+    `after ${result.numRuns} programs of the batch --seed ${seed} --runs ${runs}`,
+    String(result.errorInstance),
+    print(term),
+    `sizes ${JSON.stringify(sizes)}`,
+    `inputs ${JSON.stringify(inputs)}`,
+    `schedule ${JSON.stringify(schedule)}`,
+  ].join("\n");
+  return { programs: result.numRuns, kinds, fates, failures: [failure] };
+};
