@@ -1,18 +1,21 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
-import { type Codec, identity } from "../dsl/codec/codec.ts";
+import { type Codec, f16, identity, on } from "../dsl/codec/codec.ts";
 import { cast, gram, input, map, reshape } from "../dsl/core/build.ts";
 import { BITS } from "../dsl/core/dtype.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
+import { hadamard } from "../dsl/decompose/hadamard.ts";
+import { mpo } from "../dsl/decompose/mpo.ts";
+import { quantize } from "../dsl/quantize/affine.ts";
 import { print } from "../dsl/read/print.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
-import { f16 } from "../dsl/codec/codec.ts";
+import { pipe } from "../fp.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { check } from "./check.ts";
 import { SYMMETRIC } from "./codecs.ts";
-import { boundExcess } from "./laws/bound.ts";
+import { boundExcess, normExcess } from "./laws/bound.ts";
 import { type Sample, termArb } from "./terms.ts";
 
 /** A rounding of a statistic of what was rounded itself: stored once, and used by both programs. */
@@ -75,4 +78,45 @@ check(
     },
   ),
   150,
+);
+
+check(
+  "bound: any program is within the bound of its 2-norm along any axis",
+  fc.property(termArb(), fc.nat(), ({ term, sizes, inputs }, at) => {
+    const rank = term.shape.length;
+    if (rank === 0) return;
+    ok(!(normExcess(term, at % rank, { sizes, inputs }) > 0), print(term));
+  }),
+  300,
+);
+
+/** Reconstructions through linear maps: there the 2-norm is more than the norm of elementwise bounds. */
+const MAPPED: Readonly<Record<string, Codec>> = Object.fromEntries(
+  ([2, 4, 8] as const).flatMap((bits) => {
+    const token = quantize({ bits, per: "token", range: "symmetric" });
+    return [
+      [`decoquantB ${bits}`, decoquantB(bits, 4)],
+      [`hadamard ${bits}`, pipe(hadamard(), on("values", rtnGrouped(bits, 8)))],
+      [
+        `hadamard twice ${bits}`,
+        pipe(hadamard(), on("values", pipe(hadamard(), on("values", token)))),
+      ],
+      [`three sites ${bits}`, pipe(mpo({ channels: [4, 2, 2] }), on("site1", token))],
+    ];
+  }),
+);
+
+check(
+  "bound: what comes back is within the 2-norm of its error, for each token",
+  fc.property(
+    fc.constantFrom(...Object.keys(MAPPED)),
+    samples([16], 2, 8),
+    (name, sample) => {
+      const { data, shape } = tensorOf(sample);
+      const [heads, tokens, channels] = shape;
+      const term = rebuilt(MAPPED[name], "x", [heads, "tokens", channels]);
+      ok(!(normExcess(term, 2, { sizes: { tokens }, inputs: { x: Array.from(data) } }) > 0), name);
+    },
+  ),
+  200,
 );

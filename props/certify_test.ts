@@ -4,15 +4,21 @@ import fc from "fast-check";
 import {
   attend,
   BITS,
+  cached,
   type Certified,
   certify,
   type Codec,
   concat,
   constant,
   decoquantB,
+  evalAll,
+  F64,
+  idealOf,
   input,
   map,
+  print,
   quantize,
+  rounding,
   rtn,
   rtnGrouped,
   slice,
@@ -23,10 +29,12 @@ import { samples, tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
 import { SYMMETRIC } from "./codecs.ts";
 import { onDevices } from "./devices.ts";
-import { certificateVerdict, withStored } from "./laws/certify.ts";
+import { certificateOf, certificateVerdict, withStored } from "./laws/certify.ts";
+import { scheduleArb } from "./schedules.ts";
+import { termArb } from "./terms.ts";
 import { boundLaw, recodeLaw, run, U } from "./laws/codec.ts";
 
-/** Few channels in small blocks: the scores' bound over keys of DecoQuant takes long to compile. */
+/** Few channels in small blocks: many programs, each compiled once. */
 const [HEADS, CHANNELS, BLOCK] = [2, 8, 4];
 const CODECS: Readonly<Record<string, Codec>> = Object.fromEntries(
   BITS.flatMap((bits) => [
@@ -81,6 +89,81 @@ onDevices(
       runs,
     );
     ok(claims > 0.9 * all, `claims for ${claims} of ${all} elements`);
+  },
+);
+
+onDevices(
+  "certify: attention over stored caches is within its certificate of what the codes stand for",
+  { wasm: 60, webgpu: 6 },
+  async (device, runs) => {
+    const programs = new Map<string, Promise<Certified>>();
+    const shape = [HEADS, "tokens", CHANNELS] as const;
+    const q = input("q", [HEADS, 2, 1, CHANNELS], "f32");
+    await hold(
+      fc.asyncProperty(
+        fc.constantFrom(...Object.keys(CODECS)),
+        samples([CHANNELS], 1, 20).map((s) => ({ ...s, heads: HEADS })),
+        fc.double({ min: 0.01, max: 8, noNaN: true }),
+        async (name, sample, heat) => {
+          const codec = CODECS[name];
+          const out = attend({ q, k: cached(codec, "k", shape), v: cached(codec, "v", shape) });
+          const made = programs.get(name) ?? certify({ out }, { device, codes: true });
+          programs.set(name, made);
+          const { data } = tensorOf(sample);
+          const top = data.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-30);
+          const k = data.map((x) => Math.fround(4 * x / top));
+          const queries = Float64Array.from(
+            { length: 2 * HEADS * CHANNELS },
+            (_, i) => Math.fround(heat * Math.cos(1 + 5 * i)),
+          );
+          const sizes = { tokens: sample.tokens };
+          const [given, seen]: Record<string, ArrayLike<number>>[] = [{ q: queries }, {}];
+          const ideals = [["k", k], ["v", k.toReversed()]].map(([part, x]) => {
+            const raw = input(part as string, shape, "f32");
+            const parts = codec.encode(raw);
+            const env = { sizes, inputs: { [part as string]: x as Float64Array } };
+            const values = evalAll(Object.values(parts), env);
+            Object.keys(parts).forEach((n, i) => given[`${part}.${n}`] = values[i].data);
+            const [ideal] = evalAll([idealOf(codec.decode(parts, shape))], env);
+            seen[`${part} ideal`] = ideal.data;
+            return input(`${part} ideal`, shape, "f32");
+          });
+          const exact = attend({ q, k: ideals[0], v: ideals[1] });
+          const [{ value, error }] = rounding(
+            [exact],
+            { sizes, inputs: { q: queries, ...seen } },
+            F64,
+          );
+          const { out: certificate } = await (await made).values(given, sizes);
+          certificate.bound.forEach((bound, i) => {
+            const off = Math.abs(certificate.value[i] - value.data[i]);
+            ok(!(off > bound + error[i]), `${name}: ${off} beyond ${bound} at ${i}`);
+          });
+        },
+      ),
+      runs,
+    );
+  },
+);
+
+onDevices(
+  "certify: any program, under any schedule, is within its certificate",
+  { wasm: 150, webgpu: 15 },
+  async (device, runs) => {
+    let claims = 0;
+    await hold(
+      fc.asyncProperty(termArb(), scheduleArb, async (sample, schedule) => {
+        const verdict = await certificateOf(device, sample, schedule);
+        if (verdict === undefined) return;
+        ok(
+          !(verdict.excess > 0),
+          `${verdict.excess} beyond the certificate\n${print(sample.term)}`,
+        );
+        claims += verdict.claims;
+      }),
+      runs,
+    );
+    ok(claims > runs, `${claims} claims`);
   },
 );
 

@@ -1,6 +1,7 @@
 /**
- * Random programs through two laws: a device is no further from what a term means than rounding,
- * whatever the schedule, and a program no further from its ideal than its bound.
+ * Random programs through the laws of whole programs: a device is no further from what a term means than
+ * rounding, whatever the schedule; a program is no further from its ideal than its bound, by element and
+ * by 2-norm; and what a device returns no further than its certificate (one program of four).
  * @module
  */
 import fc from "fast-check";
@@ -8,7 +9,8 @@ import { print } from "../../dsl/read/print.ts";
 import { compile, CompileError, type Device, type Schedule } from "../../mod.ts";
 import { cachedArb, cachedSample } from "../caches.ts";
 import { count, kindsOf } from "../coverage.ts";
-import { boundExcess } from "../laws/bound.ts";
+import { boundExcess, normExcess } from "../laws/bound.ts";
+import { certificateOf } from "../laws/certify.ts";
 import { excess } from "../laws/meaning.ts";
 import { scheduleArb } from "../schedules.ts";
 import { type Sample, termArb } from "../terms.ts";
@@ -41,14 +43,26 @@ const programs: fc.Arbitrary<Sample> = fc.oneof(
   { weight: 1, arbitrary: cachedArb.map(cachedSample) },
 );
 
+const quarter = fc.nat({ max: 3 }).map((n) => n === 0);
+
 /** What became of a program; throws where one of the laws is broken. */
 const fateOf = async (
   device: Device,
   { term, sizes, inputs }: Sample,
   schedule: Schedule,
+  certify: boolean,
 ): Promise<string> => {
   const over = boundExcess(term, { sizes, inputs });
   if (over > 0) throw new Error(`beyond the bound by ${over}`);
+  term.shape.forEach((_, axis) => {
+    const past = normExcess(term, axis, { sizes, inputs });
+    if (past > 0) throw new Error(`beyond the bound of the 2-norm along axis ${axis} by ${past}`);
+  });
+  if (certify) {
+    const verdict = await certificateOf(device, { term, sizes, inputs }, schedule);
+    const off = verdict?.excess ?? 0;
+    if (off > 0) throw new Error(`beyond the certificate by ${off}`);
+  }
   try {
     const program = await compile({ y: term }, { device, schedule });
     const { y } = await program.values(inputs, sizes);
@@ -65,28 +79,33 @@ const fateOf = async (
 export const runBatch = async (device: Device, { seed, runs }: Batch): Promise<Seen> => {
   const [kinds, fates] = [new Map<string, number>(), new Map<string, number>()];
   let counting = true;
-  const property = fc.asyncProperty(programs, scheduleArb, async (sample, schedule) => {
-    try {
-      const fate = await fateOf(device, sample, schedule);
-      if (!counting) return;
-      kindsOf(sample.term).forEach((kind) => count(kinds, kind));
-      count(fates, fate);
-    } catch (error) {
-      // What follows are smaller versions of the same program.
-      counting = false;
-      throw error;
-    }
-  });
+  const property = fc.asyncProperty(
+    programs,
+    scheduleArb,
+    quarter,
+    async (sample, schedule, certify) => {
+      try {
+        const fate = await fateOf(device, sample, schedule, certify);
+        if (!counting) return;
+        kindsOf(sample.term).forEach((kind) => count(kinds, kind));
+        count(fates, fate);
+      } catch (error) {
+        // What follows are smaller versions of the same program.
+        counting = false;
+        throw error;
+      }
+    },
+  );
   const result = await fc.check(property, { seed, numRuns: runs });
   if (!result.failed) return { programs: runs, kinds, fates, failures: [] };
-  const [{ term, sizes, inputs }, schedule] = result.counterexample!;
+  const [{ term, sizes, inputs }, schedule, certify] = result.counterexample!;
   const failure = [
     `after ${result.numRuns} programs of the batch --seed ${seed} --runs ${runs}`,
     String(result.errorInstance),
     print(term),
     `sizes ${JSON.stringify(sizes)}`,
     `inputs ${JSON.stringify(inputs)}`,
-    `schedule ${JSON.stringify(schedule)}`,
+    `schedule ${JSON.stringify(schedule)}${certify ? ", certified" : ""}`,
   ].join("\n");
   return { programs: result.numRuns, kinds, fates, failures: [failure] };
 };

@@ -11,7 +11,9 @@ import { idealOf, parametersOf } from "../../dsl/bound/ideal.ts";
 import type { Env } from "../../dsl/read/eval.ts";
 import { F64 } from "../../dsl/read/machine.ts";
 import { rounding } from "../../dsl/read/rounding.ts";
-import type { Certificate } from "../../mod.ts";
+import { isLeft } from "../../fp.ts";
+import { type Certificate, type Device, type Schedule, tryCertify } from "../../mod.ts";
+import type { Sample } from "../terms.ts";
 import { replaced } from "./encode.ts";
 
 /** An output with what counts as stored below it: the device's own is compared with. */
@@ -67,4 +69,16 @@ export const certificateVerdict = (
     errors += error * error;
   });
   return { excess, claims, looseness: Math.sqrt(bounds / errors) };
+};
+
+/** The verdict on a program's own certificate; nothing where it is refused. */
+export const certificateOf = async (
+  device: Device,
+  { term, sizes, inputs }: Sample,
+  schedule: Partial<Schedule>,
+): Promise<Verdict | undefined> => {
+  const meant = withStored(term);
+  const program = await tryCertify(meant, { device, schedule });
+  if (isLeft(program)) return undefined;
+  return certificateVerdict(meant, await program.right.values(inputs, sizes), { sizes, inputs });
 };
