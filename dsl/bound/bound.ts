@@ -206,7 +206,7 @@ const contextOf = (root: Term, known: Known): Context => {
     machine,
     codes,
     again: machine !== undefined && makesCodes(root, known.held) ? 3 : 1,
-    parameters: parametersOf(root),
+    parameters: new Set([...parametersOf(root), ...known.exact ?? []]),
     of: (t) => {
       const old = seen.get(t);
       if (old !== undefined) return old;

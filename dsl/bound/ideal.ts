@@ -16,6 +16,8 @@ export interface Known {
   readonly stored?: ReadonlyMap<Term, Term>;
   /** Packed inputs are codes of something: half a code off. */
   readonly codes?: boolean;
+  /** Roundings that count as they were stored, besides those that codes of the program are computed against. */
+  readonly exact?: Iterable<Term>;
   /** Codes that are made once and held in memory, so that whoever reads them sees the same. */
   readonly held?: ReadonlySet<Term>;
   /** The arithmetic that computes the program and its bound; exact if not given. */
@@ -58,8 +60,8 @@ const clamped = (x: Term, lo: number, hi: number): Term =>
   map("min", map("max", x, constant(lo, x.shape)), constant(hi, x.shape));
 
 /** The program without its roundings. */
-export const idealOf = (root: Term, { stored }: Known = {}): Term => {
-  const parameters = parametersOf(root);
+export const idealOf = (root: Term, { stored, exact = [] }: Known = {}): Term => {
+  const parameters = new Set([...parametersOf(root), ...exact]);
   const actual = new Map<Term, Term>();
   const done = new Map<Term, Term>();
   for (const t of topological([root])) {

@@ -5,7 +5,7 @@
 import { map } from "../core/build.ts";
 import { type Term, topological } from "../core/term.ts";
 import { boundOf, normBoundOf } from "../bound/bound.ts";
-import { directOf, idealOf, type Known } from "../bound/ideal.ts";
+import { directOf, idealOf, type Known, parametersOf } from "../bound/ideal.ts";
 import { normOver } from "../bound/norm.ts";
 import type { Machine } from "../read/machine.ts";
 import type { Codec, Parts } from "./codec.ts";
@@ -52,10 +52,18 @@ export const codecBound = (
       [k, t],
     ): [Term, Term] => [t, parts[k]]),
   );
-  const known: Known = { stored, ...(machine === undefined ? {} : { machine }) };
+  const known: Known = {
+    stored,
+    exact: [...stored.keys()],
+    ...(machine === undefined ? {} : { machine }),
+  };
   const ideal = idealOf(decoded, known);
   const apart = map("abs", map("sub", x, ideal));
-  const left = machine === undefined ? apart : map("add", apart, boundOf(ideal, { machine }));
+  // The ideal is computed too; scales are as they were stored.
+  const exact = [...stored.values(), ...parametersOf(decoded)];
+  const left = machine === undefined
+    ? apart
+    : map("add", apart, boundOf(ideal, { machine, exact }));
   return norm === undefined
     ? map("add", left, boundOf(decoded, known))
     : map("add", normOver(left, norm), normBoundOf(decoded, norm, known));
