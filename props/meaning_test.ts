@@ -10,6 +10,8 @@ import {
   CompileError,
   contract,
   type Device,
+  foldOver,
+  gram,
   input,
   map,
   MASKED,
@@ -80,7 +82,23 @@ const behind: Sample = {
   inputs: { ...needed.inputs, e: [1, 2, 3, 4, 5, 6, 7] },
 };
 
-const PINNED: readonly Sample[] = [namesake, alone, perToken, needed, behind];
+const long = input("w", [16, 3], "f32");
+/** Four tokens at once read a product made once a token: each has its own, not that of the first. */
+const lanes: Sample = {
+  term: softmaxFold(
+    "a, a -> ",
+    foldOver("max", "max", map("mul", input("x", [3, 3], "f32"), gram(long, [0])), [1]),
+    input("v", [3], "f32"),
+  ),
+  sizes: {},
+  inputs: {
+    w: Array.from({ length: 48 }, (_, i) => (i % 7 - 3) / 8),
+    x: [1, 0.5, 0, 0.5, 1, 0.25, 0, 0.25, 1],
+    v: [1, 10, 100],
+  },
+};
+
+const PINNED: readonly Sample[] = [lanes, namesake, alone, perToken, needed, behind];
 
 /** Largest excess of a run over its bound. */
 const ran = async (

@@ -68,15 +68,13 @@ const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void =>
         low.store(arr, bin("add", t, int(h * chunk)), four);
       }
     });
-    const at = (index: readonly Expr[]): Expr =>
-      bin(
-        "add",
-        bin("mul", linear(dims, axes.held.map((a) => index[a])), int(chunk)),
-        frame.here.t,
-      );
+    const at = (index: readonly Expr[], token: Expr): Expr =>
+      bin("add", bin("mul", linear(dims, axes.held.map((a) => index[a])), int(chunk)), token);
     low.sources.set(term, {
-      at: (index) => load(arr, at(index)),
-      wide: (index, axis) => axis === axes.token ? load(arr, at(index), true) : undefined,
+      // One token may be any of four: it is the one that is asked for, not where the four begin.
+      at: (index) => load(arr, at(index, bin("sub", index[axes.token], frame.first))),
+      wide: (index, axis) =>
+        axis === axes.token ? load(arr, at(index, frame.here.t), true) : undefined,
     });
   }
 };
