@@ -1,13 +1,12 @@
 /**
- * How far are certified bounds from actual errors, and what do they cost? For each scheme the bound over
- * the error, both the largest of all elements, and both as a root of mean squares: a perfect bound has 1.
+ * How far are certified bounds from actual errors? For each scheme the bound over the error, both the
+ * largest of all elements, and both as a root of mean squares: a perfect bound has 1.
  *
  * - `codec`: what is stored against what was given, by `codecBound`; `norm` is the 2-norm along a head's
  *   channels; `search` is the worst tensor that climbing finds for a small shape: the element closest to
  *   its own bound, and error to bound in 2-norm.
  * - `attention`: the last queries of a window on the whole stored cache against the program without
  *   roundings, by `certify`. On the embedded model's own queries, keys and values, each layer apart.
- * - `cost`: attention with its bound against attention alone, on one stored cache.
  *
  * All on the embedded device, its own arithmetic included in the bounds; only the search is in f64.
  * @module

@@ -7,6 +7,7 @@
 import process from "node:process";
 import { attentionBench } from "./attention.ts";
 import { boundsBench } from "./bounds.ts";
+import { certifyBench } from "./certify.ts";
 import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   encode: encodeBench,
   matmul: matmulBench,
   bounds: boundsBench,
+  certify: certifyBench,
   expected: expectedBench,
 };
 

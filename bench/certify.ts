@@ -1,0 +1,84 @@
+/**
+ * What does a certificate cost? Decode attention over a stored cache with its certified bound, against
+ * the same attention alone, in turns. `bound` is what the bound costs beside the attention; before it is
+ * timed the certified values are held to those of the plain program, within twice the certificate.
+ *
+ * WebAssembly, one thread, head dim 64.
+ * @module
+ */
+import { certify, compile } from "../mod.ts";
+import {
+  attention,
+  cacheShape,
+  type Named,
+  put,
+  release,
+  type Sizes,
+  store,
+  STORED,
+} from "./caches.ts";
+import { activations } from "./data.ts";
+import {
+  type Ask,
+  type Benchmark,
+  type Case,
+  compare,
+  type Effort,
+  type Row,
+  type Table,
+} from "./harness.ts";
+
+const asked = async (way: Named, sizes: Sizes, tokens: number, effort: Effort): Promise<Row> => {
+  const shape = cacheShape(sizes).map((d) => typeof d === "string" ? tokens : d);
+  const count = sizes.kv * tokens * sizes.dim;
+  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
+  const q = put(
+    "q",
+    [sizes.kv, sizes.group, 1, sizes.dim],
+    activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim),
+  );
+  const out = attention(way, sizes);
+  const plain = await compile({ out });
+  const certified = await certify({ out }, { codes: true });
+  const parts = { ...await store(way, sizes, "k", k), ...await store(way, sizes, "v", v) };
+  release({ k, v });
+  const inputs = { q, ...parts };
+  const alone = (await plain.values(inputs)).out;
+  const { value, bound } = (await certified.values(inputs)).out;
+  alone.forEach((x, i) => {
+    if (Math.abs(x - value[i]) <= 2 * bound[i]) return;
+    throw new Error(`${way.name}: ${x} and ${value[i]} are further apart than 2 × ${bound[i]}`);
+  });
+  const cases: readonly Case[] = [
+    { name: "alone", run: async () => release(await plain.run(inputs)) },
+    { name: "certified", run: async () => release(await certified.run(inputs)) },
+  ];
+  const [a, c] = await compare(cases, effort);
+  release(inputs);
+  return {
+    cache: way.name,
+    "alone, ms": a.ms,
+    "certified, ms": c.ms,
+    "bound, × alone": 1 / c.speedup - 1,
+    "at best": c.best / a.best - 1,
+    kernels: certified.structure.kernels.length,
+  };
+};
+
+/** The question of the head of the file. */
+export const certifyBench: Benchmark = async ({ quick }: Ask) => {
+  const tokens = quick ? 2048 : 16384;
+  const effort = quick ? { rounds: 5, warmMs: 50 } : { rounds: 25, warmMs: 300 };
+  const shapes = quick ? [[8, 4]] : [[8, 1], [8, 4], [2, 4]];
+  const tables: Table[] = [];
+  for (const [kv, group] of shapes) {
+    const sizes = { kv, group, dim: 64 };
+    const rows: Row[] = [];
+    for (const way of STORED) rows.push(await asked(way, sizes, tokens, effort));
+    tables.push({
+      title: `attention with its bound, ${kv} KV heads × ${group}, dim 64, ${tokens} tokens`,
+      rows,
+    });
+  }
+  return tables;
+};
