@@ -12,7 +12,8 @@
  * @module
  */
 import { type Either, isLeft, right } from "./fp.ts";
-import { type Certified, certified, type Certify } from "./compiler/certify.ts";
+import type { Certify } from "./compiler/bounds.ts";
+import { type Certified, certified } from "./compiler/certify.ts";
 import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";

@@ -9,7 +9,7 @@
  */
 import type { Term } from "../dsl/core/term.ts";
 import { F32 } from "../dsl/read/machine.ts";
-import { type Certify, codesIn, withBounds } from "./certify.ts";
+import { type Certify, codesIn, withBounds } from "./bounds.ts";
 import { checkKernels, checkPlans, checkTerms } from "./check.ts";
 import { CompileError } from "./errors.ts";
 import { group } from "./group.ts";

@@ -7,7 +7,7 @@ import { storedWords } from "../dsl/core/layout.ts";
 import type { Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
-import type { Certify } from "./certify.ts";
+import type { Certify } from "./bounds.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";

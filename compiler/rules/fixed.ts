@@ -12,10 +12,11 @@ import { DTYPES } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import {
   argsOf,
+  exchanged,
   intern,
+  rebuilt,
   type Term,
   type TermOf,
-  topological,
   withArgs,
 } from "../../dsl/core/term.ts";
 import { codesBehind } from "../lower/fixed.ts";
@@ -69,24 +70,11 @@ const fixQuery = (
  * A zero point or a minimum meets the sum of the same rounded query, so that the error is that of
  * q·k and not of q·c, which is larger by the zero point.
  */
-const sumsOf = (root: Term, rounded: ReadonlyMap<Term, Term>): Term => {
-  const done = new Map<Term, Term>();
-  for (const t of topological([root])) {
-    const here = withArgs(t, argsOf(t).map((a) => done.get(a)!));
+const sumsOf = (root: Term, rounded: ReadonlyMap<Term, Term>): Term =>
+  rebuilt(root, (t, over) => {
     const query = t.tag === "fold" && t.monoid === "sum" ? rounded.get(t.args[0]) : undefined;
-    done.set(t, query === undefined ? here : withArgs(here, [query]));
-  }
-  return done.get(root)!;
-};
-
-/** The term with one of the terms below it exchanged: values that read the scores read those of the fold. */
-const replaced = (root: Term, old: Term, fresh: Term): Term => {
-  const done = new Map<Term, Term>([[old, fresh]]);
-  for (const t of topological([root])) {
-    if (!done.has(t)) done.set(t, withArgs(t, argsOf(t).map((a) => done.get(a)!)));
-  }
-  return done.get(root)!;
-};
+    return query === undefined ? over() : withArgs(t, [query]);
+  });
 
 /** Can the values of a streaming fold be added up as integers? */
 const fixableValues = (term: Term & TermOf<"fold">): boolean => {
@@ -133,7 +121,7 @@ export const fixedPoint = (
         monoid: term.monoid,
         project: term.project,
         labels: term.labels,
-        args: [ofScores, go(replaced(term.args[1], term.args[0], ofScores))],
+        args: [ofScores, go(exchanged(term.args[1], new Map([[term.args[0], ofScores]])))],
         ...(fixableValues(term as Term & TermOf<"fold">) ? { weights: 16 as const } : {}),
       };
       out = intern("fold", fields, term.shape, term.dtype);

@@ -4,7 +4,8 @@
  */
 import { argsOf, type Term, withArgs } from "../../dsl/core/term.ts";
 import { CompileError } from "../errors.ts";
-import { ALGEBRA_RULES, type Rule, VIEW_RULES } from "./rules.ts";
+import { ALGEBRA_RULES } from "./rules.ts";
+import { type Rule, VIEW_RULES } from "./views.ts";
 
 /** A rule that fired. */
 export interface Trace {

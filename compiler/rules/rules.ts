@@ -3,20 +3,9 @@
  * the meaning (`props/rules_test.ts`), and is found by structure, never by the name of a scheme.
  * @module
  */
-import {
-  broadcast,
-  cast,
-  constant,
-  contractBy,
-  foldBy,
-  map,
-  permute,
-  reshape,
-} from "../../dsl/core/build.ts";
+import { contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
-import { isPacked } from "../../dsl/core/dtype.ts";
-import { regroups } from "../../dsl/core/shape.ts";
-import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import type { Term } from "../../dsl/core/term.ts";
 import {
   broadcastOutOfFold,
   factorOutOfFold,
@@ -33,14 +22,7 @@ import {
   splitOperand,
   spreadTo,
 } from "./labels.ts";
-
-/** A rewrite: the term it gives, or nothing where it does not apply. */
-export interface Rule {
-  readonly name: string;
-  /** Before and after, for people. */
-  readonly says: string;
-  readonly apply: (term: Term) => Term | undefined;
-}
+import { type Rule, VIEW_RULES } from "./views.ts";
 
 const isLabelled = (t: Term): t is Labelled =>
   t.tag === "contract" || (t.tag === "fold" && t.monoid === "softmax");
@@ -59,14 +41,6 @@ const onOperand =
 
 const replaced = <A>(list: readonly A[], at: number, value: A): A[] =>
   list.map((x, i) => i === at ? value : x);
-
-const gramIsContract = (term: Term): Term | undefined => {
-  if (term.tag !== "fold" || term.monoid !== "gram") return undefined;
-  const axis = term.labels.args[0];
-  const twin = axis.map((l, i) => i === axis.length - 1 ? "twin" : l);
-  const out = replaced(term.labels.out, term.labels.out.length - 1, "twin");
-  return contractBy({ args: [axis, twin], out }, term.args[0], term.args[0]);
-};
 
 const permuteOff = onOperand((term, i, operand) => {
   if (operand.tag !== "permute") return undefined;
@@ -187,180 +161,6 @@ const factorToOther = onOperand((term, i, operand) => {
   );
   return contractBy({ args: [out, args[large]], out: term.labels.out }, moved, operand.args[large]);
 });
-
-/** Can a reshape move below this operand without coming to rest on a broadcast? */
-const accepts = (arg: Term, term: Term): boolean => {
-  if (term.tag !== "reshape") return true;
-  if (arg.tag === "broadcast") return viewOfBroadcast(reshape(arg, term.shape)) !== undefined;
-  return arg.tag !== "map" || arg.args.every((a) => accepts(a, term));
-};
-
-/** A view of an elementwise result is the elementwise result of views. */
-const viewInward = (term: Term): Term | undefined => {
-  if (term.tag !== "reshape" && term.tag !== "permute") return undefined;
-  const [arg] = term.args;
-  const view = (t: Term): Term =>
-    term.tag === "reshape" ? reshape(t, term.shape) : permute(t, term.axes);
-  if (arg.tag === "map" && holdsCodes(arg) && accepts(arg, term)) {
-    return withShape(arg, arg.args.map(view));
-  }
-  if (arg.tag === "cast" && !isPacked(arg.dtype)) {
-    return cast(view(arg.args[0]), arg.dtype);
-  }
-  return undefined;
-};
-
-/** What repeats is computed once: a map of broadcasts is a broadcast of a map. */
-const broadcastOutward = (term: Term): Term | undefined => {
-  if (term.tag !== "map") return undefined;
-  const axes = new Set<number>();
-  for (const a of term.args) {
-    if (a.tag === "broadcast") a.axes.forEach((k) => axes.add(k));
-    else if (a.tag !== "constant") return undefined;
-  }
-  if (axes.size === term.shape.length) return undefined;
-  const kept = [...axes].sort((a, b) => a - b);
-  const shape = kept.map((k) => term.shape[k]);
-  const args = term.args.map((a) =>
-    a.tag === "broadcast"
-      ? broadcast(a.args[0], shape, a.axes.map((k) => kept.indexOf(k)))
-      : constant((a as TermOf<"constant">).value, shape)
-  );
-  return broadcast(map(term.op, ...args), term.shape, kept);
-};
-
-/** The same behind a reshape that merges what repeats with what does not: scales of groups of channels. */
-const mergeOutward = (term: Term): Term | undefined => {
-  if (term.tag !== "map") return undefined;
-  const merges = term.args.filter((a) => a.tag === "reshape" && a.args[0].tag === "broadcast");
-  const [first] = merges.map((a) => argsOf(a)[0].shape);
-  const fits = first !== undefined &&
-    term.args.every((a) =>
-      a.tag === "constant" || (merges.includes(a) && argsOf(a)[0].shape.join() === first.join())
-    );
-  if (!fits) return undefined;
-  const args = term.args.map((a) => a.tag === "constant" ? constant(a.value, first) : argsOf(a)[0]);
-  return reshape(map(term.op, ...args), term.shape);
-};
-
-const withShape = (term: TermOf<"map">, args: readonly Term[]): Term => map(term.op, ...args);
-
-const viewOfBroadcast = (term: Term): Term | undefined => {
-  if (term.tag === "permute" && term.args[0].tag === "broadcast") {
-    const inner = term.args[0];
-    const places = inner.axes.map((a) => term.axes.indexOf(a));
-    const order = [...places].sort((a, b) => a - b);
-    return broadcast(
-      permute(inner.args[0], order.map((p) => places.indexOf(p))),
-      term.shape,
-      order,
-    );
-  }
-  if (term.tag !== "reshape" || term.args[0].tag !== "broadcast") return undefined;
-  const inner = term.args[0];
-  const places: number[] = [];
-  for (const { from, to } of regroups(inner.shape, term.shape)) {
-    // Axes of one hold nothing: they come and go freely.
-    const real = (shape: Shape, [a, b]: readonly [number, number]): number[] =>
-      Array.from({ length: b - a }, (_, k) => a + k).filter((at) => shape[at] !== 1);
-    const [old, made] = [real(inner.shape, from), real(term.shape, to)];
-    const used = old.filter((a) => inner.axes.includes(a));
-    if (used.length === 0) continue;
-    if (used.length !== old.length) return undefined;
-    places.push(...made);
-  }
-  return broadcast(reshape(inner.args[0], places.map((k) => term.shape[k])), term.shape, places);
-};
-
-/** A split of a product's result axis is a split of its operands'. */
-const splitInward = (term: Term): Term | undefined => {
-  if (term.tag !== "reshape" || term.args[0].tag !== "contract") return undefined;
-  const inner = term.args[0];
-  const parts = new Map<string, { label: string; at: number }[]>();
-  for (const { from, to } of regroups(inner.shape, term.shape)) {
-    if (from[1] - from[0] !== 1) return undefined;
-    const label = inner.labels.out[from[0]];
-    parts.set(
-      label,
-      Array.from(
-        { length: to[1] - to[0] },
-        (_, k) => ({ label: `${label}${k + 1}`, at: to[0] + k }),
-      ),
-    );
-  }
-  const expand = (l: string): readonly { label: string; at: number }[] | undefined => parts.get(l);
-  const labels = (axis: readonly string[]): string[] =>
-    axis.flatMap((l) => expand(l)?.map((p) => p.label) ?? [l]);
-  const args = inner.args.map((a, i) =>
-    reshape(
-      a,
-      inner.labels.args[i].flatMap((l, k) =>
-        expand(l)?.map((p) => term.shape[p.at]) ?? [a.shape[k]]
-      ),
-    )
-  );
-  return contractBy(
-    { args: inner.labels.args.map(labels), out: labels(inner.labels.out) },
-    args[0],
-    args[1],
-  );
-};
-
-const permuteOfProduct = (term: Term): Term | undefined => {
-  if (term.tag !== "permute" || term.args[0].tag !== "contract") return undefined;
-  const inner = term.args[0];
-  return contractBy(
-    { args: inner.labels.args, out: term.axes.map((a) => inner.labels.out[a]) },
-    inner.args[0],
-    inner.args[1],
-  );
-};
-
-const identities = (term: Term): Term | undefined => {
-  if (term.tag === "map") {
-    const [a, b] = term.args;
-    const is = (t: Term | undefined, v: number): boolean => t?.tag === "constant" && t.value === v;
-    // An operand that holds codes would change the dtype of the result.
-    const number = (t: Term): Term | undefined => t.dtype === "f32" ? t : undefined;
-    if (term.op === "mul" && is(b, 1)) return number(a);
-    if (term.op === "mul" && is(a, 1)) return number(b);
-    if ((term.op === "add" || term.op === "sub") && is(b, 0)) return number(a);
-    if (term.op === "add" && is(a, 0)) return number(b);
-  }
-  if (term.tag === "cast" && term.args[0].tag === "cast" && term.args[0].dtype === term.dtype) {
-    return term.args[0];
-  }
-  if (term.tag === "cast" && argsOf(term)[0].dtype === term.dtype) return argsOf(term)[0];
-  return undefined;
-};
-
-/** Where a value lies: views move towards the leaves, bottom-up, until none is left to move. */
-export const VIEW_RULES: readonly Rule[] = [
-  { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
-  { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },
-  {
-    name: "view-of-broadcast",
-    says: "view(broadcast s) → broadcast(view s)",
-    apply: viewOfBroadcast,
-  },
-  {
-    name: "broadcast-outward",
-    says: "f(broadcast a, c) → broadcast f(a, c): what repeats is computed once",
-    apply: broadcastOutward,
-  },
-  {
-    name: "merge-outward",
-    says: "f(merge(broadcast a), c) → merge f(broadcast a, c)",
-    apply: mergeOutward,
-  },
-  { name: "view-inward", says: "view(f(a, b)) → f(view a, view b)", apply: viewInward },
-  { name: "split-inward", says: "split(A·B) → split(A)·B", apply: splitInward },
-  {
-    name: "permute-of-product",
-    says: "permute(A·B) → product with its labels in another order",
-    apply: permuteOfProduct,
-  },
-];
 
 /** What is computed: from the outputs down, so that a factor leaves before its scale is looked at. */
 export const ALGEBRA_RULES: readonly Rule[] = [

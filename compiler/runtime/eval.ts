@@ -9,7 +9,7 @@ import { printAll } from "../../dsl/read/print.ts";
 import type { Term } from "../../dsl/core/term.ts";
 import { bindSizes, inputsOf, isTensor, shapeIn } from "../bind.ts";
 import { F64 } from "../../dsl/read/machine.ts";
-import { type Certify, withBounds } from "../certify.ts";
+import { type Certify, withBounds } from "../bounds.ts";
 import { CompileError, InputError } from "../errors.ts";
 import type { Outputs } from "../pipeline.ts";
 import type { Program } from "../program.ts";

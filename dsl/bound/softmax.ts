@@ -17,9 +17,9 @@ import { broadcast, constant, contractBy, foldBy, map, permute, reshape } from "
 import { holdsCodes } from "../core/codes.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { MASKED } from "../core/monoid.ts";
-import { argsOf, type Term, type TermOf, topological, withArgs } from "../core/term.ts";
+import { argsOf, type Term, type TermOf } from "../core/term.ts";
 import { gamma, type Machine } from "../read/machine.ts";
-import { PART } from "../read/weights.ts";
+import { PART, withCodes } from "../read/weights.ts";
 import {
   abs,
   type Bounded,
@@ -95,18 +95,6 @@ const deviceSums = (t: Fold, m: Machine): { exponent: number; sums: Term; grown:
     sums,
     grown: map("add", times(sums, 8), 1 + 2 ** -8),
   };
-};
-
-/** Every stored code the smallest or the largest. */
-const withCodes = (term: Term, largest: boolean): Term => {
-  const known = new Map<Term, Term>();
-  for (const t of topological([term])) {
-    const code = isPacked(t.dtype)
-      ? constant(largest ? DTYPES[t.dtype].max : 0, t.shape)
-      : withArgs(t, argsOf(t).map((a) => known.get(a)!));
-    known.set(t, code);
-  }
-  return known.get(term)!;
 };
 
 /** How far values may move as their codes do, nothing where they hold none. */

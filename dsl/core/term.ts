@@ -178,3 +178,19 @@ export const topological = (roots: readonly Term[]): Term[] => {
   roots.forEach(visit);
   return order;
 };
+
+/**
+ * The term made anew from the leaves up: `change` gives what stands for a term, and may ask for the term
+ * over its changed operands.
+ */
+export const rebuilt = (root: Term, change: (t: Term, over: () => Term) => Term): Term => {
+  const done = new Map<Term, Term>();
+  for (const t of topological([root])) {
+    done.set(t, change(t, () => withArgs(t, argsOf(t).map((a) => done.get(a)!))));
+  }
+  return done.get(root)!;
+};
+
+/** The term with some of the terms below it exchanged. */
+export const exchanged = (root: Term, by: ReadonlyMap<Term, Term>): Term =>
+  rebuilt(root, (t, over) => by.get(t) ?? over());

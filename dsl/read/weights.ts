@@ -8,23 +8,18 @@
  */
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { constant } from "../core/build.ts";
-import { argsOf, type Term, type TermOf, topological, withArgs } from "../core/term.ts";
+import { rebuilt, type Term, type TermOf } from "../core/term.ts";
 import { type Env, evalAll } from "./eval.ts";
 
 /** Tokens of one part at most: 256 · 32767 · 255 still fits 32 bits. */
 export const PART = 256;
 
 /** The term with every stored code the smallest or the largest there is. */
-const withCodes = (term: Term, largest: boolean): Term => {
-  const known = new Map<Term, Term>();
-  for (const t of topological([term])) {
-    const code = t.tag === "input" && isPacked(t.dtype)
-      ? constant(largest ? DTYPES[t.dtype].max : 0, t.shape)
-      : withArgs(t, argsOf(t).map((a) => known.get(a)!));
-    known.set(t, code);
-  }
-  return known.get(term)!;
-};
+export const withCodes = (term: Term, largest: boolean): Term =>
+  rebuilt(
+    term,
+    (t, over) => isPacked(t.dtype) ? constant(largest ? DTYPES[t.dtype].max : 0, t.shape) : over(),
+  );
 
 /** Largest error of any element of the fold's result, in exact arithmetic. */
 export const weightError = (fold: TermOf<"fold">, env: Env, tokens: number): number => {

@@ -5,7 +5,8 @@
  */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { type Rule, RULES } from "../../compiler/rules/rules.ts";
+import { RULES } from "../../compiler/rules/rules.ts";
+import type { Rule } from "../../compiler/rules/views.ts";
 import type { Term } from "../../dsl/core/term.ts";
 import { print } from "../../dsl/read/print.ts";
 import { cachedArb, cachedSample } from "../caches.ts";

@@ -6,7 +6,7 @@
  */
 import type { Outputs } from "../../compiler/pipeline.ts";
 import { input } from "../../dsl/core/build.ts";
-import { type Term, topological } from "../../dsl/core/term.ts";
+import { exchanged, type Term, topological } from "../../dsl/core/term.ts";
 import { idealOf, parametersOf } from "../../dsl/bound/ideal.ts";
 import type { Env } from "../../dsl/read/eval.ts";
 import { F64 } from "../../dsl/read/machine.ts";
@@ -14,7 +14,6 @@ import { rounding } from "../../dsl/read/rounding.ts";
 import { isLeft } from "../../fp.ts";
 import { type Certificate, type Device, type Schedule, tryCertify } from "../../mod.ts";
 import type { Sample } from "../terms.ts";
-import { replaced } from "./encode.ts";
 
 /** An output with what counts as stored below it: the device's own is compared with. */
 export const withStored = (out: Term): Outputs => {
@@ -27,7 +26,7 @@ const isStored = (name: string): boolean => /^stored \d+$/.test(name);
 
 /** The ideal as a function of what was stored. */
 const given = (term: Term, made: Outputs): Term =>
-  replaced(
+  exchanged(
     term,
     new Map(
       Object.entries(made).filter(([name]) => isStored(name)).map((

@@ -8,14 +8,7 @@ import { codecBound } from "../../dsl/codec/bound.ts";
 import { input } from "../../dsl/core/build.ts";
 import { DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { sizeOf, type Sizes } from "../../dsl/core/shape.ts";
-import {
-  argsOf,
-  type Dim,
-  type Shape,
-  type Term,
-  topological,
-  withArgs,
-} from "../../dsl/core/term.ts";
+import { type Dim, exchanged, type Shape, type Term, topological } from "../../dsl/core/term.ts";
 import { evalAll } from "../../dsl/read/eval.ts";
 import { F32, F64, gamma } from "../../dsl/read/machine.ts";
 import { rounding } from "../../dsl/read/rounding.ts";
@@ -52,20 +45,11 @@ export interface Ran {
   readonly sizes: Sizes;
 }
 
-/** The term with some of its subterms replaced. */
-export const replaced = (term: Term, by: ReadonlyMap<Term, Term>): Term => {
-  const known = new Map<Term, Term>(by);
-  for (const t of topological([term])) {
-    if (!known.has(t)) known.set(t, withArgs(t, argsOf(t).map((a) => known.get(a)!)));
-  }
-  return known.get(term)!;
-};
-
 /** The term as a function of what was made before it: every other term of `made` is an input. */
 const given = (term: Term, made: Readonly<Record<string, Term>>): Term => {
   const others = Object.entries(made).filter(([, t]) => t !== term && t.tag !== "input");
   const inputs = others.map(([name, t]): [Term, Term] => [t, input(name, t.shape, t.dtype)]);
-  return replaced(term, new Map(inputs));
+  return exchanged(term, new Map(inputs));
 };
 
 const madeBefore = (

@@ -3,7 +3,7 @@
  * @module
  */
 import { rewrite } from "../../compiler/rules/rewrite.ts";
-import type { Rule } from "../../compiler/rules/rules.ts";
+import type { Rule } from "../../compiler/rules/views.ts";
 import { argsOf, type Term, topological } from "../../dsl/core/term.ts";
 import type { Env } from "../../dsl/read/eval.ts";
 import { F64 } from "../../dsl/read/machine.ts";
