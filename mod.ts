@@ -74,12 +74,13 @@ export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
 export type { Slot, Step, Target } from "./compiler/kernel.ts";
 export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
-export { openWebgpu };
+export { openWasm, openWebgpu };
+export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
 export type { GpuOptions } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;
 
-/** The embedded WebAssembly device, opened once. */
+/** The embedded WebAssembly device on one thread, opened once; {@link openWasm} has more threads. */
 export const wasm = (): Device => shared ??= openWasm();
 
 const opened = new Map<string, Promise<Either<DeviceError, Device>>>();

@@ -1,5 +1,5 @@
 /**
- * Binds a law to every device: the embedded one, and WebGPU where an adapter is found, a software one
+ * Binds a law to every device: the embedded one, with one thread and with two, and WebGPU where an adapter is found, a software one
  * included. Where there is none the test says `SKIPPED`, and fails in CI.
  *
  * llvmpipe, the software adapter of Linux, leaves the nested loops of a lane after 65535 iterations
@@ -36,6 +36,20 @@ export const withWebgpu = async (use: (device: Device) => Promise<void>): Promis
 /** Fresh memory is NaN here: what nobody wrote is not read unnoticed. */
 const poisoned = openWasm({ poison: true });
 
+/** The same with a second thread that works along from the first launch on. */
+const withThreads = async (use: (device: Device) => Promise<void>): Promise<void> => {
+  const device = openWasm({ poison: true, threads: 2 });
+  try {
+    await device.start();
+    await use(device);
+  } finally {
+    device.close();
+  }
+};
+
+/** Threads share out groups and change none: a part of the runs on one thread is enough. */
+const SHARE = 5;
+
 /** Registers a law once a device. */
 export const onDevices = (
   name: string,
@@ -43,6 +57,8 @@ export const onDevices = (
   law: (device: Device, runs: number) => Promise<void>,
 ): void => {
   Deno.test(`wasm: ${name}`, () => law(poisoned, runs.wasm));
+  const runsOfTwo = Math.ceil(runs.wasm / SHARE);
+  Deno.test(`wasm, 2 threads: ${name}`, () => withThreads((device) => law(device, runsOfTwo)));
   Deno.test(`webgpu: ${name}`, () => withWebgpu((device) => law(device, runs.webgpu)));
 };
 
