@@ -11,8 +11,9 @@
  * ```
  * @module
  */
-import { type Either, isLeft, right } from "./fp.ts";
+import { type Either, isLeft, isRight, right } from "./fp.ts";
 import type { Certify } from "./compiler/bounds.ts";
+import { type Cache, cacheOf } from "./compiler/cache.ts";
 import { type Certified, certified } from "./compiler/certify.ts";
 import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
@@ -74,12 +75,13 @@ export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
 export type { Slot, Step, Target } from "./compiler/kernel.ts";
 export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
-export { openWebgpu };
+export { openWasm, openWebgpu };
+export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
 export type { GpuOptions } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;
 
-/** The embedded WebAssembly device, opened once. */
+/** The embedded WebAssembly device on one thread, opened once; {@link openWasm} has more threads. */
 export const wasm = (): Device => shared ??= openWasm();
 
 const opened = new Map<string, Promise<Either<DeviceError, Device>>>();
@@ -110,16 +112,38 @@ export interface Options {
   readonly schedule?: Partial<Schedule>;
 }
 
+type Compiled = Either<CompileError | DeviceError, Program>;
+
+/** Programs of a device that are kept for when they are compiled again. */
+const KEPT = 64;
+const kept = new WeakMap<Device, Cache<Compiled>>();
+
+/** Programs of a device: terms are interned, so equal outputs have equal numbers, which are used once. */
+const programsOf = (device: Device): Cache<Compiled> => {
+  const known = kept.get(device);
+  if (known !== undefined) return known;
+  const cache = cacheOf<Compiled>(KEPT, isRight);
+  kept.set(device, cache);
+  return cache;
+};
+
 const compiled = async (
   outputs: Outputs,
   { device: asked = "wasm", schedule }: Options,
   certify?: Certify,
-): Promise<Either<CompileError | DeviceError, Program>> => {
+): Promise<Compiled> => {
   const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
   if (isLeft(found)) return found;
   const device = found.right;
-  if (device.name === "eval") return evalProgram(outputs, certify);
-  return compileOn(outputs, device, SKELETONS, { ...SCHEDULE, ...schedule }, certify);
+  const numbers = { ...SCHEDULE, ...schedule };
+  const terms = Object.entries(outputs).map(([name, term]) => [name, term.id]);
+  return programsOf(device)(
+    JSON.stringify([terms, numbers, certify]),
+    async () =>
+      device.name === "eval"
+        ? evalProgram(outputs, certify)
+        : await compileOn(outputs, device, SKELETONS, numbers, certify),
+  );
 };
 
 /** Compiles, with the error as a value. */
@@ -129,7 +153,8 @@ export const tryCompile = (
 ): Promise<Either<CompileError | DeviceError, Program>> => compiled(outputs, options);
 
 /**
- * Compiles outputs to fused kernels.
+ * Compiles outputs to fused kernels. The same outputs for the same device and schedule are compiled
+ * once: asked again, the same program comes back.
  *
  * @example
  * ```ts

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { emitWat } from "../compiler/emit/wat.ts";
-import { assemble } from "../compiler/runtime/wasm.ts";
+import { assemble } from "../compiler/runtime/modules.ts";
 import { SKELETONS } from "../kernels/mod.ts";
 import { compile, type Program } from "../mod.ts";
 import { attention, type Named, PLAIN, put, release, type Sizes, store, STORED } from "./caches.ts";

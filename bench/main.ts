@@ -13,12 +13,14 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
+import { threadsBench } from "./threads.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   encode: encodeBench,
   matmul: matmulBench,
+  threads: threadsBench,
   bounds: boundsBench,
   certify: certifyBench,
   expected: expectedBench,

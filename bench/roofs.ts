@@ -5,7 +5,7 @@
  * native multiply-add is no roof of ours.
  * @module
  */
-import { assemble } from "../compiler/runtime/wasm.ts";
+import { assemble } from "../compiler/runtime/modules.ts";
 import type { Case } from "./harness.ts";
 
 /** Roofs of one thread. */
@@ -60,7 +60,7 @@ export const openRoofs = async (bytes: number): Promise<Roofs> => {
   const half = Math.ceil(bytes / PAGE) * PAGE;
   const memory = new WebAssembly.Memory({ initial: 2 * half / PAGE, maximum: PAGE });
   new Uint32Array(memory.buffer).fill(0x3f800000);
-  const { exports } = new WebAssembly.Instance(await assemble(TEXT), { roof: { memory } });
+  const { exports } = new WebAssembly.Instance((await assemble(TEXT)).module, { roof: { memory } });
   const call = (name: string, ...args: number[]): Case["run"] => () => {
     (exports[name] as (...xs: number[]) => number | void)(...args);
   };

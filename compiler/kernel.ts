@@ -55,7 +55,7 @@ export interface Target {
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
   readonly cacheBytes: number;
-  /** Parts of a streaming fold that one group walks: 1 where groups run side by side. */
+  /** Parts of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Binds a law to every device: the embedded one, and WebGPU where an adapter is found, a software one
+ * Binds a law to every device: the embedded one, with one thread and with two, and WebGPU where an adapter is found, a software one
  * included. Where there is none the test says `SKIPPED`, and fails in CI.
  *
  * llvmpipe, the software adapter of Linux, leaves the nested loops of a lane after 65535 iterations
@@ -37,6 +37,20 @@ export const withWebgpu = async (use: (device: Device) => Promise<void>): Promis
 /** Fresh memory is NaN here: what nobody wrote is not read unnoticed. */
 const poisoned = openWasm({ poison: true });
 
+/** The same with a second thread that works along from the first launch on. */
+const withThreads = async (use: (device: Device) => Promise<void>): Promise<void> => {
+  const device = openWasm({ poison: true, threads: 2 });
+  try {
+    await device.start();
+    await use(device);
+  } finally {
+    device.close();
+  }
+};
+
+/** Threads share out groups and change none: a part of the runs on one thread is enough. */
+const SHARE = 5;
+
 /** Every device, open for as long as `use` runs; a new one does not compile until it stands here. */
 export const DEVICES: Readonly<
   Record<Device["name"], (use: (device: Device) => Promise<void>) => Promise<void>>
@@ -52,6 +66,8 @@ export const onDevices = (
   runs: Runs,
   law: (device: Device, runs: number) => Promise<void>,
 ): void => {
+  const share = Math.ceil(runs.wasm / SHARE);
+  Deno.test(`wasm, 2 threads: ${name}`, () => withThreads((device) => law(device, share)));
   for (const device of ["wasm", "webgpu"] as const) {
     Deno.test(`${device}: ${name}`, () => DEVICES[device]((opened) => law(opened, runs[device])));
   }

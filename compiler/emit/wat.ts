@@ -2,7 +2,8 @@
  * Kernels as WebAssembly text: one function a kernel, four lanes as v128 (SIMD and relaxed SIMD).
  * Numbers that become words, and words that become numbers, are below 2^31 (codes, halves, indices):
  * the signed conversions are exact and one instruction, the unsigned ones are eight on x86.
- * A group has one lane here: `par` is a loop, shared arrays lie in scratch memory.
+ * A group has one lane here: `par` is a loop, shared arrays lie in scratch memory. A call runs the groups
+ * from the first up to the end: threads share out those of a launch, each with its own scratch.
  * @module
  */
 import type { Arr, Expr, Ty } from "../ir/expr.ts";
@@ -283,23 +284,23 @@ const emitFunction = (kernel: Kernel): string => {
     },
   };
   const body = place(kernel.body, printer);
-  const whole = loop(GROUP, "(i32.const 0)", "(local.get $groups)", 1, body);
+  const whole = loop(GROUP, "(local.get $first)", "(local.get $end)", 1, body);
   return [
     `(func (export "${kernel.name}")`,
     ...kernel.arrays.map((a) => `  (param $p_${a.name} i32)`),
     ...kernel.uniforms.map((u) => `  (param $u_${u} i32)`),
-    "  (param $scratch i32) (param $groups i32)",
+    "  (param $scratch i32) (param $first i32) (param $end i32)",
     ...[...locals].map(([n, t]) => `  (local $${n} ${t})`),
     ...indent(whole),
     ")",
   ].join("\n");
 };
 
-/** One module for the kernels of a program. */
-export const emitWat = (kernels: readonly Kernel[]): string =>
+/** One module for the kernels of a program; threads share their memory. */
+export const emitWat = (kernels: readonly Kernel[], shared = false): string =>
   [
     "(module",
-    '(import "kvfold" "memory" (memory 1 65536))',
+    `(import "kvfold" "memory" (memory 1 65536${shared ? " shared" : ""}))`,
     HELPERS,
     ...kernels.map(emitFunction),
     ")",

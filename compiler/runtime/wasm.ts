@@ -1,13 +1,15 @@
 /**
- * The embedded device: WebAssembly SIMD in this thread, nothing to install. All tensors live in one
- * growing memory; freed blocks are reused by size class.
+ * The embedded device: WebAssembly SIMD, nothing to install. All tensors live in one growing memory;
+ * freed blocks are reused by size class. A run is over when the call returns, with one thread as with
+ * many: what is written, freed or disposed of afterwards is seen by no kernel of it.
  * @module
  */
-import wabtFactory from "wabt";
 import { emitWat, scratchBytes } from "../emit/wat.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
+import { type Crew, type Loaded, openCrew } from "./crew.ts";
 import type { Device, Executable, Memory } from "./device.ts";
+import { assemble } from "./modules.ts";
 
 interface Block extends Memory {
   readonly address: number;
@@ -18,45 +20,81 @@ const PAGE = 65536;
 const MAX_PAGES = 65536;
 /** Reads of whole vectors may pass the end of a tensor by less than this. */
 const SLACK = 64;
+/** More are a mistake. */
+const MAX_THREADS = 256;
 
-type Wabt = Awaited<ReturnType<typeof wabtFactory>>;
-let assembler: Promise<Wabt> | undefined;
-
-/** Text to a module; the features are those of Deno, Bun and current browsers. */
-export const assemble = async (text: string): Promise<WebAssembly.Module> => {
-  assembler ??= wabtFactory();
-  const wabt = await assembler;
-  const parsed = wabt.parseWat("kvfold.wat", text, {
-    simd: true,
-    relaxed_simd: true,
-    bulk_memory: true,
-  });
-  try {
-    const { buffer } = parsed.toBinary({});
-    return new WebAssembly.Module(buffer as Uint8Array<ArrayBuffer>);
-  } finally {
-    parsed.destroy();
-  }
-};
-
-/** SIMD with 16-bit products; group memory is ordinary memory, and values are walked within L1. */
-export const WASM_TARGET: Target = {
+/**
+ * SIMD with 16-bit products; group memory is ordinary memory, and values are walked within L1. One
+ * thread stages once for many parts of a streaming fold; several need groups to share.
+ */
+export const wasmTarget = (threads: number): Target => ({
   dot16: true,
   exp: false,
   groupFloats: 2 ** 16,
   cacheBytes: 2 ** 14,
-  partsPerGroup: 64,
-};
+  partsPerGroup: threads === 1 ? 64 : Math.max(1, Math.floor(8 / threads)),
+});
+
+/** The target of one thread. */
+export const WASM_TARGET: Target = wasmTarget(1);
 
 /** How to open the device. */
 export interface WasmOptions {
   /** Fill fresh memory with NaN, so that a kernel that reads what nobody wrote is found out. */
   readonly poison?: boolean;
+  /**
+   * Threads that share the groups of a launch, the calling one included: a number, or as many as the
+   * machine has (one, where a page may not share memory). One if not given.
+   */
+  readonly threads?: number | "all";
 }
 
-/** Opens the device. */
-export const openWasm = ({ poison = false }: WasmOptions = {}): Device => {
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES });
+/** The embedded device. */
+export interface WasmDevice extends Device {
+  /**
+   * Starts the threads and waits until all work along. Without it they start at the first launch that
+   * can be shared, and join when they are there.
+   */
+  readonly start: () => Promise<void>;
+}
+
+/** How many threads are meant; throws where a number cannot be had. */
+const threadsOf = (asked: number | "all"): number => {
+  const shares = typeof SharedArrayBuffer === "function";
+  if (asked === "all") {
+    return shares ? Math.min(MAX_THREADS, globalThis.navigator?.hardwareConcurrency ?? 1) : 1;
+  }
+  if (!(Number.isInteger(asked) && asked >= 1 && asked <= MAX_THREADS)) {
+    throw new DeviceError("wasm", `threads are ${asked}, not a count from 1 to ${MAX_THREADS}`);
+  }
+  if (asked > 1 && !shares) {
+    throw new DeviceError(
+      "wasm",
+      `${asked} threads share memory, which is not to be had (a page must be cross-origin isolated)`,
+    );
+  }
+  return asked;
+};
+
+/**
+ * Opens the embedded device.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { compile, input, map, openWasm } from "kvfold";
+ * const device = openWasm({ threads: "all" });
+ * const program = await compile({ y: map("mul", input("x", ["n"], "f32"), 2) }, { device });
+ * const { y } = await program.values({ x: [1, 2, 3] });
+ * ok(y.join() === "2,4,6");
+ * device.close();
+ * ```
+ */
+export const openWasm = ({ poison = false, threads: asked = 1 }: WasmOptions = {}): WasmDevice => {
+  const threads = threadsOf(asked);
+  const shared = threads > 1;
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
+  const crew: Crew | undefined = shared ? openCrew(memory, threads) : undefined;
   const free = new Map<number, Block[]>();
   let top = PAGE;
   const reserve = (bytes: number): number => {
@@ -87,35 +125,63 @@ export const openWasm = ({ poison = false }: WasmOptions = {}): Device => {
     if (poison) new Uint32Array(memory.buffer, address, bytes / 4).fill(0xffffffff);
     return { words, bytes, address };
   };
-  let scratch: Block | undefined;
+  const giveBack = (block: Block): void => {
+    free.set(block.bytes, [...free.get(block.bytes) ?? [], block]);
+  };
+
+  let scratch = { block: undefined as Block | undefined, each: 0 };
+  /** Scratch memory for every thread, at least this much each. */
+  const scratchFor = (bytes: number): Block => {
+    if (scratch.block !== undefined && scratch.each >= bytes) return scratch.block;
+    if (scratch.block !== undefined) giveBack(scratch.block);
+    // Whole lines of a processor's cache: no two threads write to one.
+    const each = Math.ceil((bytes + SLACK) / 256) * 256;
+    scratch = { block: alloc(threads * each / 4), each };
+    return scratch.block!;
+  };
+
+  let modules = 0;
+  /** Bytes of modules lie in memory for as long as their program is held. */
+  const unloaded = new FinalizationRegistry<Block>(giveBack);
 
   const build = async (steps: readonly Step[]): Promise<Executable> => {
-    const text = emitWat(steps.map((s) => s.kernel));
-    const instance = new WebAssembly.Instance(await assemble(text), { kvfold: { memory } });
-    const functions = steps.map((s) =>
-      instance.exports[s.kernel.name] as (...args: number[]) => void
-    );
+    const text = emitWat(steps.map((s) => s.kernel), shared);
+    const { module, bytes } = await assemble(text);
+    const { exports } = new WebAssembly.Instance(module, { kvfold: { memory } });
+    const kernels = steps.map((s) => exports[s.kernel.name] as (...args: number[]) => void);
     const needed = Math.max(0, ...steps.map((s) => scratchBytes(s.kernel)));
-    return {
+    const block = crew && alloc(Math.ceil(bytes.length / 4));
+    if (block) new Uint8Array(memory.buffer, block.address, bytes.length).set(bytes);
+    const address = block?.address ?? 0;
+    const loaded: Loaded = { id: modules++, address, bytes: bytes.length, kernels };
+    const executable: Executable = {
       text,
       run: (launches) => {
-        if (scratch === undefined || scratch.bytes < needed + SLACK) scratch = alloc(needed / 4);
+        const { address: scratchAt } = scratchFor(needed);
         for (const { step, memory: blocks, uniforms, groups } of launches) {
-          functions[step](
-            ...blocks.map((m) => (m as Block).address),
-            ...uniforms,
-            scratch.address,
-            groups,
-          );
+          const args = [...blocks.map((m) => (m as Block).address), ...uniforms];
+          if (crew === undefined) kernels[step](...args, scratchAt, 0, groups);
+          else {
+            crew.run({
+              loaded,
+              kernel: step,
+              args,
+              groups,
+              scratch: scratchAt,
+              stride: scratch.each,
+            });
+          }
         }
         return Promise.resolve();
       },
     };
+    if (block) unloaded.register(executable, block);
+    return executable;
   };
   return {
     name: "wasm",
-    description: "WebAssembly SIMD, one thread",
-    target: WASM_TARGET,
+    description: `WebAssembly SIMD, ${threads === 1 ? "one thread" : `${threads} threads`}`,
+    target: wasmTarget(threads),
     build,
     alloc,
     write: (m, data) => new Uint32Array(memory.buffer, (m as Block).address, m.words).set(data),
@@ -123,10 +189,11 @@ export const openWasm = ({ poison = false }: WasmOptions = {}): Device => {
       Promise.resolve(
         blocks.map((m) => new Uint32Array(memory.buffer, (m as Block).address, m.words).slice()),
       ),
-    free: (m) => {
-      const block = m as Block;
-      free.set(block.bytes, [...free.get(block.bytes) ?? [], block]);
+    free: (m) => giveBack(m as Block),
+    start: () => crew?.start() ?? Promise.resolve(),
+    close: () => {
+      free.clear();
+      crew?.close();
     },
-    close: () => free.clear(),
   };
 };
