@@ -176,14 +176,19 @@ export const compile = async (outputs: Outputs, options: Options = {}): Promise<
 export interface CertifyOptions extends Options {
   /** Packed inputs are codes of something: half a code off. */
   readonly codes?: boolean;
+  /**
+   * Read the values of an attention once more, for their range and for tokens that carry little weight (the
+   * default); or take the range that their codes can hold: somewhat larger bounds for next to no time.
+   */
+  readonly sharp?: boolean;
 }
 
 /** Certifies, with the error as a value; what has no bound (a routine of a rounded value) is one. */
 export const tryCertify = async (
   outputs: Outputs,
-  { codes = false, ...options }: CertifyOptions = {},
+  { codes = false, sharp = true, ...options }: CertifyOptions = {},
 ): Promise<Either<CompileError | DeviceError, Certified>> => {
-  const program = await compiled(outputs, options, { codes });
+  const program = await compiled(outputs, options, { codes, sharp });
   return isLeft(program) ? program : right(certified(program.right, Object.keys(outputs)));
 };
 

@@ -18,6 +18,8 @@ import { rewrite, type Trace } from "./rules/rewrite.ts";
 export interface Certify {
   /** Packed inputs are codes of something: half a code off. */
   readonly codes: boolean;
+  /** Read values once more for a sharper bound of attention. */
+  readonly sharp: boolean;
 }
 
 type Outputs = Readonly<Record<string, Term>>;
@@ -32,7 +34,7 @@ export const codesIn = (outputs: Outputs): Set<Term> =>
 /** The outputs and, as `<name> bound`, a bound of each; the rules shape bounds, and leave values as they are. */
 export const withBounds = (
   outputs: Outputs,
-  { codes }: Certify,
+  { codes, sharp }: Certify,
   machine: Machine,
 ): { outputs: Outputs; trace: readonly Trace[] } => {
   const bounds: Record<string, Term> = {};
@@ -42,7 +44,7 @@ export const withBounds = (
       throw new CompileError("certify", `"${boundName(name)}" is the bound of "${name}"`);
     }
     try {
-      bounds[boundName(name)] = boundOf(term, { codes, machine, held });
+      bounds[boundName(name)] = boundOf(term, { codes, sharp, machine, held });
     } catch (error) {
       if (error instanceof ValueError) throw new CompileError("certify", error.message);
       throw error;

@@ -104,11 +104,13 @@ onDevices(
         fc.constantFrom(...Object.keys(CODECS)),
         samples([CHANNELS], 1, 20).map((s) => ({ ...s, heads: HEADS })),
         fc.double({ min: 0.01, max: 8, noNaN: true }),
-        async (name, sample, heat) => {
+        fc.boolean(),
+        async (name, sample, heat, sharp) => {
           const codec = CODECS[name];
           const out = attend({ q, k: cached(codec, "k", shape), v: cached(codec, "v", shape) });
-          const made = programs.get(name) ?? certify({ out }, { device, codes: true });
-          programs.set(name, made);
+          const key = `${name} ${sharp}`;
+          const made = programs.get(key) ?? certify({ out }, { device, codes: true, sharp });
+          programs.set(key, made);
           const { data } = tensorOf(sample);
           const top = data.reduce((m, x) => Math.max(m, Math.abs(x)), 1e-30);
           const k = data.map((x) => Math.fround(4 * x / top));
@@ -152,8 +154,8 @@ onDevices(
   async (device, runs) => {
     let claims = 0;
     await hold(
-      fc.asyncProperty(termArb(), scheduleArb, async (sample, schedule) => {
-        const verdict = await certificateOf(device, sample, schedule);
+      fc.asyncProperty(termArb(), scheduleArb, fc.boolean(), async (sample, schedule, sharp) => {
+        const verdict = await certificateOf(device, sample, schedule, sharp);
         if (verdict === undefined) return;
         ok(
           !(verdict.excess > 0),

@@ -200,11 +200,12 @@ const makesCodes = (root: Term, held: ReadonlySet<Term> = new Set()): boolean =>
 
 /** Looks at terms on demand, each once. */
 const contextOf = (root: Term, known: Known): Context => {
-  const { stored, codes = false, machine } = known;
+  const { stored, codes = false, sharp = true, machine } = known;
   const seen = new Map<Term, Bounded>();
   const c: Context = {
     machine,
     codes,
+    sharp,
     again: machine !== undefined && makesCodes(root, known.held) ? 3 : 1,
     parameters: new Set([...parametersOf(root), ...known.exact ?? []]),
     of: (t) => {

@@ -16,6 +16,11 @@ export interface Known {
   readonly stored?: ReadonlyMap<Term, Term>;
   /** Packed inputs are codes of something: half a code off. */
   readonly codes?: boolean;
+  /**
+   * Read the values of a softmax once more for their range, and its weights for the tokens that are far off
+   * (the default); or bound them by what their codes can hold, which costs next to nothing.
+   */
+  readonly sharp?: boolean;
   /** Roundings that count as they were stored, besides those that codes of the program are computed against. */
   readonly exact?: Iterable<Term>;
   /** Codes that are made once and held in memory, so that whoever reads them sees the same. */

@@ -36,6 +36,7 @@ export interface Context {
   readonly of: (t: Term) => Bounded;
   readonly machine: Machine | undefined;
   readonly codes: boolean;
+  readonly sharp: boolean;
   /**
    * How much further a value is off that a machine computes once more for its bound: where codes are made
    * on the way, a tie may then fall the other way, so that magnitudes seen are off by twice the error.

@@ -10,16 +10,16 @@
  * ```
  *
  * and the same downwards. The first never leaves the range of the values; the second is sharper where
- * the tokens that are far off carry little weight.
+ * the tokens that are far off carry little weight. Without `sharp` the range is that of what codes can
+ * hold, which takes no pass over them, and the second is left out.
  * @module
  */
-import { broadcast, constant, contractBy, foldBy, map, permute, reshape } from "../core/build.ts";
-import { holdsCodes } from "../core/codes.ts";
-import { DTYPES, isPacked } from "../core/dtype.ts";
+import { broadcast, constant, foldBy, map, permute } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
-import { argsOf, type Term, type TermOf } from "../core/term.ts";
+import type { Term, TermOf } from "../core/term.ts";
 import { gamma, type Machine } from "../read/machine.ts";
-import { PART, withCodes } from "../read/weights.ts";
+import { PART } from "../read/weights.ts";
+import { codeRange, codeSpan } from "./codes.ts";
 import {
   abs,
   type Bounded,
@@ -97,34 +97,6 @@ const deviceSums = (t: Fold, m: Machine): { exponent: number; sums: Term; grown:
   };
 };
 
-/** How far values may move as their codes do, nothing where they hold none. */
-const codeSpan = (v: Term): Term | undefined => {
-  if (!holdsCodes(v)) return undefined;
-  if (isPacked(v.dtype)) return constant(DTYPES[v.dtype].max, v.shape);
-  const spans = argsOf(v).map(codeSpan);
-  const [a, b] = spans;
-  const linear = spans.filter((s) => s !== undefined).length === 1;
-  // The operand that holds no codes, and the span of the other.
-  const by = (): readonly [Term, Term] =>
-    a === undefined ? [abs(argsOf(v)[0]), b!] : [a, abs(argsOf(v)[1])];
-  switch (v.tag) {
-    case "reshape":
-      return reshape(a!, v.shape);
-    case "permute":
-      return permute(a!, v.axes);
-    case "broadcast":
-      return broadcast(a!, v.shape, v.axes);
-    case "contract":
-      if (linear) return contractBy(v.labels, ...by());
-      break;
-    case "map":
-      if (v.op === "add" || v.op === "sub") return sum(a, b);
-      if (v.op === "mul" && linear) return map("mul", ...by());
-      break;
-  }
-  return abs(map("sub", withCodes(v, true), withCodes(v, false)));
-};
-
 /** Means of functions of the scores alone. */
 const meanOf = (t: Fold, x: Term): Term => {
   const { rows } = placesOf(t);
@@ -165,7 +137,10 @@ export const softmaxBound = (t: Fold, value: Term, c: Context): Bounded => {
   const ev = total(values, c);
   const carried = ev && foldBy("softmax", "mean", t.labels, [sv, ev]);
   if (eps === undefined) return { value, error: carried, growth: 0, size: () => abs(value) };
-  const [lo, hi] = (["lo", "hi"] as const).map((p) => overValues(fold, "extent", p, vv));
+  const held = c.sharp ? undefined : codeRange(vv);
+  const [lo, hi] = (["lo", "hi"] as const).map((p) =>
+    overValues(fold, "extent", p, held?.[p] ?? vv)
+  );
   const largest = ev && overValues(fold, "max", "max", ev);
   const reach = device && overValues(fold, "max", "max", values.size());
   const span = device && t.weights === 16 ? codeSpan(vv) : undefined;
@@ -202,11 +177,8 @@ export const softmaxBound = (t: Fold, value: Term, c: Context): Bounded => {
     device ? map("mul", map("add", share, 2 ** -60), device.grown) : share,
     1,
   );
-  const error: Error = map(
-    "min",
-    map("max", ways[0], ways[1]),
-    map("mul", range, mild),
-  );
+  const farther = map("max", ways[0], ways[1]);
+  const error: Error = c.sharp ? map("min", farther, map("mul", range, mild)) : farther;
   return device
     ? { ...made(value, off(error), 0, c), size: () => reach! }
     : { value, error: off(error), growth: 0, size: () => abs(value) };

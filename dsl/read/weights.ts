@@ -14,17 +14,17 @@ import { type Env, evalAll } from "./eval.ts";
 /** Tokens of one part at most: 256 · 32767 · 255 still fits 32 bits. */
 export const PART = 256;
 
-/** The term with every stored code the smallest or the largest there is. */
-export const withCodes = (term: Term, largest: boolean): Term =>
+/** The term with every stored code at a share of its range: 0 the smallest, 1 the largest there is. */
+export const withCodes = (term: Term, share: number): Term =>
   rebuilt(
     term,
-    (t, over) => isPacked(t.dtype) ? constant(largest ? DTYPES[t.dtype].max : 0, t.shape) : over(),
+    (t, over) => isPacked(t.dtype) ? constant(share * DTYPES[t.dtype].max, t.shape) : over(),
   );
 
 /** Largest error of any element of the fold's result, in exact arithmetic. */
 export const weightError = (fold: TermOf<"fold">, env: Env, tokens: number): number => {
   const values = fold.args[1];
-  const [high, low] = evalAll([withCodes(values, true), withCodes(values, false)], env);
+  const [high, low] = evalAll([withCodes(values, 1), withCodes(values, 0)], env);
   const reach = high.data.reduce((top, x, i) => Math.max(top, Math.abs(x - low.data[i])), 0);
   return Math.min(tokens, PART) * reach / 65534;
 };

@@ -43,14 +43,15 @@ const programs: fc.Arbitrary<Sample> = fc.oneof(
   { weight: 1, arbitrary: cachedArb.map(cachedSample) },
 );
 
-const quarter = fc.nat({ max: 3 }).map((n) => n === 0);
+/** Is a certificate asked for, and is it a sharp one? */
+const certificates = fc.nat({ max: 7 }).map((n) => n < 2 ? n === 0 : undefined);
 
 /** What became of a program; throws where one of the laws is broken. */
 const fateOf = async (
   device: Device,
   { term, sizes, inputs }: Sample,
   schedule: Schedule,
-  certify: boolean,
+  sharp: boolean | undefined,
 ): Promise<string> => {
   const over = boundExcess(term, { sizes, inputs });
   if (over > 0) throw new Error(`beyond the bound by ${over}`);
@@ -58,8 +59,8 @@ const fateOf = async (
     const past = normExcess(term, axis, { sizes, inputs });
     if (past > 0) throw new Error(`beyond the bound of the 2-norm along axis ${axis} by ${past}`);
   });
-  if (certify) {
-    const verdict = await certificateOf(device, { term, sizes, inputs }, schedule);
+  if (sharp !== undefined) {
+    const verdict = await certificateOf(device, { term, sizes, inputs }, schedule, sharp);
     const off = verdict?.excess ?? 0;
     if (off > 0) throw new Error(`beyond the certificate by ${off}`);
   }
@@ -82,10 +83,10 @@ export const runBatch = async (device: Device, { seed, runs }: Batch): Promise<S
   const property = fc.asyncProperty(
     programs,
     scheduleArb,
-    quarter,
-    async (sample, schedule, certify) => {
+    certificates,
+    async (sample, schedule, sharp) => {
       try {
-        const fate = await fateOf(device, sample, schedule, certify);
+        const fate = await fateOf(device, sample, schedule, sharp);
         if (!counting) return;
         kindsOf(sample.term).forEach((kind) => count(kinds, kind));
         count(fates, fate);
@@ -98,14 +99,16 @@ export const runBatch = async (device: Device, { seed, runs }: Batch): Promise<S
   );
   const result = await fc.check(property, { seed, numRuns: runs });
   if (!result.failed) return { programs: runs, kinds, fates, failures: [] };
-  const [{ term, sizes, inputs }, schedule, certify] = result.counterexample!;
+  const [{ term, sizes, inputs }, schedule, sharp] = result.counterexample!;
   const failure = [
     `after ${result.numRuns} programs of the batch --seed ${seed} --runs ${runs}`,
     String(result.errorInstance),
     print(term),
     `sizes ${JSON.stringify(sizes)}`,
     `inputs ${JSON.stringify(inputs)}`,
-    `schedule ${JSON.stringify(schedule)}${certify ? ", certified" : ""}`,
+    `schedule ${JSON.stringify(schedule)}${
+      sharp === undefined ? "" : `, certified, sharp ${sharp}`
+    }`,
   ].join("\n");
   return { programs: result.numRuns, kinds, fates, failures: [failure] };
 };

@@ -75,9 +75,10 @@ export const certificateOf = async (
   device: Device,
   { term, sizes, inputs }: Sample,
   schedule: Partial<Schedule>,
+  sharp: boolean,
 ): Promise<Verdict | undefined> => {
   const meant = withStored(term);
-  const program = await tryCertify(meant, { device, schedule });
+  const program = await tryCertify(meant, { device, schedule, sharp });
   if (isLeft(program)) return undefined;
   return certificateVerdict(meant, await program.right.values(inputs, sizes), { sizes, inputs });
 };
