@@ -5,6 +5,7 @@ import {
   attend,
   BITS,
   cached,
+  cast,
   type Certified,
   certify,
   type Codec,
@@ -13,6 +14,7 @@ import {
   decoquantB,
   evalAll,
   F64,
+  gather,
   idealOf,
   input,
   map,
@@ -21,6 +23,7 @@ import {
   rounding,
   rtn,
   rtnGrouped,
+  SCHEDULE,
   slice,
   tryCertify,
 } from "../mod.ts";
@@ -31,7 +34,7 @@ import { SYMMETRIC } from "./codecs.ts";
 import { onDevices } from "./devices.ts";
 import { certificateOf, certificateVerdict, withStored } from "./laws/certify.ts";
 import { scheduleArb } from "./schedules.ts";
-import { termArb } from "./terms.ts";
+import { type Sample, termArb } from "./terms.ts";
 import { boundLaw, recodeLaw, run, U } from "./laws/codec.ts";
 
 /** Few channels in small blocks: many programs, each compiled once. */
@@ -88,7 +91,7 @@ onDevices(
       ),
       runs,
     );
-    ok(claims > 0.9 * all, `claims for ${claims} of ${all} elements`);
+    ok(claims > 0.7 * all, `claims for ${claims} of ${all} elements`);
   },
 );
 
@@ -148,6 +151,15 @@ onDevices(
   },
 );
 
+/** No claim for a row that may be another, and e to the power of no claim: constants beyond all numbers. */
+const x0 = input("x0", [1], "f32");
+const unsure = gather(x0, cast(map("min", map("abs", x0), 0), "u32"));
+const overflowing: Sample = {
+  term: map("exp", map("max", map("min", unsure, 20), -20)),
+  sizes: {},
+  inputs: { x0: [1.162437915802002] },
+};
+
 onDevices(
   "certify: any program, under any schedule, is within its certificate",
   { wasm: 150, webgpu: 15 },
@@ -164,6 +176,7 @@ onDevices(
         claims += verdict.claims;
       }),
       runs,
+      [[overflowing, SCHEDULE, true]],
     );
     ok(claims > runs, `${claims} claims`);
   },

@@ -132,10 +132,32 @@ function cast_vec(e: Expr, args: readonly string[]): string {
 
 const indent = (lines: readonly string[]): string[] => lines.map((l) => `  ${l}`);
 
+/** Operators whose result may be too large for a number. */
+const GROWING: ReadonlySet<Expr["op"]> = new Set(["add", "sub", "mul", "div", "exp", "madd"]);
+
+const isConstant = (e: Expr): boolean =>
+  e.op === "const" || (e.arr === undefined && e.args.length > 0 && e.args.every(isConstant));
+
+/**
+ * WGSL computes what is made of constants when it reads the text, and refuses an overflow there: a value
+ * that passes through a function is computed when the kernel runs.
+ */
+const held = (e: Expr, code: string): string =>
+  e.type === "f32" && e.op === "const"
+    ? `held(${code})`
+    : e.op === "splat" && e.type === "f32x4"
+    ? `vec4<f32>(${held(e.args[0], literal(e.args[0]))})`
+    : code;
+const HELD = "fn held(x : f32) -> f32 { return x; }";
+
 const printer = (lanesOfGroup: number, vectors: ReadonlySet<string>): Printer => {
   const ops = table(vectors);
   return {
-    expr: (e, args) => ops[e.op](e, args),
+    expr: (e, args) =>
+      ops[e.op](
+        e,
+        GROWING.has(e.op) && isConstant(e) ? args.map((code, i) => held(e.args[i], code)) : args,
+      ),
     bind: (name, _e, code) => `let ${name} = ${code};`,
     ref: (name) => name,
     simple: (s, [a, b]) => {
@@ -229,6 +251,7 @@ export const emitWgsl = (kernel: Kernel): string => {
       }>;`
     ),
     ...(body.some((l) => l.includes("numbers(")) ? [NUMBERS] : []),
+    ...(body.some((l) => l.includes("held(")) ? [HELD] : []),
     `@compute @workgroup_size(${kernel.lanes})`,
     "fn main(@builtin(workgroup_id) id : vec3<u32>, @builtin(num_workgroups) count : vec3<u32>,",
     "        @builtin(local_invocation_index) lane_index : u32) {",
