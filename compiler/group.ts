@@ -7,7 +7,7 @@
  * @module
  */
 import { isPacked } from "../dsl/core/dtype.ts";
-import { isDynamic, knownCount } from "../dsl/core/shape.ts";
+import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
@@ -32,12 +32,7 @@ const isHeavy = (t: Term): boolean =>
   t.tag === "contract" || t.tag === "fold" || t.tag === "routine";
 const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
 
-const goneDims = (t: Fold | Product): Dim[] => {
-  const dims = new Map(
-    t.labels.args.flatMap((axis, i) => axis.map((l, k): [string, Dim] => [l, t.args[i].shape[k]])),
-  );
-  return [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
-};
+const goneDims = (t: Fold | Product): Dim[] => summedDims(t.labels, t.args);
 
 const isBig = (t: Term): t is Product =>
   t.tag === "contract" &&

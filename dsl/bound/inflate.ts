@@ -7,7 +7,8 @@
  * @module
  */
 import { map } from "../core/build.ts";
-import { type Dim, read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
+import { summedDims } from "../core/shape.ts";
+import { read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
 import { growthOf, LEAST } from "./known.ts";
 
@@ -24,13 +25,9 @@ const largest = (t: { readonly args: readonly Term[] }, units: Units): number =>
 const together = (t: { readonly args: readonly Term[] }, units: Units): number =>
   t.args.reduce((n, a) => n + units(a), 0);
 
-const summed = (t: TermOf<"contract"> | TermOf<"fold">): number => {
-  const dims = new Map(
-    t.labels.args.flatMap((axis, i) => axis.map((l, k): [string, Dim] => [l, t.args[i].shape[k]])),
-  );
-  const gone = [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
-  return gone.reduce<number>((n, d) => n * (typeof d === "number" ? d : NAMED), 1) + 3;
-};
+const summed = (t: TermOf<"contract"> | TermOf<"fold">): number =>
+  summedDims(t.labels, t.args)
+    .reduce<number>((n, d) => n * (typeof d === "number" ? d : NAMED), 1) + 3;
 
 const ofMap = (t: TermOf<"map">, m: Machine, units: Units): number => {
   switch (t.op) {

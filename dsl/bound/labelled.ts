@@ -10,6 +10,7 @@
  * @module
  */
 import { constant, contractBy, foldBy, map } from "../core/build.ts";
+import { summedDims } from "../core/shape.ts";
 import type { Dim, Labels, Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
 import { type Bounded, type Context, either, type Error, sum, times } from "./known.ts";
@@ -18,14 +19,6 @@ import { crossNorm } from "./norm.ts";
 
 /** One rounding a product, n sums, two more for a split into parts and its merge. */
 const PARTS = 3;
-
-/** Sizes of the labels that are summed. */
-const goneDims = (t: TermOf<"contract"> | TermOf<"fold">): Dim[] => {
-  const dims = new Map(
-    t.labels.args.flatMap((axis, i) => axis.map((l, k): [string, Dim] => [l, t.args[i].shape[k]])),
-  );
-  return [...dims].filter(([l]) => !t.labels.out.includes(l)).map(([, d]) => d);
-};
 
 /** A number of elements: known, or a term of no axes. */
 export const countTerm = (dims: readonly Dim[]): Term | number => {
@@ -53,7 +46,7 @@ const summed = (
   c: Context,
 ): Bounded => {
   if (c.machine === undefined) return { value, error, growth: 0, size };
-  const n = countTerm(goneDims(t));
+  const n = countTerm(summedDims(t.labels, t.args));
   if (typeof n === "number") return { value, error, growth: growth + n + PARTS, size };
   const g = growthTerm(c.machine, n, 1, growth + PARTS);
   const spread = map("add", g, constant(0, t.shape));

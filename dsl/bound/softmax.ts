@@ -16,6 +16,7 @@
  */
 import { broadcast, constant, foldBy, map, permute } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
+import { summedDims } from "../core/shape.ts";
 import type { Term, TermOf } from "../core/term.ts";
 import { gamma, type Machine } from "../read/machine.ts";
 import { PART } from "../read/weights.ts";
@@ -82,9 +83,7 @@ const unmasked = (scores: Term): Term => {
 
 /** What the weights of a device may be off as an exponent, and the sums of o and l relative to values. */
 const deviceSums = (t: Fold, m: Machine): { exponent: number; sums: Term; grown: Term } => {
-  const [axis] = t.labels.args;
-  const gone = axis.flatMap((l, i) => t.labels.out.includes(l) ? [] : [t.args[0].shape[i]]);
-  const n = countTerm(gone);
+  const n = countTerm(summedDims(t.labels, t.args));
   const relative = (m.merges + 1) * m.exp(0) + m.exp(EXPONENTS) + gamma(m, m.merges + 2);
   const twice = 2 * gamma(m, 8) + m.div;
   const sums = typeof n === "number"

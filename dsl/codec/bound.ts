@@ -3,11 +3,12 @@
  * @module
  */
 import { map } from "../core/build.ts";
-import { type Term, topological } from "../core/term.ts";
+import type { Term } from "../core/term.ts";
 import { boundOf, normBoundOf } from "../bound/bound.ts";
-import { directOf, idealOf, type Known, parametersOf } from "../bound/ideal.ts";
+import { idealOf, type Known, parametersOf } from "../bound/ideal.ts";
 import { normOver } from "../bound/norm.ts";
 import type { Machine } from "../read/machine.ts";
+import { asStored } from "./as_stored.ts";
 import type { Codec, Parts } from "./codec.ts";
 
 /** What a bound of a codec is asked for. */
@@ -43,15 +44,7 @@ export const codecBound = (
   parts: Parts,
   { batch = 0, norm, machine }: CodecBound = {},
 ): Term => {
-  const own = codec.encode(x, batch);
-  const decoded = codec.decode(own, x.shape, batch);
-  const direct = directOf(topological(Object.values(own)));
-  // Codes follow x; scales and factors are what was stored.
-  const stored = new Map(
-    Object.entries(own).filter(([, t]) => !direct.has(t)).map((
-      [k, t],
-    ): [Term, Term] => [t, parts[k]]),
-  );
+  const { decoded, stored } = asStored(codec, x, parts, batch);
   const known: Known = {
     stored,
     exact: [...stored.keys()],

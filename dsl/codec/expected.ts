@@ -3,9 +3,10 @@
  * @module
  */
 import { map } from "../core/build.ts";
-import { type Term, topological } from "../core/term.ts";
-import { directOf, idealOf } from "../bound/ideal.ts";
+import type { Term } from "../core/term.ts";
+import { idealOf } from "../bound/ideal.ts";
 import { varianceOf } from "../expected/expected.ts";
+import { asStored } from "./as_stored.ts";
 import type { Codec, Parts } from "./codec.ts";
 
 /**
@@ -27,15 +28,7 @@ import type { Codec, Parts } from "./codec.ts";
  * ```
  */
 export const codecVariance = (codec: Codec, x: Term, parts: Parts, batch = 0): Term => {
-  const own = codec.encode(x, batch);
-  const decoded = codec.decode(own, x.shape, batch);
-  const direct = directOf(topological(Object.values(own)));
-  // Codes follow x; scales and factors are what was stored.
-  const stored = new Map(
-    Object.entries(own).filter(([, t]) => !direct.has(t)).map((
-      [k, t],
-    ): [Term, Term] => [t, parts[k]]),
-  );
+  const { decoded, stored } = asStored(codec, x, parts, batch);
   const left = map("sub", x, idealOf(decoded, { stored }));
   return map("add", map("mul", left, left), varianceOf(decoded, { stored }));
 };

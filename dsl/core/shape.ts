@@ -3,7 +3,7 @@
  * @module
  */
 import { ShapeError, shapeText } from "./errors.ts";
-import type { Dim, Shape } from "./term.ts";
+import type { Dim, Labels, Shape } from "./term.ts";
 
 /** Sizes of the named dims of one run. */
 export type Sizes = Readonly<Record<string, number>>;
@@ -97,4 +97,12 @@ export const stridesOf = (shape: readonly number[]): number[] => {
   const strides = shape.map(() => 1);
   for (let i = shape.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * shape[i + 1];
   return strides;
+};
+
+/** Sizes of the labels that a contraction or fold sums over. */
+export const summedDims = (labels: Labels, args: readonly { readonly shape: Shape }[]): Dim[] => {
+  const dims = new Map(
+    labels.args.flatMap((axis, i) => axis.map((l, k): [string, Dim] => [l, args[i].shape[k]])),
+  );
+  return [...dims].filter(([l]) => !labels.out.includes(l)).map(([, d]) => d);
 };
