@@ -2,9 +2,9 @@
  * How long does a new scheme take from its formula to kernels that run?
  *
  * Everything counts: building the terms, rules, lowering, text, assembly, the engine's module. The first
- * compile of a process pays for JavaScript that is not optimised yet, so
- * it has a table of its own, measured in fresh processes; the other table times programs that this
- * process has not seen (every round has another number of heads) after a first one. `first run` is the
+ * compile of a process pays for JavaScript that is not optimised yet, so it has tables of its own,
+ * measured in fresh processes; the other table times programs that this process has not seen (every
+ * round has another number of heads) after a first one. `first run` is the
  * first decode step over 256 tokens; `stages` repeats the compile with its stages apart. `again` is the
  * same program once more, its formula built anew; `from folder` is the module of a text that another
  * process left in a folder, in place of `assembly`.
