@@ -1,8 +1,8 @@
 /**
  * WebAssembly text to bytes, for the text that kernels are written in: one imported memory, functions
  * with named parameters and locals, folded instructions. It reads once, from left to right, and builds
- * no tree; what it does not know is an error. (A general assembler takes some fifty milliseconds to
- * start, more than all the rest of a first compile.)
+ * no tree; what it does not know is an error. (A general assembler is a
+ * large module itself: starting it took more than all the rest of a first compile.)
  *
  * ```text
  * (i32.add (local.get $a) (i32.const 4))   ──▶   20 00  41 04  6a
