@@ -13,6 +13,7 @@ import {
   contract,
   type Device,
   input,
+  map,
   type Outputs,
   type Tensor,
   type Term,
@@ -76,6 +77,18 @@ const multiplying = (m: number, k: number, n: number): Given => {
   };
 };
 
+/** Nothing but arithmetic, a millisecond or two of it: what the machine gives a second thread just now. */
+const calculating = (): Given => {
+  const [rows, times] = [1024, 8];
+  const x: Term = input("x", [rows, 64], "f32");
+  const out = Array.from({ length: times }).reduce<Term>((t) => map("exp", map("neg", t)), x);
+  return {
+    name: `e^-x ${times} times, [${rows},64]`,
+    outputs: { out },
+    inputs: { x: put("x", [rows, 64], activations(9, rows * 64, 64)) },
+  };
+};
+
 const moved = async (tensor: Tensor, device: Device): Promise<Tensor> => {
   const [words] = await tensor.device.read([tensor.memory]);
   const copy = tensorOn(device, tensor.dtype, tensor.shape);
@@ -135,6 +148,7 @@ export const threadsBench: Benchmark = async ({ quick }: Ask) => {
   const ask = async (given: Given): Promise<void> => {
     rows.push(await compared(given, many, quick ? 20 : 4000));
   };
+  await ask(calculating());
   const dims = quick ? [64] : [64, 128];
   for (const dim of dims) {
     for (const [kv, group] of quick ? [[8, 1]] : [[8, 1], [8, 4], [1, 1]]) {

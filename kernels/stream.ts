@@ -14,7 +14,7 @@
  * merge, in the kernel that uses the result              stream/merge.ts
  * ```
  * Ladder: one token a lane → long products apart, lanes along tokens → 16-bit integer products where
- * the target has them. Not yet: lanes of a GPU spread over tokens in the last loop, threads.
+ * the target has them. Not yet: lanes of a GPU spread over tokens in the last loop.
  * @module
  */
 import { countOf } from "../dsl/core/shape.ts";

@@ -1,9 +1,11 @@
 /**
- * WebAssembly text to modules. The same text is assembled once: modules are kept by it.
+ * WebAssembly text to modules. The same text is assembled once a process: modules are kept by it, and
+ * in a folder too where the device was opened with one (`runtime/folder.ts`).
  * @module
  */
 import wabtFactory from "wabt";
 import { cacheOf } from "../cache.ts";
+import { fromFolder, toFolder } from "./folder.ts";
 
 /** A module, and the bytes it was made from. */
 export interface Assembled {
@@ -18,7 +20,7 @@ let assembler: Promise<Wabt> | undefined;
 const FEATURES = { simd: true, relaxed_simd: true, bulk_memory: true, threads: true };
 
 /** Text to bytes. */
-const encode = async (text: string): Promise<Uint8Array<ArrayBuffer>> => {
+export const encode = async (text: string): Promise<Uint8Array<ArrayBuffer>> => {
   assembler ??= wabtFactory();
   const parsed = (await assembler).parseWat("kvfold.wat", text, FEATURES);
   try {
@@ -32,9 +34,33 @@ const encode = async (text: string): Promise<Uint8Array<ArrayBuffer>> => {
 const KEPT = 64;
 const modules = cacheOf<Assembled>(KEPT);
 
-/** Text to a module. */
-export const assemble = (text: string): Promise<Assembled> =>
-  modules(text, async () => {
+/** Is this what the text stands for, from outside: the same functions over one memory? */
+const fits = (module: WebAssembly.Module, text: string): boolean => {
+  const wanted = Array.from(text.matchAll(/\(export "([^"]*)"\)/g), ([, name]) => name);
+  const [imports, exports] = [
+    WebAssembly.Module.imports(module),
+    WebAssembly.Module.exports(module),
+  ];
+  return imports.length === 1 && imports[0].kind === "memory" &&
+    exports.every((e) => e.kind === "function") &&
+    exports.map((e) => e.name).join() === wanted.join();
+};
+
+/** The module of a text from a folder, unless there is none that can be believed. */
+const stored = async (folder: string, text: string): Promise<Assembled | undefined> => {
+  const bytes = await fromFolder(folder, text);
+  if (bytes === undefined || !WebAssembly.validate(bytes)) return undefined;
+  const module = new WebAssembly.Module(bytes);
+  return fits(module, text) ? { module, bytes } : undefined;
+};
+
+/** Text to a module. A folder gets each text that is asked for with it, known elsewhere or not. */
+export const assemble = (text: string, folder?: string): Promise<Assembled> =>
+  modules(JSON.stringify([folder, text]), async () => {
+    const known = folder === undefined ? undefined : await stored(folder, text);
+    if (known !== undefined) return known;
     const bytes = await encode(text);
-    return { module: new WebAssembly.Module(bytes), bytes };
+    const module = new WebAssembly.Module(bytes);
+    if (folder !== undefined) await toFolder(folder, text, bytes);
+    return { module, bytes };
   });

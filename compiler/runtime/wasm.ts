@@ -47,6 +47,8 @@ export interface WasmOptions {
    * machine has (one, where a page may not share memory). One if not given.
    */
   readonly threads?: number | "all";
+  /** A folder that keeps assembled kernels for processes to come (`runtime/folder.ts`); none if not given. */
+  readonly cache?: string;
 }
 
 /** The embedded device. */
@@ -90,7 +92,9 @@ const threadsOf = (asked: number | "all"): number => {
  * device.close();
  * ```
  */
-export const openWasm = ({ poison = false, threads: asked = 1 }: WasmOptions = {}): WasmDevice => {
+export const openWasm = (
+  { poison = false, threads: asked = 1, cache }: WasmOptions = {},
+): WasmDevice => {
   const threads = threadsOf(asked);
   const shared = threads > 1;
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
@@ -146,7 +150,7 @@ export const openWasm = ({ poison = false, threads: asked = 1 }: WasmOptions = {
 
   const build = async (steps: readonly Step[]): Promise<Executable> => {
     const text = emitWat(steps.map((s) => s.kernel), shared);
-    const { module, bytes } = await assemble(text);
+    const { module, bytes } = await assemble(text, cache);
     const { exports } = new WebAssembly.Instance(module, { kvfold: { memory } });
     const kernels = steps.map((s) => exports[s.kernel.name] as (...args: number[]) => void);
     const needed = Math.max(0, ...steps.map((s) => scratchBytes(s.kernel)));
