@@ -22,7 +22,7 @@ const mergedFold = (t: Term): (Term & TermOf<"fold">) | undefined => {
   const merged = new Map<string, { label: string; dim: Dim }>();
   for (const { from, to } of regroups(fold.shape, t.shape)) {
     const labels = fold.labels.out.slice(...from);
-    if (to[1] - to[0] !== 1) return undefined;
+    if (to[1] - to[0] !== 1 || labels.length === 0) return undefined;
     if (labels.length > 1 && labels.some((l) => ls.includes(l))) return undefined;
     labels.forEach((l) => merged.set(l, { label: labels[0], dim: t.shape[to[0]] }));
     out.push(labels[0]);
