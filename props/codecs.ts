@@ -9,7 +9,9 @@ import { mpo } from "../dsl/decompose/mpo.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { qr } from "../dsl/decompose/qr.ts";
 import { svd } from "../dsl/decompose/svd.ts";
-import { quantize } from "../dsl/quantize/affine.ts";
+import { type Affine, quantize } from "../dsl/quantize/affine.ts";
+import { codebook } from "../dsl/quantize/codebook.ts";
+import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
 import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
@@ -42,8 +44,8 @@ export const LOSSLESS_16: readonly Codec[] = [
 export const SYMMETRIC: readonly Bits[] = BITS.filter((b) => 2 ** (b - 1) > 1);
 
 /** The ranges that codes of `bits` can have. */
-export const rangesOf = (bits: Bits): readonly ("symmetric" | "asymmetric")[] =>
-  SYMMETRIC.includes(bits) ? ["symmetric", "asymmetric"] : ["asymmetric"];
+export const rangesOf = (bits: Bits): readonly Affine["range"][] =>
+  SYMMETRIC.includes(bits) ? ["symmetric", "asymmetric", "signed"] : ["asymmetric", "signed"];
 
 const scoped = (bits: Bits): readonly Codec[] =>
   (["token", "channel", "tensor", 8] as const).flatMap((per) =>
@@ -51,6 +53,22 @@ const scoped = (bits: Bits): readonly Codec[] =>
       (["f16", "f32"] as const).map((scale) => quantize({ bits, per, range, scale }))
     )
   );
+
+/** Codebooks of `bits`; there is none of 8. */
+const codebooks = (bits: Bits): readonly Codec[] => {
+  if (bits === 8) return [];
+  const levels = lloydMax(bits);
+  return [
+    ...(["token", "channel", "tensor", 8] as const).map((per) =>
+      codebook({ levels, per, scale: "norm" })
+    ),
+    codebook({ levels, per: "token", scale: "norm", keepNorm: true }),
+    codebook({ levels: levels.map((x) => x / 3), per: 8, scale: "absmax", stored: "f32" }),
+    codebook({ levels, per: "token", scale: "none" }),
+    ...bits === 4 ? [nf4, e2m1].map((at) => codebook({ levels: at, per: 8, scale: "absmax" })) : [],
+    pipe(hadamard(), on("values", codebook({ levels, per: 16, scale: "norm", keepNorm: true }))),
+  ];
+};
 
 const lossySymmetric = (bits: Bits): readonly Codec[] => {
   if (!SYMMETRIC.includes(bits)) return [];
@@ -72,6 +90,7 @@ export const lossy = (bits: Bits): readonly Codec[] => {
   return [
     ...scoped(bits),
     ...lossySymmetric(bits),
+    ...codebooks(bits),
     f16,
     perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
     rtnGrouped(bits, 16),

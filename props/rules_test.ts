@@ -56,7 +56,8 @@ Deno.test("rules keep form and meaning, come to an end, and all apply", async ()
     ),
     150,
   );
-  deepEqual([...fired].filter(([, n]) => n === 0), [], "rules that never applied");
+  const idle = [...fired].flatMap(([name, n]) => n === 0 ? [name] : []);
+  deepEqual(idle, [], `rules that never applied: ${idle.join(", ")}`);
 });
 
 /** Found by the property above: pinned as they shrank. */

@@ -14,6 +14,7 @@ import { termArb } from "./terms.ts";
 const TAGS: Readonly<Record<Exclude<Tag, "routine">, true>> = {
   input: true,
   constant: true,
+  table: true,
   iota: true,
   map: true,
   cast: true,

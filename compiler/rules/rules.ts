@@ -9,6 +9,7 @@ import {
   constant,
   contractBy,
   foldBy,
+  gather,
   map,
   permute,
   reshape,
@@ -203,6 +204,9 @@ const viewInward = (term: Term): Term | undefined => {
     term.tag === "reshape" ? reshape(t, term.shape) : permute(t, term.axes);
   if (arg.tag === "map" && holdsCodes(arg) && accepts(arg, term)) {
     return withShape(arg, arg.args.map(view));
+  }
+  if (arg.tag === "gather" && arg.args[0].tag === "table") {
+    return gather(arg.args[0], view(arg.args[1]));
   }
   if (arg.tag === "cast" && !isPacked(arg.dtype)) {
     return cast(view(arg.args[0]), arg.dtype);

@@ -1,0 +1,44 @@
+/**
+ * Which values share a statistic: a scale, a minimum.
+ * @module
+ */
+import { broadcast } from "../core/build.ts";
+import { ShapeError, shapeText } from "../core/errors.ts";
+import type { Shape, Term } from "../core/term.ts";
+
+/** Which values share a scale. A number is a group of that many consecutive channels. */
+export type Per = "tensor" | "token" | "channel" | number;
+
+/** A tensor seen as `view`, and which axes of the view share one scale. */
+export interface Scope {
+  /** The tensor's shape, the last axis cut into groups where groups share. */
+  readonly view: Shape;
+  /** Axes of the view along which all share. */
+  readonly axes: readonly number[];
+}
+
+/** The scope of a tensor whose first `batch` axes are independent. */
+export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
+  const n = shape.length;
+  const last = shape[n - 1];
+  if (typeof per === "number") {
+    if (typeof last !== "number" || last % per !== 0) {
+      throw new ShapeError(
+        "quantize",
+        `group ${per} does not divide the last axis of ${shapeText(shape)}`,
+      );
+    }
+    return { view: [...shape.slice(0, -1), last / per, per], axes: [n] };
+  }
+  if (n < 2) throw new ShapeError("quantize", `needs tokens and channels, got ${shapeText(shape)}`);
+  const axes = {
+    token: [n - 1],
+    channel: [n - 2],
+    tensor: Array.from({ length: n - batch }, (_, i) => batch + i),
+  };
+  return { view: shape, axes: axes[per] };
+};
+
+/** A statistic repeated for all that share it. */
+export const spread = (stat: Term, { view, axes }: Scope): Term =>
+  broadcast(stat, view, view.map((_, i) => i).filter((i) => !axes.includes(i)));
