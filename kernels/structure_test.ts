@@ -8,6 +8,7 @@ import {
   BITS,
   broadcast,
   cached,
+  center,
   codebook,
   type Codec,
   compile,
@@ -19,14 +20,17 @@ import {
   hadamard,
   identity,
   input,
+  lathe,
   lloydMax,
   map,
   mpo,
   nf4,
+  normalize,
   on,
   perHead,
   type Program,
   quantize,
+  rotate,
   rtn,
   rtnGrouped,
   softmaxFold,
@@ -102,6 +106,7 @@ Deno.test("attention over DecoQuant-4: 2 kernels; T_S leaves the token loop", as
 Deno.test("attention over every composition is one stream and its merge", async () => {
   const token = quantize({ bits: 4, per: "token", range: "symmetric" });
   const group = quantize({ bits: 2, per: 32, range: "asymmetric" });
+  const unscaled = codebook({ levels: lloydMax(4), per: "token", scale: "none" });
   const codecs: Codec[] = [
     identity,
     f16,
@@ -120,6 +125,9 @@ Deno.test("attention over every composition is one stream and its merge", async 
         codebook({ levels: lloydMax(bits), per, scale: "norm" })
       )
     ),
+    pipe(rotate(), on("values", codebook({ levels: nf4, per: 32, scale: "absmax" }))),
+    pipe(center(), on("values", pipe(rotate(), on("values", group)))),
+    pipe(normalize(), on("direction", pipe(rotate(), on("values", unscaled)))),
     pipe(hadamard(), on("values", codebook({ levels: nf4, per: 32, scale: "absmax" }))),
     quantize({ bits: 4, per: "channel", range: "asymmetric" }),
     quantize({ bits: 8, per: "tensor", range: "symmetric" }),
@@ -252,6 +260,19 @@ Deno.test("codebooks are looked up in registers: bytes on a CPU, choices on a GP
   const swizzles = emitWat(texts[0]).split("i8x16.relaxed_swizzle").length - 1;
   equal(swizzles, 4 * (4 * 64 / 16) + 4 * 32 / 16);
   ok(texts[1].every((kernel) => !emitWgsl(kernel).includes("array<f32, 16>")));
+});
+
+Deno.test("attention over lathe: rotations and means leave the token loop, of keys and of values", async () => {
+  const p = await program(lathe(3));
+  deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
+  const fired = new Set(p.structure.rules);
+  deepEqual(
+    ["factor-to-query", "factor-out-of-fold", "sum-out-of-fold"].filter((r) => !fired.has(r)),
+    [],
+  );
+  // Σ p·centroids, and Σ p that the mean of the values is weighed by.
+  const { plans } = lower({ out: attention(lathe(3)) }, SKELETONS, WASM_TARGET);
+  deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 64], [2, 2, 1]]);
 });
 
 Deno.test("encoding a codebook is one pass as well", async () => {

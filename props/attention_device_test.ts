@@ -2,23 +2,24 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import {
-  BITS,
   type Bits,
   compile,
+  FORMATS,
   input,
   map,
   type Schedule,
+  type SchemeName,
   SCHEMES,
   softmaxFold,
   type Tensor,
   type Term,
+  WIDTHS,
 } from "../mod.ts";
 import { boundOf } from "../dsl/bound/bound.ts";
 import { print } from "../dsl/read/print.ts";
 import { type Sample, tensorOf } from "./arbitraries.ts";
 import { attention, type Case, CASES, type Form, keyOf, valuesFor } from "./caches.ts";
 import { hold, seedNow } from "./check.ts";
-import { SYMMETRIC } from "./codecs.ts";
 import { onDevices, type Programs, programsOn } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
 
@@ -92,23 +93,37 @@ onDevices(
   async (device) => {
     const programs = programsOn(device);
     const seed = seedNow();
+    const held = async (
+      name: string,
+      given: Case,
+      form: Form,
+      lengths: readonly number[],
+    ): Promise<void> => {
+      for (const tokens of lengths) {
+        const run = { tokens, kind: "normal", seed: seed + tokens, past: tokens - ROWS } as const;
+        await attended(programs, name, given, form, run).catch((cause) => {
+          throw new Error(`KVFOLD_SEED=${seed}: ${name}, ${tokens} tokens`, { cause });
+        });
+      }
+    };
+    const all = async (name: string, given: Case): Promise<void> => {
+      await held(name, given, PLAIN, device.name === "wasm" ? LENGTHS : [3, 256, 257, 700]);
+      await held(name, given, CAUSAL, device.name === "wasm" ? LENGTHS : [1, 256]);
+    };
+    for (const [name, codec] of Object.entries(FORMATS)) {
+      await all(name, { codec, channels: 32, streams: true });
+    }
     for (const [scheme, make] of Object.entries(SCHEMES)) {
-      const channels = scheme === "rtnGrouped" ? 64 : 16;
-      const held = async (bits: Bits, form: Form, lengths: readonly number[]): Promise<void> => {
-        const given = { codec: make(bits), channels, streams: true };
-        for (const tokens of lengths) {
-          const run = { tokens, kind: "normal", seed: seed + tokens, past: tokens - ROWS } as const;
-          const name = `${scheme}(${bits})`;
-          await attended(programs, name, given, form, run).catch((cause) => {
-            throw new Error(`KVFOLD_SEED=${seed}: ${name}, ${tokens} tokens`, { cause });
-          });
-        }
-      };
-      await held(4, PLAIN, device.name === "wasm" ? LENGTHS : [3, 256, 257, 700]);
-      await held(4, CAUSAL, device.name === "wasm" ? LENGTHS : [1, 256]);
+      const given = (bits: Bits): Case => ({
+        codec: make(bits),
+        channels: scheme === "rtnGrouped" ? 64 : 16,
+        streams: true,
+      });
+      await all(`${scheme}(4)`, given(4));
       if (device.name !== "wasm") continue;
-      const others = (scheme === "rtnGrouped" ? BITS : SYMMETRIC).filter((bits) => bits !== 4);
-      for (const bits of others) await held(bits, CAUSAL, [1, 257]);
+      for (const bits of WIDTHS[scheme as SchemeName].filter((bits) => bits !== 4)) {
+        await held(`${scheme}(${bits})`, given(bits), CAUSAL, [1, 257]);
+      }
     }
   },
 );

@@ -9,9 +9,9 @@ import { BITS, DTYPES, roundF16 } from "../dsl/core/dtype.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import { type Dim, type Term, topological } from "../dsl/core/term.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
-import { SCHEMES } from "../dsl/schemes/mod.ts";
+import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { normals } from "./arbitraries.ts";
-import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR, rangesOf, SYMMETRIC } from "./codecs.ts";
+import { LOSSLESS, LOSSLESS_16, lossy, lossy16, QR, rangesOf } from "./codecs.ts";
 
 /** A codec with what a tensor must have for it. */
 export interface Case {
@@ -40,15 +40,15 @@ const all: readonly Case[] = [
       channels: 128,
       streams: true,
     })),
-    { codec: SCHEMES.rtnGrouped(bits), channels: 64, streams: true },
   ]),
-  ...SYMMETRIC.flatMap((bits) =>
-    [SCHEMES.rtn, SCHEMES.decoquantA, SCHEMES.decoquantB].map((make) => ({
+  ...Object.entries(SCHEMES).flatMap(([name, make]) =>
+    WIDTHS[name as SchemeName].map((bits) => ({
       codec: make(bits),
-      channels: 16,
+      channels: name === "rtnGrouped" ? 64 : 16,
       streams: true,
     }))
   ),
+  ...Object.values(FORMATS).map((codec) => ({ codec, channels: 32, streams: true })),
 ];
 
 /** Every codec under test, once for every number of bits, and every named scheme; by number and name. */

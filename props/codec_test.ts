@@ -66,7 +66,7 @@ check(
     pick(counted),
     samples([16, 32, 48]),
     (i, { heads, tokens, channels }) =>
-      counted[i].name.includes("hadamard") && channels === 48 ||
+      /hadamard|rotate/.test(counted[i].name) && channels === 48 ||
       L.bitsLaw(counted[i], [heads, tokens, channels]),
   ),
 );

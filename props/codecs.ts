@@ -4,10 +4,13 @@
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
+import { center } from "../dsl/decompose/center.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
+import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { qr } from "../dsl/decompose/qr.ts";
+import { rotate } from "../dsl/decompose/rotate.ts";
 import { svd } from "../dsl/decompose/svd.ts";
 import { type Affine, quantize } from "../dsl/quantize/affine.ts";
 import { codebook } from "../dsl/quantize/codebook.ts";
@@ -25,6 +28,12 @@ export const LOSSLESS: readonly Codec[] = [
   perHead(svd()),
   joinHeads(svd()),
   perHead(hadamard()),
+  rotate(),
+  perHead(rotate({ seed: 7 })),
+  center({ stored: "f32" }),
+  perHead(center({ stored: "f32" })),
+  normalize({ stored: "f32" }),
+  pipe(normalize({ stored: "f32" }), on("direction", rotate({ seed: 2 }))),
   mpo({ inner: 4 }),
   perHead(mpo({ inner: 4 })),
   joinHeads(mpo({ inner: 8 })),
@@ -66,6 +75,11 @@ const codebooks = (bits: Bits): readonly Codec[] => {
     codebook({ levels: levels.map((x) => x / 3), per: 8, scale: "absmax", stored: "f32" }),
     codebook({ levels, per: "token", scale: "none" }),
     ...bits === 4 ? [nf4, e2m1].map((at) => codebook({ levels: at, per: 8, scale: "absmax" })) : [],
+    pipe(center(), on("values", codebook({ levels, per: "token", scale: "absmax" }))),
+    pipe(
+      normalize(),
+      on("direction", pipe(rotate(), on("values", codebook({ levels, per: 16, scale: "none" })))),
+    ),
     pipe(hadamard(), on("values", codebook({ levels, per: 16, scale: "norm", keepNorm: true }))),
   ];
 };

@@ -7,9 +7,11 @@ import {
   type Device,
   f16,
   identity,
+  nf4Grouped,
   rtn,
   rtnGrouped,
   type Shape,
+  turboquant,
 } from "../mod.ts";
 import { type Sample, samples, tensorOf } from "./arbitraries.ts";
 import { CASES, keyOf } from "./caches.ts";
@@ -103,6 +105,8 @@ const STREAMING: readonly Codec[] = [
   f16,
   ...SYMMETRIC.map(rtn),
   ...BITS.map((bits) => rtnGrouped(bits, 16)),
+  turboquant(3, { keepNorm: true }),
+  nf4Grouped(16),
 ];
 
 onDevices(
@@ -113,7 +117,7 @@ onDevices(
     return hold(
       fc.asyncProperty(
         fc.nat({ max: STREAMING.length - 1 }),
-        samples([16, 48], 2, 40),
+        samples([16, 64], 2, 40),
         fc.array(fc.integer({ min: 1, max: 20 })),
         async (which, sample, cuts) => {
           const codec = STREAMING[which];

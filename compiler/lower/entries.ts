@@ -11,7 +11,6 @@ import {
   bin,
   bytes,
   type Expr,
-  int,
   lanesOf,
   LOOKED,
   num,

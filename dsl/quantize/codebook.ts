@@ -14,14 +14,13 @@
  * (the norm correction of TurboQuant, arXiv 2504.19874).
  * @module
  */
-import { cast, constant, foldOver, gather, map, reshape, table } from "../core/build.ts";
+import { cast, foldOver, gather, map, reshape, table } from "../core/build.ts";
 import { BITS, type Bits, packedOf } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { placeIn } from "../core/gaps.ts";
-import { staticCount } from "../core/shape.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
-import { type Per, type Scope, scopeOf, spread } from "./scope.ts";
+import { type Per, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
 
 /** What {@link codebook} is asked for. */
 export interface Codebook {
@@ -36,18 +35,6 @@ export interface Codebook {
   /** Does the reconstruction keep the norm? */
   readonly keepNorm?: boolean;
 }
-
-/** How many values share a statistic. */
-const countOver = (shape: Shape, { axes }: Scope): Term | number =>
-  staticCount(axes.map((a) => shape[a])) ?? foldOver("sum", "sum", constant(1, shape), axes);
-
-/** √(mean x²), computed so that squares neither overflow nor vanish. */
-export const rootMeanSquare = (x: Term, scope: Scope): Term => {
-  const top = foldOver("max", "max", map("abs", x), scope.axes);
-  const share = map("div", x, spread(top, scope));
-  const squares = foldOver("sum", "sum", map("mul", share, share), scope.axes);
-  return map("mul", top, map("sqrt", map("div", squares, countOver(x.shape, scope))));
-};
 
 const widthOf = (levels: readonly number[]): Bits => {
   const width = BITS.find((bits) => 2 ** bits >= levels.length);

@@ -8,6 +8,7 @@
  * ```
  * @module
  */
+import type { Bits } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 
 /** Density of N(0, 1). */
@@ -31,10 +32,10 @@ const known = new Map<number, readonly number[]>();
 
 /**
  * Centroids of the least mean square error for N(0, 1) (Max 1960, Lloyd 1982): each is the mean of what is
- * nearest to it. Found by Lloyd's iteration on the half above 0; the other half is its mirror image.
+ * nearest to it, for 1 to 4 bits. Found by Lloyd's iteration on the half above 0; the other half is its mirror image.
  */
-export const lloydMax = (bits: 1 | 2 | 3 | 4): readonly number[] => {
-  if (![1, 2, 3, 4].includes(bits)) {
+export const lloydMax = (bits: Bits): readonly number[] => {
+  if (bits > 4) {
     throw new ValueError("lloydMax", `bits are ${bits}, not one of 1, 2, 3, 4`);
   }
   const old = known.get(bits);

@@ -2,8 +2,9 @@
  * Which values share a statistic: a scale, a minimum.
  * @module
  */
-import { broadcast } from "../core/build.ts";
+import { broadcast, constant, foldOver, map } from "../core/build.ts";
 import { ShapeError, shapeText } from "../core/errors.ts";
+import { staticCount } from "../core/shape.ts";
 import type { Shape, Term } from "../core/term.ts";
 
 /** Which values share a scale. A number is a group of that many consecutive channels. */
@@ -42,3 +43,15 @@ export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
 /** A statistic repeated for all that share it. */
 export const spread = (stat: Term, { view, axes }: Scope): Term =>
   broadcast(stat, view, view.map((_, i) => i).filter((i) => !axes.includes(i)));
+
+/** How many values share a statistic. */
+const countOver = (shape: Shape, { axes }: Scope): Term | number =>
+  staticCount(axes.map((a) => shape[a])) ?? foldOver("sum", "sum", constant(1, shape), axes);
+
+/** √(mean x²), computed so that squares neither overflow nor vanish. */
+export const rootMeanSquare = (x: Term, scope: Scope): Term => {
+  const top = foldOver("max", "max", map("abs", x), scope.axes);
+  const share = map("div", x, spread(top, scope));
+  const squares = foldOver("sum", "sum", map("mul", share, share), scope.axes);
+  return map("mul", top, map("sqrt", map("div", squares, countOver(x.shape, scope))));
+};
