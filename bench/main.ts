@@ -12,6 +12,7 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
+import { schemesBench } from "./schemes.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
@@ -20,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   matmul: matmulBench,
   bounds: boundsBench,
   expected: expectedBench,
+  schemes: schemesBench,
 };
 
 const args = process.argv.slice(2);
