@@ -59,6 +59,7 @@ export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
 export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
 export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
+export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
 export { lathe } from "./dsl/schemes/lathe.ts";
 export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";
 export { nf4Grouped } from "./dsl/schemes/nf4.ts";

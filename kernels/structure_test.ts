@@ -20,6 +20,7 @@ import {
   hadamard,
   identity,
   input,
+  kivi,
   lathe,
   lloydMax,
   map,
@@ -273,6 +274,26 @@ Deno.test("attention over lathe: rotations and means leave the token loop, of ke
   // Σ p·centroids, and Σ p that the mean of the values is weighed by.
   const { plans } = lower({ out: attention(lathe(3)) }, SKELETONS, WASM_TARGET);
   deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 64], [2, 2, 1]]);
+});
+
+Deno.test("attention over KIVI, groups of tokens and groups of channels: one stream over codes", async () => {
+  const { k, v } = kivi(2);
+  const known = [2, 96, 64];
+  const out = attend({
+    q: input("q", [2, 2, 1, 64], "f32"),
+    k: cached(k, "k", known),
+    v: cached(v, "v", known),
+  });
+  deepEqual(buffersOf(await compile({ out }))[0], [
+    "read q f32 [2,2,1,64]",
+    "read k.codes u2 [2,96,64]",
+    "read k.scale f16 [2,3,64]",
+    "read k.min f16 [2,3,64]",
+    "read v.codes u2 [2,96,64]",
+    "read v.scale f16 [2,96,2]",
+    "read v.min f16 [2,96,2]",
+    "write parts f32",
+  ]);
 });
 
 Deno.test("encoding a codebook is one pass as well", async () => {

@@ -48,6 +48,12 @@ const all: readonly Case[] = [
       streams: true,
     }))
   ),
+  // Groups of tokens: those of one divide any number of them.
+  ...BITS.map((bits) => ({
+    codec: quantize({ bits, per: { tokens: 1 }, range: "asymmetric" }),
+    channels: 16,
+    streams: false,
+  })),
   ...Object.values(FORMATS).map((codec) => ({ codec, channels: 32, streams: true })),
 ];
 

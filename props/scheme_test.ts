@@ -1,10 +1,11 @@
 /** Schemes against numbers found independently, and against their own accounting. */
-import { equal, ok } from "node:assert/strict";
+import { equal, ok, throws } from "node:assert/strict";
 import { bitsOf, type Codec } from "../dsl/codec/codec.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
 import { q4_0, q4_1, q8_0 } from "../dsl/schemes/ggml.ts";
+import { kivi } from "../dsl/schemes/kivi.ts";
 import { lathe } from "../dsl/schemes/lathe.ts";
 import { SCHEMES } from "../dsl/schemes/mod.ts";
 import { nf4Grouped } from "../dsl/schemes/nf4.ts";
@@ -74,6 +75,7 @@ Deno.test("bits of the schemes are those of their papers", () => {
     close(bitsOf(lathe(b), open), b + 16 / 64);
     close(bitsOf(lathe(b), shape), b + 16 / 64 + 16 / 96);
   }
+  for (const codec of Object.values(kivi(2))) close(bitsOf(codec, shape), 2 + 32 / 32);
   const formats = [q4_0, q4_1, q8_0, nf4Grouped()].map((codec) => bitsOf(codec, open));
   equal(formats.join(), [4.5, 5, 8.5, 4.25].join());
   for (const b of SYMMETRIC) {
@@ -85,6 +87,18 @@ Deno.test("bits of the schemes are those of their papers", () => {
     close(bitsOf(decoquantA(b), open), 16);
     close(bitsOf(decoquantA(b), open, { tokens: 96 }), b * 192 / 96 + 16 + 16 / 96);
   }
+});
+
+Deno.test("kivi() gives an outlier channel a scale of its own, and refuses tokens it cannot group", () => {
+  const next = normals(3);
+  const data = Float64Array.from({ length: 96 * 64 }, (_, i) => next() * (i % 64 === 5 ? 50 : 1));
+  const error = (codec: Codec): number => {
+    const { decoded } = run(codec, { shape: [1, 96, 64], data }, false);
+    return Math.hypot(...data.map((x, i) => i % 64 === 5 ? 0 : decoded[i] - x));
+  };
+  const { k, v } = kivi(4);
+  ok(error(k) < 0.5 * error(v), `${error(k)} of keys, ${error(v)} as values`);
+  throws(() => bitsOf(k, [1, "tokens", 64]), /group of 32 tokens .* \[1,"tokens",64\]/);
 });
 
 Deno.test("parts of the schemes lie as their papers say", () => {

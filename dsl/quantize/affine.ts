@@ -14,7 +14,7 @@ import { cast, foldOver, map, reshape } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Term } from "../core/term.ts";
 import type { Codec, Parts } from "../codec/codec.ts";
-import { type Per, type Scope, scopeOf, spread } from "./scope.ts";
+import { type Per, perText, type Scope, scopeOf, spread } from "./scope.ts";
 
 /** What {@link quantize} is asked for. */
 export interface Affine {
@@ -66,7 +66,7 @@ export const quantize = (options: Affine): Codec => {
     return { scale: cast(map("div", map("max", map("sub", hi, min), 0), levels), stored), min };
   };
   return {
-    name: `quantize(${bits}, per ${per}, ${range})`,
+    name: `quantize(${bits}, per ${perText(per)}, ${range})`,
     encode: (x, batch = 0) => {
       const scope = scopeOf(per, x.shape, batch);
       const view = reshape(x, scope.view);

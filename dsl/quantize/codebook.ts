@@ -20,7 +20,7 @@ import { ValueError } from "../core/errors.ts";
 import { placeIn } from "../core/gaps.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
-import { type Per, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
+import { type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
 
 /** What {@link codebook} is asked for. */
 export interface Codebook {
@@ -62,7 +62,9 @@ export const codebook = (options: Codebook): Codec => {
       ? rootMeanSquare(x, scope)
       : foldOver("max", "max", map("abs", x), scope.axes);
   return {
-    name: `codebook(${levels.length} levels, per ${per}, ${statistic}${keepNorm ? ", norm" : ""})`,
+    name: `codebook(${levels.length} levels, per ${perText(per)}, ${statistic}${
+      keepNorm ? ", norm" : ""
+    })`,
     encode: (x, batch = 0) => {
       const scope = scopeOf(per, x.shape, batch);
       const view = reshape(x, scope.view);

@@ -7,8 +7,15 @@ import { ShapeError, shapeText } from "../core/errors.ts";
 import { staticCount } from "../core/shape.ts";
 import type { Shape, Term } from "../core/term.ts";
 
-/** Which values share a scale. A number is a group of that many consecutive channels. */
-export type Per = "tensor" | "token" | "channel" | number;
+/**
+ * Which values share a scale. A number is a group of that many consecutive channels; `{ tokens: n }` is one
+ * channel of n consecutive tokens, whose number has to be known.
+ */
+export type Per = "tensor" | "token" | "channel" | number | { readonly tokens: number };
+
+/** A scope as it is written. */
+export const perText = (per: Per): string =>
+  typeof per === "object" ? `channel of ${per.tokens} tokens` : `${per}`;
 
 /** A tensor seen as `view`, and which axes of the view share one scale. */
 export interface Scope {
@@ -30,6 +37,16 @@ export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
       );
     }
     return { view: [...shape.slice(0, -1), last / per, per], axes: [n] };
+  }
+  if (typeof per === "object") {
+    const tokens = shape[n - 2];
+    if (typeof tokens !== "number" || tokens % per.tokens !== 0) {
+      throw new ShapeError(
+        "quantize",
+        `group of ${per.tokens} tokens does not divide the tokens of ${shapeText(shape)}`,
+      );
+    }
+    return { view: [...shape.slice(0, -2), tokens / per.tokens, per.tokens, last], axes: [n - 1] };
   }
   if (n < 2) throw new ShapeError("quantize", `needs tokens and channels, got ${shapeText(shape)}`);
   const axes = {
