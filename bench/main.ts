@@ -13,6 +13,7 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
+import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
@@ -24,6 +25,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   bounds: boundsBench,
   certify: certifyBench,
   expected: expectedBench,
+  schemes: schemesBench,
 };
 
 const args = process.argv.slice(2);

@@ -47,7 +47,7 @@ export interface Plan {
 
 /** What a target offers to skeletons. */
 export interface Target {
-  /** 16-bit integer products (four lanes of 32-bit sums). */
+  /** Vectors of small integers: 16-bit products (four lanes of 32-bit sums), look-ups of bytes. */
   readonly dot16: boolean;
   /** An instruction or function for e^x. */
   readonly exp: boolean;
@@ -208,7 +208,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: this.context.target.exp ? this.low.block : writeOut(this.low.block),
+        body: writeOut(this.low.block, this.context.target),
       },
       slots: this.slots,
     };

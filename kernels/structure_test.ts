@@ -2,12 +2,14 @@
  * What attention over a codec compiles to: how many kernels, which buffers, how many bytes. A
  * refactor shows an empty diff here, and in the snapshots of the generated text.
  */
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import {
   attend,
   BITS,
   broadcast,
   cached,
+  center,
+  codebook,
   type Codec,
   compile,
   contract,
@@ -18,12 +20,18 @@ import {
   hadamard,
   identity,
   input,
+  kivi,
+  lathe,
+  lloydMax,
   map,
   mpo,
+  nf4,
+  normalize,
   on,
   perHead,
   type Program,
   quantize,
+  rotate,
   rtn,
   rtnGrouped,
   softmaxFold,
@@ -99,6 +107,7 @@ Deno.test("attention over DecoQuant-4: 2 kernels; T_S leaves the token loop", as
 Deno.test("attention over every composition is one stream and its merge", async () => {
   const token = quantize({ bits: 4, per: "token", range: "symmetric" });
   const group = quantize({ bits: 2, per: 32, range: "asymmetric" });
+  const unscaled = codebook({ levels: lloydMax(4), per: "token", scale: "none" });
   const codecs: Codec[] = [
     identity,
     f16,
@@ -112,6 +121,15 @@ Deno.test("attention over every composition is one stream and its merge", async 
     perHead(pipe(mpo({ inner: 16 }), on("large", token), on("small", f16))),
     pipe(mpo({ channels: [4, 4, 4] }), on("site1", token)),
     pipe(hadamard(), on("values", group)),
+    ...([1, 2, 3, 4] as const).flatMap((bits) =>
+      (["token", 32] as const).map((per) =>
+        codebook({ levels: lloydMax(bits), per, scale: "norm" })
+      )
+    ),
+    pipe(rotate(), on("values", codebook({ levels: nf4, per: 32, scale: "absmax" }))),
+    pipe(center(), on("values", pipe(rotate(), on("values", group)))),
+    pipe(normalize(), on("direction", pipe(rotate(), on("values", unscaled)))),
+    pipe(hadamard(), on("values", codebook({ levels: nf4, per: 32, scale: "absmax" }))),
     quantize({ bits: 4, per: "channel", range: "asymmetric" }),
     quantize({ bits: 8, per: "tensor", range: "symmetric" }),
   ];
@@ -223,6 +241,67 @@ Deno.test("values that another kernel stored are read as stored, not made again"
     'read map f32 [1,"tokens",64]',
     "write parts f32",
   ]);
+});
+
+Deno.test("codebooks are looked up in registers: bytes on a CPU, choices on a GPU", async () => {
+  const codec = codebook({ levels: lloydMax(4), per: "token", scale: "norm" });
+  const p = await program(codec);
+  deepEqual(buffersOf(p)[0], [
+    "read q f32 [2,2,1,64]",
+    'read k.codes u4 [2,"tokens",64]',
+    'read k.scale f16 [2,"tokens"]',
+    'read v.codes u4 [2,"tokens",64]',
+    'read v.scale f16 [2,"tokens"]',
+    "write parts f32",
+  ]);
+  const texts = [WASM_TARGET, WEBGPU_TARGET].map((target) =>
+    lower({ out: attention(codec) }, SKELETONS, target).steps.map((s) => s.kernel)
+  );
+  // Four planes of sixteen entries: four tokens of keys, 64 channels of one token of values.
+  const swizzles = emitWat(texts[0]).split("i8x16.relaxed_swizzle").length - 1;
+  equal(swizzles, 4 * (4 * 64 / 16) + 4 * 32 / 16);
+  ok(texts[1].every((kernel) => !emitWgsl(kernel).includes("array<f32, 16>")));
+});
+
+Deno.test("attention over lathe: rotations and means leave the token loop, of keys and of values", async () => {
+  const p = await program(lathe(3));
+  deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
+  const fired = new Set(p.structure.rules);
+  deepEqual(
+    ["factor-to-query", "factor-out-of-fold", "sum-out-of-fold"].filter((r) => !fired.has(r)),
+    [],
+  );
+  // Σ p·centroids, and Σ p that the mean of the values is weighed by.
+  const { plans } = lower({ out: attention(lathe(3)) }, SKELETONS, WASM_TARGET);
+  deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 64], [2, 2, 1]]);
+});
+
+Deno.test("attention over KIVI, groups of tokens and groups of channels: one stream over codes", async () => {
+  const { k, v } = kivi(2);
+  const known = [2, 96, 64];
+  const out = attend({
+    q: input("q", [2, 2, 1, 64], "f32"),
+    k: cached(k, "k", known),
+    v: cached(v, "v", known),
+  });
+  deepEqual(buffersOf(await compile({ out }))[0], [
+    "read q f32 [2,2,1,64]",
+    "read k.codes u2 [2,96,64]",
+    "read k.scale f16 [2,3,64]",
+    "read k.min f16 [2,3,64]",
+    "read v.codes u2 [2,96,64]",
+    "read v.scale f16 [2,96,2]",
+    "read v.min f16 [2,96,2]",
+    "write parts f32",
+  ]);
+});
+
+Deno.test("encoding a codebook is one pass as well", async () => {
+  for (const keepNorm of [false, true]) {
+    const codec = codebook({ levels: lloydMax(4), per: "token", scale: "norm", keepNorm });
+    const p = await compile({ ...codec.encode(input("x", shape, "f32")) });
+    deepEqual(p.structure.kernels.map((k) => k.skeleton), ["encode"]);
+  }
 });
 
 Deno.test("encoding a grouped quantizer is one pass: statistics, codes and whole words", async () => {

@@ -2,6 +2,8 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { quantize } from "../dsl/quantize/affine.ts";
+import { codebook } from "../dsl/quantize/codebook.ts";
+import { lloydMax } from "../dsl/quantize/levels.ts";
 import { tensorOf } from "./arbitraries.ts";
 import { check, seedNow } from "./check.ts";
 import { climb, codecGoal } from "./climb.ts";
@@ -32,6 +34,26 @@ check(
       const goal = codecGoal(quantize({ bits, per, range }), shape, rounding(16));
       const { ratio } = climb(goal, { start: data, seed, evaluations: 300 });
       ok(ratio >= 0.95, `${ratio} of the bound`);
+    },
+  ),
+  24,
+);
+
+check(
+  "a codebook's bound is nearly attained",
+  fc.property(
+    fc.constantFrom(1 as const, 2 as const, 3 as const, 4 as const),
+    fc.constantFrom("norm" as const, "absmax" as const, "none" as const),
+    fc.nat(),
+    (bits, scale, seed) => {
+      const { data, shape } = tensorOf({ kind: "normal", seed, heads: 1, tokens: 4, channels: 16 });
+      const codec = codebook({ levels: lloydMax(bits), per: "token", scale });
+      const { ratio } = climb(codecGoal(codec, shape, rounding(16)), {
+        start: data,
+        seed,
+        evaluations: 300,
+      });
+      ok(ratio >= 0.9, `${ratio} of the bound`);
     },
   ),
   24,

@@ -28,7 +28,7 @@ check(
         tensor: () => 0,
         8: (i: number) => Math.floor(i / 8),
       }[per];
-      const zero = range === "symmetric" ? 2 ** (bits - 1) : 0;
+      const zero = range === "asymmetric" ? 0 : 2 ** (bits - 1);
       const x = { shape: [s.tokens, n], data };
       return L.recodeLaw(quantize({ bits, per, range }), x, scope, zero);
     },

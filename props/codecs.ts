@@ -1,20 +1,25 @@
 /**
  * Codecs under test: one list. What stands here is held to every law of codecs, in f64, on devices, in
- * attention, and by climbing; so are all schemes of `SCHEMES`, at all numbers of bits.
+ * attention, and by climbing; so are all schemes of `SCHEMES`, at all their numbers of bits, and `FORMATS`.
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
-import { ShapeError, ValueError } from "../dsl/core/errors.ts";
+import { ShapeError } from "../dsl/core/errors.ts";
 import { input } from "../dsl/core/build.ts";
+import { center } from "../dsl/decompose/center.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
+import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { qr } from "../dsl/decompose/qr.ts";
+import { rotate } from "../dsl/decompose/rotate.ts";
 import { svd } from "../dsl/decompose/svd.ts";
-import { quantize } from "../dsl/quantize/affine.ts";
+import { type Affine, quantize } from "../dsl/quantize/affine.ts";
+import { codebook } from "../dsl/quantize/codebook.ts";
+import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
-import { type SchemeName, SCHEMES } from "../dsl/schemes/mod.ts";
+import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
 
@@ -37,6 +42,12 @@ const LOSSLESS: readonly Codec[] = [
   perHead(pca()),
   perHead(svd()),
   perHead(hadamard()),
+  rotate(),
+  perHead(rotate({ seed: 7 })),
+  center({ stored: "f32" }),
+  perHead(center({ stored: "f32" })),
+  normalize({ stored: "f32" }),
+  pipe(normalize({ stored: "f32" }), on("direction", rotate({ seed: 2 }))),
   mpo({ inner: 4 }),
   perHead(mpo({ inner: 4 })),
   joinHeads(mpo({ inner: 8 })),
@@ -60,8 +71,8 @@ const KNOWN_TOKENS: readonly Codec[] = [
 export const SYMMETRIC: readonly Bits[] = BITS.filter((bits) => 2 ** (bits - 1) > 1);
 
 /** The ranges that codes of `bits` can have. */
-export const rangesOf = (bits: Bits): readonly ("symmetric" | "asymmetric")[] =>
-  SYMMETRIC.includes(bits) ? ["symmetric", "asymmetric"] : ["asymmetric"];
+export const rangesOf = (bits: Bits): readonly Affine["range"][] =>
+  SYMMETRIC.includes(bits) ? ["symmetric", "asymmetric", "signed"] : ["asymmetric", "signed"];
 
 const scoped = (bits: Bits): readonly Codec[] =>
   (["token", "channel", "tensor", 8] as const).flatMap((per) =>
@@ -70,6 +81,32 @@ const scoped = (bits: Bits): readonly Codec[] =>
       return [quantize({ bits, per, range }), { ...wide, name: `${wide.name}, f32 scale` }];
     })
   );
+
+/** Codebooks of `bits`; there is none of 8. */
+const codebooks = (bits: Bits): readonly Codec[] => {
+  if (bits === 8) return [];
+  const levels = lloydMax(bits);
+  return [
+    ...(["token", "channel", "tensor", 8] as const).map((per) =>
+      codebook({ levels, per, scale: "norm" })
+    ),
+    codebook({ levels, per: "token", scale: "norm", keepNorm: true }),
+    codebook({ levels: levels.map((x) => x / 3), per: 8, scale: "absmax", stored: "f32" }),
+    codebook({ levels, per: "token", scale: "none" }),
+    ...bits === 4
+      ? Object.entries({ nf4, e2m1 }).map(([name, at]) => {
+        const codec = codebook({ levels: at, per: 8, scale: "absmax" });
+        return { ...codec, name: `${codec.name} ${name}` };
+      })
+      : [],
+    pipe(center(), on("values", codebook({ levels, per: "token", scale: "absmax" }))),
+    pipe(
+      normalize(),
+      on("direction", pipe(rotate(), on("values", codebook({ levels, per: 16, scale: "none" })))),
+    ),
+    pipe(hadamard(), on("values", codebook({ levels, per: 16, scale: "norm", keepNorm: true }))),
+  ];
+};
 
 const symmetrical = (bits: Bits): readonly Codec[] => {
   if (!SYMMETRIC.includes(bits)) return [];
@@ -88,6 +125,7 @@ export const lossy = (bits: Bits): readonly Codec[] => {
   return [
     ...scoped(bits),
     ...symmetrical(bits),
+    ...codebooks(bits),
     perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
     rtnGrouped(bits, 16),
     pipe(hadamard(), on("values", asymmetric)),
@@ -126,6 +164,11 @@ const rows: readonly (readonly [string, Case])[] = [
   ...KNOWN_TOKENS.map((c) => row(c.name, c, { lossless: true, streams: false })),
   row(f16.name, f16),
   ...BITS.flatMap(lossy).map((c) => row(c.name, c)),
+  // Groups of tokens: those of one divide any number of them, once it is known.
+  ...BITS.map((bits) => {
+    const codec = quantize({ bits, per: { tokens: 1 }, range: "asymmetric" });
+    return row(codec.name, codec, { streams: false });
+  }),
   // Rows of whole vectors in every plane.
   ...BITS.flatMap((bits) =>
     rangesOf(bits).map((range) => {
@@ -135,22 +178,13 @@ const rows: readonly (readonly [string, Case])[] = [
   ),
 ];
 
-/** A scheme at a number of bits; nothing where it refuses that number. */
-const schemeRow = (name: SchemeName, bits: Bits): [string, Case][] => {
-  try {
-    return [row(`${name}(${bits})`, SCHEMES[name](bits))];
-  } catch (error) {
-    if (error instanceof ValueError) return [];
-    throw error;
-  }
-};
-
-/** The named schemes, each once for every number of bits that it takes. */
-export const SCHEME_CASES: Readonly<Record<string, Case>> = Object.fromEntries(
-  (Object.keys(SCHEMES) as SchemeName[]).flatMap((name) =>
-    BITS.flatMap((bits) => schemeRow(name, bits))
+/** The named schemes, each once for every number of bits that it takes, and the formats. */
+export const SCHEME_CASES: Readonly<Record<string, Case>> = Object.fromEntries([
+  ...(Object.keys(SCHEMES) as SchemeName[]).flatMap((name) =>
+    WIDTHS[name].map((bits) => row(`${name}(${bits})`, SCHEMES[name](bits)))
   ),
-);
+  ...Object.entries(FORMATS).map(([name, codec]) => row(name, codec)),
+]);
 
 /** Every codec under test by name. */
 export const CODECS: Readonly<Record<string, Case>> = {

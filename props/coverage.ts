@@ -15,6 +15,7 @@ import { type Tag, type Term, topological } from "../dsl/core/term.ts";
 const TAGS: Readonly<Record<Exclude<Tag, "routine">, true>> = {
   input: true,
   constant: true,
+  table: true,
   iota: true,
   map: true,
   cast: true,

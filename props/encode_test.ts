@@ -1,7 +1,7 @@
 /** Binds that tokens may be coded in any split; the other laws of encoding are in `contract/codecs.ts`. */
 import { deepEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { type Codec, f16, identity, rtn, rtnGrouped } from "../mod.ts";
+import { type Codec, f16, identity, nf4Grouped, rtn, rtnGrouped, turboquant } from "../mod.ts";
 import { samples, tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
 import { BITS } from "../dsl/core/dtype.ts";
@@ -15,6 +15,8 @@ const STREAMING: readonly Codec[] = [
   f16,
   ...SYMMETRIC.map(rtn),
   ...BITS.map((bits) => rtnGrouped(bits, 16)),
+  turboquant(3, { keepNorm: true }),
+  nf4Grouped(16),
 ];
 
 onDevices(
@@ -25,7 +27,7 @@ onDevices(
     return hold(
       fc.asyncProperty(
         fc.nat({ max: STREAMING.length - 1 }),
-        samples([16, 48], 2, 40),
+        samples([16, 64], 2, 40),
         fc.array(fc.integer({ min: 1, max: 20 })),
         async (which, sample, cuts) => {
           const codec = STREAMING[which];

@@ -182,6 +182,9 @@ const SMOOTH: Readonly<Record<Modelled, Bias>> = {
   8: { below: 0.02, above: 0.02 },
 };
 
+/** Cells of a codebook are wide where values are few, and the last is cut off: noise there is not even. */
+const UNEVEN: Bias = { below: 0.25, above: 0.25 };
+
 /** Where one channel sets the step of others they lie within it: nothing is known from below. */
 const COARSE: Bias = { below: 1, above: 2 };
 
@@ -208,7 +211,8 @@ for (const bits of MODELLED) {
       for (const codec of coded(bits)) {
         const name = `KVFOLD_SEED=${seed} ${codec.name}`;
         const trials = codecTrials(codec, SHAPE, given);
-        agree(name, trials, coarse ? COARSE : SMOOTH[bits]);
+        const uneven = codec.name.includes("codebook");
+        agree(name, trials, coarse ? COARSE : uneven ? UNEVEN : SMOOTH[bits]);
         if (coarse) continue;
         const wrong = trials.map((t) => ({ ...t, expected: 4 * t.expected }));
         ok(!agrees(wrong, SMOOTH[bits]), `step²/3 passes for ${name}`);

@@ -4,7 +4,7 @@
  * @module
  */
 import * as B from "../dsl/core/build.ts";
-import { type DType, PACKED } from "../dsl/core/dtype.ts";
+import { type DType, DTYPES, PACKED } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
 import type { Dim, Shape, Term } from "../dsl/core/term.ts";
@@ -189,6 +189,24 @@ const concat: Kind = (soil) => {
   return grown(B.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
 };
 
+/** A table of numbers, and entries of it by codes or by what was grown before. */
+const table: Kind = (soil) => {
+  const count = soil.dice.pick([1, 2, 3, 4, 6, 8, 16]);
+  const values = Array.from({ length: count }, () => soil.dice.below(9) - 4.5 + number(soil));
+  const given = B.table(values);
+  const bound = values.reduce((top, x) => Math.max(top, Math.abs(x)), 1);
+  if (soil.dice.chance(0.2)) return { term: given, bound, depth: 1 };
+  if (soil.dice.chance(0.5)) {
+    const chosen = before(soil);
+    const index = B.map("min", B.map("max", chosen.term, 0), count - 1);
+    return grown(B.gather(given, B.cast(index, "u4")), bound, chosen);
+  }
+  const shape = [...Array.from({ length: soil.dice.below(2) }, soil.dim), soil.dice.pick([16, 4])];
+  const dtype = soil.dice.pick<DType>(count < 4 ? ["u32"] : count < 16 ? ["u2"] : ["u2", "u4"]);
+  const index = soil.fresh(shape, dtype, Math.min(count, DTYPES[dtype].max + 1));
+  return grown(B.gather(given, index.term), bound, index);
+};
+
 const gather: Kind = (soil) => {
   const table = before(soil);
   if (table.term.shape.length === 0) return undefined;
@@ -231,6 +249,7 @@ export const KINDS: readonly Kind[] = [
   slice,
   concat,
   gather,
+  table,
   contract,
   contract,
   fold,

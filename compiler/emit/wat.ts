@@ -133,6 +133,15 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     const pairs = Array.from({ length: 8 }, (_, k) => 8 * e.value + k).flatMap((k) => [k, k + 16]);
     return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
   },
+  zip16: (e, [a, b]) => {
+    const from = 8 * e.value;
+    const pairs = [0, 2, 4, 6].flatMap((k) => [k, k + 1, k + 16, k + 17]).map((k) => k + from);
+    return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
+  },
+  swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
+  lookup: () => {
+    throw new Error("lookup is written out before it is printed");
+  },
   hsum4: (_e, parts) => `(call $hsum4 ${parts.join(" ")})`,
   neg: plain("neg"),
   abs: plain("abs"),

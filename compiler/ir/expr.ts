@@ -3,7 +3,17 @@
  * @module
  */
 import { addInt, divInt, foldInt, isConst, mulInt, remInt } from "./integer.ts";
-import { type Arr, type Bin, type Expr, int, lanesOf, node, type Ty, type Un } from "./node.ts";
+import {
+  type Arr,
+  type Bin,
+  type Expr,
+  int,
+  lanesOf,
+  node,
+  num,
+  type Ty,
+  type Un,
+} from "./node.ts";
 
 export * from "./node.ts";
 
@@ -135,6 +145,21 @@ export const asI16 = (words: Expr): Expr => node("asI16", "i16x8", [words]);
 /** Bytes a0 b0 a1 b1 … of the low (0) or high (1) halves of 16 bytes. */
 export const zip8 = (a: Expr, b: Expr, half: number): Expr =>
   node("zip8", "u32x4", [a, b], { value: half });
+
+/** Halves a0 b0 a1 b1 … of the low (0) or high (1) halves of 16 bytes. */
+export const zip16 = (a: Expr, b: Expr, half: number): Expr =>
+  node("zip16", "u32x4", [a, b], { value: half });
+
+/** The bytes of a table of 16 bytes at places 0 … 15. */
+export const swizzle = (table: Expr, places: Expr): Expr =>
+  node("swizzle", "u32x4", [table, places]);
+
+/** Entries of a table that {@link lookup} takes at most. */
+export const LOOKED = 16;
+
+/** Entries of a small table by bytes 4k … 4k+3 of 16 bytes; the last one beyond its end. */
+export const lookup = (block: Expr, k: number, values: readonly number[]): Expr =>
+  node("lookup", "f32x4", [block, ...values.map(num)], { value: k });
 
 /** The four lane sums of four vectors. */
 export const hsum4 = (parts: readonly Expr[]): Expr => node("hsum4", "f32x4", parts);

@@ -83,6 +83,9 @@ export interface Expr {
     | "packI16"
     | "asI16"
     | "zip8"
+    | "zip16"
+    | "swizzle"
+    | "lookup"
     | "hsum4"
     | Un
     | Bin;

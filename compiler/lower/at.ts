@@ -16,9 +16,10 @@ import {
   type Term,
   type TermOf,
 } from "../../dsl/core/term.ts";
-import { bin, type Expr, hsum4, int, num, select, un, vec4 } from "../ir/expr.ts";
+import { bin, type Expr, hsum4, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 import { COMBINE, PRODUCTS, reduceBox } from "./box.ts";
+import { entryOf } from "./entries.ts";
 import { linear, type Source } from "./memory.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
 import { Writer } from "./writer.ts";
@@ -147,6 +148,21 @@ const gatherIndex = (low: Lower, term: TermOf<"gather">, index: Index): Expr[] =
   return [bin("max", bin("min", row, top), int(0)), ...index.slice(rows.shape.length)];
 };
 
+/** A codebook read by codes four at a time, straight from their bytes where they come as such. */
+const wideEntries = (
+  low: Lower,
+  values: readonly number[],
+  codes: Term,
+  index: Index,
+  axis: number,
+): Expr | undefined => {
+  const four = low.tryWide(codes, index, axis);
+  if (four === undefined) return undefined;
+  return four.op === "bytes" && values.length <= LOOKED
+    ? lookup(four.args[0], four.value, values)
+    : entryOf(values, four);
+};
+
 const staticSizes = (
   term: Term,
   labels: readonly string[],
@@ -249,6 +265,8 @@ const outside = (term: Term): never => {
 const AT: Reading<[Lower, Index], Expr> = {
   input: (t) => outside(t as Term),
   constant: (t) => num(t.value),
+  table: (t, _low, [index]) =>
+    index.op === "const" ? num(t.values[index.value]) : entryOf(t.values, index),
   iota: (t, _low, index) => un("toF32", index[t.axis]),
   map: (t, low, index) => applyOp(t.op, t.args.map((a) => low.at(a, index))),
   cast: (t, low, index) => castValue(t.dtype, low.at(t.args[0], index)),
@@ -268,6 +286,10 @@ const AT: Reading<[Lower, Index], Expr> = {
 const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
   input: (t) => outside(t as Term),
   constant: (t) => un("splat", num(t.value)),
+  table: (t, _low, [index]) =>
+    index.op === "const"
+      ? vec4([0, 1, 2, 3].map((k) => num(t.values[index.value + k])))
+      : undefined,
   iota: (t, _low, index, axis) => {
     const base = un("splat", un("toF32", index[t.axis]));
     return t.axis === axis ? bin("add", base, vec4([0, 1, 2, 3].map(num))) : base;
@@ -316,9 +338,12 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     return fails ? undefined : value;
   },
   gather: (t, low, index, axis) => {
-    const lead = t.args[1].shape.length;
+    const [rows, codes] = t.args;
+    const lead = codes.shape.length;
     return axis < lead
-      ? undefined
+      ? rows.tag === "table" && !low.sources.has(rows)
+        ? wideEntries(low, rows.values, codes, index, axis)
+        : undefined
       : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1);
   },
   contract: (t, low, index, axis) => contractWide(low, t, index, axis),

@@ -1,12 +1,15 @@
 /**
  * Operators that a target has no instruction for, written out as others.
  *
+ * A look-up in a small table: `entries.ts`.
+ *
  * e^x: x = n·ln 2 + r, a polynomial in r (the coefficients of Cephes `expf`),
  * times 2^n put into the exponent. Within 2 ulp on [−87.3, 88.3], within 10 up to the largest number;
  * below ln 2^−126 it is 0.
  * @module
  */
 import { bin, type Expr, int, lane, madd, num, rebuilt, select, un, word } from "../ir/expr.ts";
+import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
 
 const LOWEST = -87.33654022216797;
@@ -35,15 +38,26 @@ const expanded = (x: Expr): Expr => {
   return select(bin("lt", x, all(LOWEST)), all(0), bin("mul", value, un("asF32", exponent)));
 };
 
-/** Replaces e^x in a block; shared subexpressions stay shared. Runs while the kernel's nodes are. */
-export const writeOut = (block: Block): Block => {
+/** What a target has. */
+interface Has {
+  readonly exp: boolean;
+  readonly dot16: boolean;
+}
+
+const lookedUp = ({ args: [block, ...entries], value }: Expr, { dot16 }: Has): Expr =>
+  (dot16 ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
+
+/** Replaces e^x and look-ups; shared subexpressions stay shared. Runs while the kernel's nodes are. */
+export const writeOut = (block: Block, has: Has): Block => {
   const done = new Map<Expr, Expr>();
   const go = (e: Expr): Expr => {
     const known = done.get(e);
     if (known !== undefined) return known;
     const args = e.args.map(go);
     const same = rebuilt(e, args);
-    const out = e.op !== "exp"
+    const out = e.op === "lookup"
+      ? lookedUp(same, has)
+      : e.op !== "exp" || has.exp
       ? same
       : e.type === "f32x4"
       ? expanded(args[0])

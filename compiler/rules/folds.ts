@@ -104,14 +104,20 @@ const leavesScaled = (term: Term): boolean =>
   scaleOutOfFold(term) !== undefined &&
   argsOf(argsOf(term)[1]).every((factor) => factor.tag !== "constant");
 
+/** Does a mean become smaller outside, a number times one included? */
+const leaves = (m: Term): boolean => {
+  if (broadcastOutOfFold(m) !== undefined || factorOutOfFold(m) !== undefined || leavesScaled(m)) {
+    return true;
+  }
+  const scaled = scaleOutOfFold(m);
+  return scaled !== undefined && leaves(argsOf(scaled)[0]);
+};
+
 /** A sum of values of which each becomes smaller outside: two means. */
 export const sumOutOfFold = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
   const [scores, values] = term.args;
   if (values.tag !== "map" || (values.op !== "add" && values.op !== "sub")) return undefined;
   const means = values.args.map((v) => relabel(term as Labelled, term.labels, [scores, v]));
-  const apart = means.every((m) =>
-    broadcastOutOfFold(m) !== undefined || factorOutOfFold(m) !== undefined || leavesScaled(m)
-  );
-  return apart ? map(values.op, means[0], means[1]) : undefined;
+  return means.every(leaves) ? map(values.op, means[0], means[1]) : undefined;
 };

@@ -8,6 +8,7 @@ import {
   cast,
   constant,
   contractBy,
+  gather,
   map,
   permute,
   reshape,
@@ -48,6 +49,9 @@ const viewInward = (term: Term): Term | undefined => {
     term.tag === "reshape" ? reshape(t, term.shape) : permute(t, term.axes);
   if (arg.tag === "map" && holdsCodes(arg) && accepts(arg, term)) {
     return withShape(arg, arg.args.map(view));
+  }
+  if (arg.tag === "gather" && arg.args[0].tag === "table") {
+    return gather(arg.args[0], view(arg.args[1]));
   }
   if (arg.tag === "cast" && !isPacked(arg.dtype)) {
     return cast(view(arg.args[0]), arg.dtype);

@@ -17,9 +17,11 @@ import {
   permute,
   reshape,
   slice,
+  table,
 } from "../core/build.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
+import { besides, widestGap } from "../core/gaps.ts";
 import {
   argsOf,
   read,
@@ -61,6 +63,29 @@ const contraction = (t: TermOf<"contract">, value: Term, c: Context): Bounded =>
   return fold === undefined ? contractBound(t, value, c) : softmaxBound(fold, value, c);
 };
 
+/**
+ * A look-up. By an index that is off, a table of numbers is off by its gaps (`core/gaps.ts`), a codebook by
+ * half of the larger one beside the entry; a row that may be any other row has no claim.
+ */
+const lookedUp = (t: TermOf<"gather">, value: Term, c: Context): Bounded => {
+  const [rows, index] = t.args;
+  const at = c.of(index);
+  const off = total(at, c);
+  if (rows.tag !== "table") {
+    return off === undefined
+      ? viewed(c.of(rows), value, (e) => gather(e, at.value))
+      : { ...exact(value), error: constant(NO_CLAIM, t.shape) };
+  }
+  const largest = rows.values.reduce((top, x) => Math.max(top, Math.abs(x)), LEAST);
+  const size = (): Term => constant(largest, t.shape);
+  if (off === undefined) return { ...exact(value), size };
+  const nearby = gather(table(besides(rows.values, Math.max)), at.value);
+  const gap = off.tag === "constant" && off.value <= 1
+    ? nearby
+    : map("select", map("less", 1, off), widestGap(rows.values), nearby);
+  return { ...exact(value), error: map("mul", off, gap), size };
+};
+
 /** One entry a node kind: what is known of a term from what is known of its operands. */
 const BOUND: Reading<[Term, Context], Bounded> = {
   input: (t, value, c) => {
@@ -73,6 +98,7 @@ const BOUND: Reading<[Term, Context], Bounded> = {
     return { value, error: undefined, growth, size: () => map("add", abs(value), LEAST) };
   },
   constant: (_t, value) => exact(value),
+  table: (_t, value) => exact(value),
   iota: (_t, value) => exact(value),
   map: mapBound,
   cast: castBound,
@@ -96,11 +122,7 @@ const BOUND: Reading<[Term, Context], Bounded> = {
       size: () => concat(args.map((a) => a.size()), t.axis),
     };
   },
-  // A row that may be another row: no claim.
-  gather: (t, value, c) =>
-    total(c.of(t.args[1]), c) === undefined
-      ? viewed(c.of(t.args[0]), value, (e) => gather(e, c.of(t.args[1]).value))
-      : { ...exact(value), error: constant(NO_CLAIM, t.shape) },
+  gather: lookedUp,
   contract: contraction,
   fold: (t, value, c) =>
     t.monoid === "softmax" ? softmaxBound(t, value, c) : foldBound(t, value, c),

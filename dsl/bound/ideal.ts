@@ -7,6 +7,7 @@
  */
 import { constant, map } from "../core/build.ts";
 import { DTYPES } from "../core/dtype.ts";
+import { between } from "../core/gaps.ts";
 import { argsOf, type Term, topological, withArgs } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
 
@@ -29,10 +30,15 @@ export interface Known {
   readonly machine?: Machine;
 }
 
-/** Folds of all values, and the basis made of a Gram matrix. Factors of svd and qr hold the values themselves. */
+/** A sum of squares: what a norm is made of. */
+const isEnergy = (t: Term): boolean =>
+  t.tag === "fold" && t.monoid === "sum" && t.args[0].tag === "map" && t.args[0].op === "mul" &&
+  t.args[0].args[0] === t.args[0].args[1];
+
+/** Extents, norms and Gram matrices of all values, and the basis made of a Gram matrix. Factors of svd and qr hold the values themselves. */
 const isStatistic = (t: Term): boolean =>
   (t.tag === "routine" && t.routine === "eigh") ||
-  (t.tag === "fold" && t.monoid !== "sum" && t.monoid !== "softmax");
+  (t.tag === "fold" && t.monoid !== "sum" && t.monoid !== "softmax") || isEnergy(t);
 
 /** Does the node round to a stored type? */
 export const isLossy = (t: Term): boolean =>
@@ -50,16 +56,27 @@ export const directOf = (order: readonly Term[]): Set<Term> => {
   return direct;
 };
 
-/** Roundings of statistics that codes are computed against. */
+/** Roundings of statistics that codes are computed against, and halves that are statistics of codes. */
 export const parametersOf = (root: Term): Set<Term> => {
   const order = topological([root]);
   const direct = directOf(order);
-  const against = new Set<Term>();
+  const [against, above] = [new Set<Term>(), new Set<Term>()];
   for (const t of order) {
-    if (isLossy(t) && direct.has(t)) topological(argsOf(t)).forEach((a) => against.add(a));
+    const codes = isLossy(t) && direct.has(t);
+    if (codes) topological(argsOf(t)).forEach((a) => against.add(a));
+    if (codes || argsOf(t).some((a) => above.has(a))) above.add(t);
   }
-  return new Set(order.filter((t) => isLossy(t) && !direct.has(t) && against.has(t)));
+  const ofCodes = (t: Term): boolean => t.dtype === "f16" && above.has(t);
+  return new Set(
+    order.filter((t) => isLossy(t) && !direct.has(t) && (against.has(t) || ofCodes(t))),
+  );
 };
+
+/** A node over ideal operands: a table whose index was not rounded is read between its entries. */
+export const overIdeal = (t: Term, args: readonly Term[]): Term =>
+  t.tag === "gather" && t.args[0].tag === "table" && args[1] !== t.args[1]
+    ? between(t.args[0].values, args[1])
+    : withArgs(t, args);
 
 const clamped = (x: Term, lo: number, hi: number): Term =>
   map("min", map("max", x, constant(lo, x.shape)), constant(hi, x.shape));
@@ -75,7 +92,7 @@ export const idealOf = (root: Term, { stored, exact = [] }: Known = {}): Term =>
     // As stored: of what the program that runs made, also where that was rounded before.
     if (parameters.has(t)) done.set(t, actual.get(t)!);
     else if (given !== undefined && !isLossy(t)) done.set(t, given);
-    else if (!isLossy(t)) done.set(t, withArgs(t, argsOf(t).map((a) => done.get(a)!)));
+    else if (!isLossy(t)) done.set(t, overIdeal(t, argsOf(t).map((a) => done.get(a)!)));
     else {
       const arg = done.get(argsOf(t)[0])!;
       const { min, max } = DTYPES[t.dtype];

@@ -61,6 +61,7 @@ const ofMap = (t: TermOf<"map">, m: Machine, units: Units): number => {
 const UNITS: Reading<[Machine, Units], number> = {
   input: () => 0,
   constant: () => 0,
+  table: () => 0,
   iota: () => 0,
   cast: () => 0,
   routine: () => 0,

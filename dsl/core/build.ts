@@ -53,6 +53,25 @@ export const constant = <const S extends Shape>(value: number, shape: S): Term<S
   return intern("constant", { value: Math.fround(value) }, shape, "f32") as Term<S, "f32">;
 };
 
+/**
+ * Numbers along one axis. Rows of it chosen by codes are a codebook: `gather(table(centroids), codes)`.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { evaluate, gather, input, table } from "kvfold";
+ * const x = gather(table([-1, 0, 0.5, 1]), input("codes", [3], "u2"));
+ * ok(evaluate(x, { sizes: {}, inputs: { codes: [3, 0, 2] } }).data.join() === "1,-1,0.5");
+ * ```
+ */
+export const table = (values: readonly number[]): Term<Shape, "f32"> => {
+  if (values.length === 0) throw new ValueError("table", "takes at least one number, got 0");
+  const wrong = values.findIndex((x) => !Number.isFinite(Math.fround(x)));
+  if (wrong >= 0) throw new ValueError("table", `entry ${wrong} is ${values[wrong]}, not a number`);
+  const stored = Object.freeze(values.map(Math.fround));
+  return intern("table", { values: stored }, [values.length], "f32") as Term<Shape, "f32">;
+};
+
 /** The index along one axis. */
 export const iota = <const S extends Shape>(shape: S, axis: number): Term<S, "f32"> => {
   checkDims("iota", shape);

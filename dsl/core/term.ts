@@ -32,6 +32,8 @@ export interface Nodes {
   readonly input: { readonly name: string };
   /** The same value everywhere. */
   readonly constant: { readonly value: number };
+  /** Numbers known when the term is built, along one axis: a codebook. */
+  readonly table: { readonly values: readonly number[] };
   /** The index along one axis. */
   readonly iota: { readonly axis: number };
   /** A scalar operator on tensors of one shape. */

@@ -16,21 +16,23 @@ import type { Shape, Term } from "../core/term.ts";
 import { axesOf } from "./labelled.ts";
 
 /** Sums over the signs, then one factor: an exact power of two, or a root that no constant of f32 is. */
-const turned = (x: Term, n: number, signs: Term): Term => {
+export const turned = (x: Term, n: number, signs: Term): Term => {
   const lead = x.shape.slice(0, -1).map((_, i) => `x${i}`);
   const sums = contractBy({ args: [[...lead, "d"], ["d", "e"]], out: [...lead, "e"] }, x, signs);
   const root = Math.sqrt(n);
   if (Number.isInteger(root)) return map("mul", sums, 1 / root);
-  return map("div", sums, map("sqrt", constant(n, [])));
+  return map("mul", sums, map("div", 1, map("sqrt", constant(n, []))));
 };
 
-const signsOf = (n: number): Term => map("hadamard", iota([n, n], 0), iota([n, n], 1));
+/** The signs of H. */
+export const signsOf = (n: number): Term => map("hadamard", iota([n, n], 0), iota([n, n], 1));
 
-const sizeOf = (shape: Shape, batch: number): number => {
-  const n = axesOf("hadamard", shape, batch).channels;
+/** The channels, a power of two. */
+export const channelsOf = (operation: string, shape: Shape, batch: number): number => {
+  const n = axesOf(operation, shape, batch).channels;
   if (!Number.isInteger(Math.log2(n))) {
     throw new ShapeError(
-      "hadamard",
+      operation,
       `last axis of ${shapeText(shape)} is ${n}, not a power of two`,
     );
   }
@@ -40,7 +42,7 @@ const sizeOf = (shape: Shape, batch: number): number => {
 /** The codec of the rotated tensor, one part; see the head of the file. */
 export const hadamard = (): Factored => {
   const turn = (x: Term, shape: Shape, batch: number): Term => {
-    const n = sizeOf(shape, batch);
+    const n = channelsOf("hadamard", shape, batch);
     return reshape(turned(x, n, signsOf(n)), shape);
   };
   return {

@@ -16,9 +16,10 @@
  * docs/numerics.md, "Expected error".
  * @module
  */
-import { constant, foldBy, map } from "../core/build.ts";
+import { constant, foldBy, gather, map, table } from "../core/build.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
+import { slopesOf } from "../core/gaps.ts";
 import { MASKED } from "../core/monoid.ts";
 import {
   argsOf,
@@ -29,7 +30,7 @@ import {
   topological,
   withArgs,
 } from "../core/term.ts";
-import { directOf, isLossy, type Known, parametersOf } from "../bound/ideal.ts";
+import { directOf, isLossy, type Known, overIdeal, parametersOf } from "../bound/ideal.ts";
 import { isWhole } from "../bound/whole.ts";
 import { type Axis, einsum, fresh, ones, over, spread, union } from "./einsum.ts";
 import {
@@ -211,6 +212,7 @@ const foldForms = (t: TermOf<"fold">, c: Context): Forms => {
 const EXPECTED: Reading<[Context], Forms> = {
   input: (t, c) => c.codes && isPacked(t.dtype) ? [noise([t.id], constant(UNIFORM, t.shape))] : [],
   constant: () => [],
+  table: () => [],
   iota: () => [],
   map: mapForms,
   cast: castForms,
@@ -230,11 +232,12 @@ const EXPECTED: Reading<[Context], Forms> = {
   },
   // A row that may be another row: no claim.
   gather: (t, c) => {
-    const [table, index] = t.args;
-    if (c.forms(index).length > 0) {
-      return mixture([...c.forms(table), ...c.forms(index)], constant(NO_CLAIM, t.shape));
+    const [rows, index] = t.args;
+    if (c.forms(index).length === 0) return c.forms(rows).map((f) => looked(f, c.value(index)));
+    if (rows.tag === "table") {
+      return by(c.forms(index), gather(table(slopesOf(rows.values)), c.value(index)));
     }
-    return c.forms(table).map((f) => looked(f, c.value(index)));
+    return mixture([...c.forms(rows), ...c.forms(index)], constant(NO_CLAIM, t.shape));
   },
   contract: (t, c) => {
     const [a, b] = t.args;
@@ -293,7 +296,7 @@ export const varianceOf = (root: Term, { stored, codes = false }: Known = {}): T
     values.set(t, given ?? withArgs(t, own));
     plains.set(t, isLossy(t) && !direct.has(t) ? plain[0] : given ?? withArgs(t, plain));
     if (parameter) ideals.set(t, values.get(t)!);
-    else ideals.set(t, isLossy(t) ? unrounded(t, ideal[0]) : given ?? withArgs(t, ideal));
+    else ideals.set(t, isLossy(t) ? unrounded(t, ideal[0]) : given ?? overIdeal(t, ideal));
     errors.set(t, parameter ? [] : read(EXPECTED, t, context));
   }
   return variance(errors.get(root)!, root.shape);

@@ -138,6 +138,7 @@ const EVAL: Reading<[Env, Args], Value> = {
     return { shape, data: Float64Array.from(given, (x) => castTo(t.dtype, x)) };
   },
   constant: (t, env) => fill(shapeFor(t, env), () => t.value),
+  table: (t) => ({ shape: [t.values.length], data: Float64Array.from(t.values) }),
   iota: (t, env) => fill(shapeFor(t, env), (i) => i[t.axis]),
   map: (t, _env, args) => ({ shape: args[0].shape, data: mapped(OPS[t.op].apply, args) }),
   cast: (t, _env, [a]) => ({ shape: a.shape, data: a.data.map((x) => castTo(t.dtype, x)) }),

@@ -15,6 +15,7 @@ const number = (x: number): string => Object.is(x, -0) ? "-0" : String(x);
 const HEAD: Reading<[], string> = {
   input: (t) => `input ${t.name}`,
   constant: (t) => `constant ${number(t.value)}`,
+  table: (t) => `table ${t.values.map(number).join(" ")}`,
   iota: (t) => `iota ${t.axis}`,
   map: (t) => t.op,
   cast: () => "cast",

@@ -10,6 +10,7 @@
  */
 import { contractBy } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
+import { widestGap } from "../core/gaps.ts";
 import { argsOf, read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
 import {
   each,
@@ -68,6 +69,8 @@ const notNegative = (t: Term): boolean => {
   switch (t.tag) {
     case "constant":
       return t.value >= 0;
+    case "table":
+      return t.values.every((x) => x >= 0);
     case "iota":
       return true;
     case "map":
@@ -130,6 +133,7 @@ const products = (t: TermOf<"contract">, c: Context, value: Value, [a, b]: Args)
 const ROUND: Reading<[Context, Value, Args], Float64Array> = {
   input: (_t, c, value) => settled(c.machine, value, () => 0),
   constant: (_t, c, value) => settled(c.machine, value, () => 0),
+  table: (_t, c, value) => settled(c.machine, value, () => 0),
   iota: (_t, c, value) => value.data.map((v) => readError(c.machine, "u32", v, 0)),
   map: (t, c, value, args) => {
     const operands = args.map((a, k) => floats(c.machine, t.args[k], a));
@@ -156,7 +160,12 @@ const ROUND: Reading<[Context, Value, Args], Float64Array> = {
   gather: (t, c, value, [table, index]) => {
     const out = step(t as Term, c.env, [errorOf(table), index.value]).data;
     const row = index.error.length === 0 ? 1 : value.data.length / index.error.length;
-    return out.map((e, i) => index.error[Math.floor(i / row)] === 0 ? e : Infinity);
+    const [given] = t.args;
+    const widest = given.tag === "table" ? widestGap(given.values) : Infinity;
+    return out.map((e, i) => {
+      const off = index.error[Math.floor(i / row)];
+      return off === 0 ? e : e + off * widest;
+    });
   },
   contract: (t, c, value, args) =>
     products(t, c, value, args.map((a, k) => floats(c.machine, t.args[k], a))),

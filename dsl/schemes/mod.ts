@@ -1,19 +1,49 @@
 /**
- * The schemes by name, each as a function of the bits of its codes.
+ * The schemes by name. A scheme that is listed has its bits, its bound and its attention tested.
  * @module
  */
 import type { Codec } from "../codec/codec.ts";
-import type { Bits } from "../core/dtype.ts";
+import { BITS, type Bits } from "../core/dtype.ts";
 import { decoquantA, decoquantB } from "./decoquant.ts";
+import { q4_0, q4_1, q8_0 } from "./ggml.ts";
+import { lathe } from "./lathe.ts";
+import { nf4Grouped } from "./nf4.ts";
+import { quarot } from "./quarot.ts";
 import { rtn, rtnGrouped } from "./rtn.ts";
+import { turboquant } from "./turboquant.ts";
 
-/** One row a scheme; all take `[heads, tokens, channels]`. */
+/** Schemes as functions of the bits of their codes; all store `[heads, tokens, channels]`. */
 export const SCHEMES = {
   rtn,
   rtnGrouped,
   decoquantA,
   decoquantB,
+  quarot: (bits: Bits): Codec => quarot(bits),
+  turboquant: (bits: Bits): Codec => turboquant(bits),
+  lathe,
 } as const satisfies Readonly<Record<string, (bits: Bits) => Codec>>;
 
 /** Name of a scheme. */
 export type SchemeName = keyof typeof SCHEMES;
+
+/** A symmetric range needs a level beside 0; centroids of N(0, 1) are known up to 4 bits. */
+const [SYMMETRIC, CENTROIDS]: readonly (readonly Bits[])[] = [[2, 3, 4, 8], [1, 2, 3, 4]];
+
+/** The bits that each scheme takes; others are refused. */
+export const WIDTHS: Readonly<Record<SchemeName, readonly Bits[]>> = {
+  rtn: SYMMETRIC,
+  rtnGrouped: BITS,
+  decoquantA: SYMMETRIC,
+  decoquantB: SYMMETRIC,
+  quarot: BITS,
+  turboquant: CENTROIDS,
+  lathe: CENTROIDS,
+};
+
+/** Formats whose bits are fixed, in groups of consecutive channels. */
+export const FORMATS = {
+  q4_0,
+  q4_1,
+  q8_0,
+  nf4: nf4Grouped(32),
+} as const satisfies Readonly<Record<string, Codec>>;

@@ -6,7 +6,7 @@ import { deepEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { bitsOf, isFactored } from "../../dsl/codec/codec.ts";
 import type { Bits } from "../../dsl/core/dtype.ts";
-import type { SchemeName } from "../../dsl/schemes/mod.ts";
+import { FORMATS, type SchemeName } from "../../dsl/schemes/mod.ts";
 import { programsOn } from "../devices.ts";
 import { type Sample, samples, tensorOf } from "../arbitraries.ts";
 import { hold } from "../check.ts";
@@ -123,6 +123,28 @@ const PAPERS: Readonly<Record<SchemeName, (b: Bits) => readonly [open: number, k
   // Without a length the bond is D, and codes and scales vanish in the limit, T_S does not.
   decoquantA: (b) => [16, b * T / T + 16 * T / D + 16 / T],
   decoquantB: (b) => [b + 16 / D, b + 16 / D + 16 * 256 / (T * D)],
+  quarot: (b) => [b + 32 / 64, b + 32 / 64],
+  turboquant: (b) => [b + 16 / 64, b + 16 / 64],
+  // The mean of each channel, once.
+  lathe: (b) => [b + 16 / 64, b + 16 / 64 + 16 / T],
+};
+
+/** The same of each format, whatever the tokens. */
+const FORMAT_BITS: Readonly<Record<keyof typeof FORMATS, number>> = {
+  q4_0: 4.5,
+  q4_1: 5,
+  q8_0: 8.5,
+  nf4: 4.5,
+};
+
+/** Bits a value by its paper, of a row of `SCHEME_CASES`. */
+const paperBits = (name: string): readonly [open: number, known: number] => {
+  if (name in FORMATS) {
+    const bits = FORMAT_BITS[name as keyof typeof FORMATS];
+    return [bits, bits];
+  }
+  const [scheme, bits] = name.slice(0, -1).split("(");
+  return PAPERS[scheme as SchemeName](Number(bits) as Bits);
 };
 
 const plain: Form = { heads: 2, group: 2, rows: 1, tokens: "tokens", causal: false };
@@ -142,8 +164,7 @@ export const schemeClauses: readonly Clause[] = clauses({
   laws: [{
     says: "its bits are those of its paper",
     holds: ({ codec }, name) => {
-      const [scheme, bits] = name.slice(0, -1).split("(");
-      const [open, known] = PAPERS[scheme as SchemeName](Number(bits) as Bits);
+      const [open, known] = paperBits(name);
       for (const [tokens, expected] of [["tokens", open], [T, known]] as const) {
         const got = bitsOf(codec, [3, tokens, D / 3]);
         ok(Math.abs(got - expected) < 1e-12, `${got} bits for ${tokens} tokens, not ${expected}`);

@@ -112,7 +112,11 @@ const shareOf = (parts: Readonly<Record<string, Term>>, sizes: Sizes): number =>
     const terms = gone.reduce((n, d) => n * d, 1);
     return Math.sqrt(terms) * gamma(F32, terms + 8);
   });
-  return [...ofRoutine, ...ofProduct].reduce((a, b) => a + b, 0);
+  // Differences and quotients that are stored as they are: what is left of a mean, a direction.
+  const ofStored = Object.values(parts).map((t) =>
+    t.dtype === "f32" && t.tag === "map" ? gamma(F32, 8) : 0
+  );
+  return [...ofRoutine, ...ofProduct, ...ofStored].reduce((a, b) => a + b, 0);
 };
 
 /** |x − decode(parts)| ≤ bound and rounding, both for the parts as stored; factors are the device's. */

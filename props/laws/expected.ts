@@ -12,6 +12,7 @@ import type { Codec } from "../../dsl/codec/codec.ts";
 import { input, map } from "../../dsl/core/build.ts";
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { MASKED } from "../../dsl/core/monoid.ts";
+import { slopesOf } from "../../dsl/core/gaps.ts";
 import { argsOf, type Shape, type Term, topological } from "../../dsl/core/term.ts";
 import { idealOf, isLossy, parametersOf } from "../../dsl/bound/ideal.ts";
 import { type Env, evalAll, step, type Value } from "../../dsl/read/eval.ts";
@@ -121,6 +122,8 @@ interface Base {
   readonly env: Env;
   readonly order: readonly Term[];
   readonly values: ReadonlyMap<Term, Value>;
+  /** Roundings that count as stored. */
+  readonly parameters: ReadonlySet<Term>;
   /** Standard deviation of the noise that a rounding adds. */
   readonly noises: ReadonlyMap<Term, Float64Array>;
   /** Operands of choices in the ideal program. */
@@ -154,7 +157,7 @@ const baseOf = (root: Term, env: Env): Base => {
     t,
     evalAll(argsOf(t).map((a) => idealOf(a)), env),
   ]);
-  return { env, order, values, noises: new Map(noises), ideals: new Map(ideals) };
+  return { env, order, parameters, values, noises: new Map(noises), ideals: new Map(ideals) };
 };
 
 /** The program's values where each rounding adds `size` times its noise, drawn by `uniform` from [0, 1). */
@@ -165,7 +168,8 @@ const simulate = (base: Base, root: Term, uniform: () => number, size: number): 
     const args = argsOf(t).map((a) => moved.get(a)!);
     if (argsOf(t).every((a, i) => args[i] === base.values.get(a)) && !base.noises.has(t)) {
       moved.set(t, value);
-    } else if (isChoice(t)) {
+    } else if (base.parameters.has(t)) moved.set(t, value);
+    else if (isChoice(t)) {
       const ideal = base.ideals.get(t)!;
       const there = ideal.map((v, i) => {
         const actual = base.values.get(argsOf(t)[i])!.data;
@@ -173,6 +177,11 @@ const simulate = (base: Base, root: Term, uniform: () => number, size: number): 
       });
       const [from, to] = [ideal, there].map((at) => step(t, base.env, at).data);
       moved.set(t, { shape: value.shape, data: value.data.map((v, i) => v + to[i] - from[i]) });
+    } else if (t.tag === "gather" && t.args[0].tag === "table") {
+      const slopes = slopesOf(t.args[0].values);
+      const index = base.values.get(t.args[1])!.data;
+      const data = value.data.map((v, i) => v + slopes[index[i]] * (args[1].data[i] - index[i]));
+      moved.set(t, { shape: value.shape, data });
     } else if (!isLossy(t)) moved.set(t, step(t, base.env, args));
     else {
       const x = base.values.get(argsOf(t)[0])!.data;

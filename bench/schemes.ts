@@ -1,0 +1,125 @@
+/**
+ * What does each scheme cost a real model, and what at the same bits is the better buy? The embedded model
+ * reads a text on caches held by every scheme; K after RoPE and V are stored alike.
+ *
+ * - `bits`: a value, derived from what is stored, tokens going to infinity.
+ * - `K`, `V`, `out`: ‖x − x̂‖ / ‖x‖ over all layers of keys, values and attention's output.
+ * - `KLD`: mean divergence from the f32 cache, nats; `ΔPPL`: perplexity against it, percent.
+ * - `attend`: the fastest decode step on a long cache over that of `rtnGrouped` at the same width of codes;
+ *   two queries of 64 channels share a key head. Below 1 is faster.
+ *
+ * Quality without the fixed-point pass, as in `models/runner.ts`; speed with the default schedule.
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import {
+  type Bits,
+  bitsOf,
+  type Codec,
+  compile,
+  FORMATS,
+  type SchemeName,
+  SCHEMES,
+  type Tensor,
+  WIDTHS,
+} from "../mod.ts";
+import { cacheShape } from "../models/llama.ts";
+import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
+import {
+  DEVIATION,
+  deviation,
+  meanKld,
+  perplexity,
+  relative,
+  sameTop,
+  score,
+} from "../models/quality.ts";
+import { EXACT, openRunner, type Run, type Seen } from "../models/runner.ts";
+import { attention, type Named, put, release, type Sizes, store } from "./caches.ts";
+import { activations } from "./data.ts";
+import { type Ask, type Benchmark, compare, type Row } from "./harness.ts";
+
+/** A scheme with the width of its codes. */
+interface Listed extends Named {
+  readonly width: Bits;
+}
+
+const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = { q4_0: 4, q4_1: 4, q8_0: 8, nf4: 4 };
+
+/** Every scheme at every width it takes, widest first; the second form of DecoQuant has no bits to save. */
+const LISTED: readonly Listed[] = ([8, 4, 3, 2, 1] as const).flatMap((width) => [
+  ...Object.entries(SCHEMES)
+    .filter(([name]) => name !== "decoquantA" && WIDTHS[name as SchemeName].includes(width))
+    .map(([name, make]): Listed => ({ name: `${name} ${width}`, codec: make(width), width })),
+  ...Object.entries(FORMATS)
+    .filter(([name]) => FIXED[name as keyof typeof FORMATS] === width)
+    .map(([name, codec]): Listed => ({ name, codec, width })),
+]);
+
+const SIZES: Sizes = { kv: 2, group: 2, dim: 64 };
+
+const errorOf = ({ layers }: Run, what: keyof Seen): number =>
+  relative(
+    layers.map(({ seen }) => deviation(seen![what][0], seen![what][1]))
+      .reduce(DEVIATION.concat, DEVIATION.empty),
+  );
+
+/** Milliseconds of one decode step on a long cache, schemes in turn. */
+const times = async (tokens: number, rounds: number): Promise<ReadonlyMap<string, number>> => {
+  const count = SIZES.kv * tokens * SIZES.dim;
+  const [k, v] = [1, 2].map((seed) =>
+    put("x", [SIZES.kv, tokens, SIZES.dim], activations(seed, count, SIZES.dim))
+  );
+  const q = put("q", [SIZES.kv, SIZES.group, 1, SIZES.dim], activations(3, 256, SIZES.dim));
+  const parts: Tensor[] = [];
+  const cases = [];
+  for (const way of LISTED) {
+    const program = await compile({ out: attention(way, SIZES) });
+    const stored = { ...await store(way, SIZES, "k", k), ...await store(way, SIZES, "v", v) };
+    parts.push(...Object.values(stored));
+    cases.push({
+      name: way.name,
+      run: async () => release(await program.run({ q, ...stored })),
+    });
+  }
+  const timings = await compare(cases, { rounds, warmMs: 60 });
+  release({ q, k, v, ...Object.fromEntries(parts.map((t, i) => [`${i}`, t])) });
+  return new Map(timings.map((t) => [t.name, t.best]));
+};
+
+/** The question of the head of the file. */
+export const schemesBench: Benchmark = async ({ quick }: Ask) => {
+  const tokens = quick ? 64 : 1024;
+  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
+  const ids = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + tokens);
+  const took = await times(quick ? 512 : 16384, quick ? 1 : 15);
+  const runner = await openRunner(loadModel(WIKI4M));
+  try {
+    const { vocabSize } = runner.config;
+    const shape = cacheShape(runner.config);
+    const exact = await runner.run(ids, EXACT);
+    const scored = (logits: Float32Array) => score(logits, exact.logits, vocabSize, ids.slice(1));
+    const base = perplexity(scored(exact.logits));
+    const rows: Row[] = [];
+    for (const { name, codec, width } of LISTED) {
+      const run = await runner.run(ids, { k: codec, v: codec } as Record<"k" | "v", Codec>, {
+        see: true,
+      });
+      const found = scored(run.logits);
+      rows.push({
+        scheme: name,
+        bits: bitsOf(codec, shape),
+        K: errorOf(run, "k"),
+        V: errorOf(run, "v"),
+        out: errorOf(run, "attention"),
+        KLD: meanKld(found),
+        "ΔPPL %": 100 * (perplexity(found) / base - 1),
+        "same top-1": sameTop(found),
+        "attend": took.get(name)! / took.get(`rtnGrouped ${width}`)!,
+      });
+    }
+    return [{ title: `schemes on wiki4m, ${tokens} tokens, perplexity ${base} on f32`, rows }];
+  } finally {
+    runner.close();
+  }
+};

@@ -1,0 +1,93 @@
+/**
+ * Codebook quantization: x̂ = s·levels[c], c the nearest level of x / s, one scale s a scope.
+ *
+ * ```text
+ * absmax   s = h(max|x|)            levels within ±1: NF4, FP4
+ * norm     s = h(‖x‖ / √n)          levels for unit variance: Lloyd–Max
+ * none     s = 1
+ * ```
+ * h rounds to the stored type; codes are computed against what is stored. A code is the rounded place of
+ * x / s between the levels (`core/gaps.ts`): without its rounding the codec gives back x where x / s is
+ * within the levels, so its bound is half the larger gap beside a level, and what lies beyond the outermost.
+ *
+ * `keepNorm` stores ‖x‖ / ‖levels[c]‖ instead, with codes of the same s: x̂ has the norm of x, at no cost in bits or in decoding
+ * (the norm correction of TurboQuant, arXiv 2504.19874).
+ * @module
+ */
+import { cast, foldOver, gather, map, reshape, table } from "../core/build.ts";
+import { BITS, type Bits, packedOf } from "../core/dtype.ts";
+import { ValueError } from "../core/errors.ts";
+import { placeIn } from "../core/gaps.ts";
+import type { Shape, Term } from "../core/term.ts";
+import type { Codec } from "../codec/codec.ts";
+import { type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
+
+/** What {@link codebook} is asked for. */
+export interface Codebook {
+  /** Values of the codes, in ascending order. */
+  readonly levels: readonly number[];
+  /** Which values share a scale. */
+  readonly per: Per;
+  /** What is scaled to 1: the largest magnitude, the root of the mean square, or nothing. */
+  readonly scale: "absmax" | "norm" | "none";
+  /** How the scale is stored. */
+  readonly stored?: "f16" | "f32";
+  /** Does the reconstruction keep the norm? */
+  readonly keepNorm?: boolean;
+}
+
+const widthOf = (levels: readonly number[]): Bits => {
+  const width = BITS.find((bits) => 2 ** bits >= levels.length);
+  if (levels.length < 2 || width === undefined) {
+    throw new ValueError("codebook", `has ${levels.length} levels, not 2 to 256`);
+  }
+  const at = levels.findIndex((x, i) => i > 0 && !(Math.fround(x) > Math.fround(levels[i - 1])));
+  if (at > 0) {
+    throw new ValueError("codebook", `level ${at}, ${levels[at]}, is not above ${levels[at - 1]}`);
+  }
+  return width;
+};
+
+/** Codebook quantizer; see the head of the file. Parts: `codes` and, if there is one, `scale`. */
+export const codebook = (options: Codebook): Codec => {
+  const { levels, per, scale: statistic, stored = "f16", keepNorm = false } = options;
+  const bits = widthOf(levels);
+  // Codes that stand for no level are never stored; whatever a cache holds, a look-up finds the last.
+  const values = table(
+    Array.from({ length: 2 ** bits }, (_, i) => levels[Math.min(i, levels.length - 1)]),
+  );
+  const steps = levels.map(Math.fround);
+  if (keepNorm && statistic === "none") {
+    throw new ValueError("codebook", "keepNorm needs a scale that holds the norm, scale is none");
+  }
+  const scaleOf = (x: Term, scope: Scope): Term =>
+    statistic === "norm"
+      ? rootMeanSquare(x, scope)
+      : foldOver("max", "max", map("abs", x), scope.axes);
+  return {
+    name: `codebook(${levels.length} levels, per ${perText(per)}, ${statistic}${
+      keepNorm ? ", norm" : ""
+    })`,
+    encode: (x, batch = 0) => {
+      const scope = scopeOf(per, x.shape, batch);
+      const view = reshape(x, scope.view);
+      const coded = (y: Term): Term => cast(placeIn(steps, y), packedOf(bits));
+      const whole = (codes: Term): Term => reshape(codes, x.shape);
+      if (statistic === "none") return { codes: whole(coded(view)) };
+      const own = scaleOf(view, scope);
+      const scale = keepNorm ? own : cast(own, stored);
+      const shared = map("div", view, spread(scale, scope));
+      const codes = coded(shared);
+      if (!keepNorm) return { codes: whole(codes), scale };
+      const norm = statistic === "norm" ? own : rootMeanSquare(view, scope);
+      const kept = map("div", norm, rootMeanSquare(gather(values, codes), scope));
+      return { codes: whole(codes), scale: cast(kept, stored) };
+    },
+    decode: (parts, shape: Shape, batch = 0) => {
+      const scope = scopeOf(per, shape, batch);
+      const entries = gather(values, reshape(parts.codes, scope.view));
+      if (statistic === "none") return reshape(entries, shape);
+      return reshape(map("mul", entries, spread(parts.scale, scope)), shape);
+    },
+  };
+};

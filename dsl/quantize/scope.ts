@@ -1,0 +1,74 @@
+/**
+ * Which values share a statistic: a scale, a minimum.
+ * @module
+ */
+import { broadcast, constant, foldOver, map } from "../core/build.ts";
+import { ShapeError, shapeText } from "../core/errors.ts";
+import { staticCount } from "../core/shape.ts";
+import type { Shape, Term } from "../core/term.ts";
+
+/**
+ * Which values share a scale. A number is a group of that many consecutive channels; `{ tokens: n }` is one
+ * channel of n consecutive tokens, whose number has to be known.
+ */
+export type Per = "tensor" | "token" | "channel" | number | { readonly tokens: number };
+
+/** A scope as it is written. */
+export const perText = (per: Per): string =>
+  typeof per === "object" ? `channel of ${per.tokens} tokens` : `${per}`;
+
+/** A tensor seen as `view`, and which axes of the view share one scale. */
+export interface Scope {
+  /** The tensor's shape, the last axis cut into groups where groups share. */
+  readonly view: Shape;
+  /** Axes of the view along which all share. */
+  readonly axes: readonly number[];
+}
+
+/** The scope of a tensor whose first `batch` axes are independent. */
+export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
+  const n = shape.length;
+  const last = shape[n - 1];
+  if (typeof per === "number") {
+    if (typeof last !== "number" || last % per !== 0) {
+      throw new ShapeError(
+        "quantize",
+        `group ${per} does not divide the last axis of ${shapeText(shape)}`,
+      );
+    }
+    return { view: [...shape.slice(0, -1), last / per, per], axes: [n] };
+  }
+  if (typeof per === "object") {
+    const tokens = shape[n - 2];
+    if (typeof tokens !== "number" || tokens % per.tokens !== 0) {
+      throw new ShapeError(
+        "quantize",
+        `group of ${per.tokens} tokens does not divide the tokens of ${shapeText(shape)}`,
+      );
+    }
+    return { view: [...shape.slice(0, -2), tokens / per.tokens, per.tokens, last], axes: [n - 1] };
+  }
+  if (n < 2) throw new ShapeError("quantize", `needs tokens and channels, got ${shapeText(shape)}`);
+  const axes = {
+    token: [n - 1],
+    channel: [n - 2],
+    tensor: Array.from({ length: n - batch }, (_, i) => batch + i),
+  };
+  return { view: shape, axes: axes[per] };
+};
+
+/** A statistic repeated for all that share it. */
+export const spread = (stat: Term, { view, axes }: Scope): Term =>
+  broadcast(stat, view, view.map((_, i) => i).filter((i) => !axes.includes(i)));
+
+/** How many values share a statistic. */
+const countOver = (shape: Shape, { axes }: Scope): Term | number =>
+  staticCount(axes.map((a) => shape[a])) ?? foldOver("sum", "sum", constant(1, shape), axes);
+
+/** √(mean x²), computed so that squares neither overflow nor vanish. */
+export const rootMeanSquare = (x: Term, scope: Scope): Term => {
+  const top = foldOver("max", "max", map("abs", x), scope.axes);
+  const share = map("div", x, spread(top, scope));
+  const squares = foldOver("sum", "sum", map("mul", share, share), scope.axes);
+  return map("mul", top, map("sqrt", map("div", squares, countOver(x.shape, scope))));
+};
