@@ -16,6 +16,7 @@
 import { broadcast, constant, contractBy, foldBy, map, permute, reshape } from "../core/build.ts";
 import { holdsCodes } from "../core/codes.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
+import { heldPeak } from "../core/gaps.ts";
 import { MASKED } from "../core/monoid.ts";
 import { argsOf, type Term, type TermOf, topological, withArgs } from "../core/term.ts";
 import { gamma, type Machine } from "../read/machine.ts";
@@ -101,7 +102,10 @@ const deviceSums = (t: Fold, m: Machine): { exponent: number; sums: Term; grown:
 const withCodes = (term: Term, largest: boolean): Term => {
   const known = new Map<Term, Term>();
   for (const t of topological([term])) {
-    const code = isPacked(t.dtype)
+    const peak = t.tag === "gather" ? heldPeak(t.args[0]) : undefined;
+    const code = peak !== undefined
+      ? constant(largest ? peak : 0, t.shape)
+      : isPacked(t.dtype)
       ? constant(largest ? DTYPES[t.dtype].max : 0, t.shape)
       : withArgs(t, argsOf(t).map((a) => known.get(a)!));
     known.set(t, code);

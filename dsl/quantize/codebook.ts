@@ -52,7 +52,10 @@ const widthOf = (levels: readonly number[]): Bits => {
 export const codebook = (options: Codebook): Codec => {
   const { levels, per, scale: statistic, stored = "f16", keepNorm = false } = options;
   const bits = widthOf(levels);
-  const values = table(levels);
+  // Codes that stand for no level are never stored; whatever a cache holds, a look-up finds the last.
+  const values = table(
+    Array.from({ length: 2 ** bits }, (_, i) => levels[Math.min(i, levels.length - 1)]),
+  );
   const steps = levels.map(Math.fround);
   if (keepNorm && statistic === "none") {
     throw new ValueError("codebook", "keepNorm needs a scale that holds the norm, scale is none");

@@ -8,6 +8,7 @@
  */
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { constant } from "../core/build.ts";
+import { heldPeak } from "../core/gaps.ts";
 import { argsOf, type Term, type TermOf, topological, withArgs } from "../core/term.ts";
 import { type Env, evalAll } from "./eval.ts";
 
@@ -18,7 +19,10 @@ export const PART = 256;
 const withCodes = (term: Term, largest: boolean): Term => {
   const known = new Map<Term, Term>();
   for (const t of topological([term])) {
-    const code = t.tag === "input" && isPacked(t.dtype)
+    const peak = t.tag === "gather" ? heldPeak(t.args[0]) : undefined;
+    const code = peak !== undefined
+      ? constant(largest ? peak : 0, t.shape)
+      : t.tag === "input" && isPacked(t.dtype)
       ? constant(largest ? DTYPES[t.dtype].max : 0, t.shape)
       : withArgs(t, argsOf(t).map((a) => known.get(a)!));
     known.set(t, code);
