@@ -257,9 +257,11 @@ Deno.test("codebooks are looked up in registers: bytes on a CPU, choices on a GP
   const texts = [WASM_TARGET, WEBGPU_TARGET].map((target) =>
     lower({ out: attention(codec) }, SKELETONS, target).steps.map((s) => s.kernel)
   );
-  // Four planes of sixteen entries: four tokens of keys, 64 channels of one token of values.
-  const swizzles = emitWat(texts[0]).split("i8x16.relaxed_swizzle").length - 1;
-  equal(swizzles, 4 * (4 * 64 / 16) + 4 * 32 / 16);
+  // Two bytes of sixteen integers: four tokens of keys; 32 channels of two tokens of values.
+  const wat = emitWat(texts[0]);
+  const times = (op: string): number => wat.split(op).length - 1;
+  equal(times("i8x16.relaxed_swizzle"), 2 * (4 * 64 / 16) + 2 * 2 * 32 / 16);
+  equal(times("i32x4.dot_i16x8_s"), 4 * (4 * 64 / 32) * 2 + 2 * 32 / 4);
   ok(texts[1].every((kernel) => !emitWgsl(kernel).includes("array<f32, 16>")));
 });
 

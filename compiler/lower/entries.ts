@@ -7,7 +7,9 @@
  * ```
  * @module
  */
+import { rint } from "../../dsl/core/dtype.ts";
 import {
+  asI16,
   bin,
   bytes,
   type Expr,
@@ -40,19 +42,31 @@ export const entryOf = (values: readonly number[], place: Expr): Expr => {
 };
 
 /** Byte `plane` of each entry, as 16 bytes. */
-const planeOf = (values: readonly number[], plane: number): Expr => {
-  const entries = new Uint8Array(
-    Float32Array.from({ length: LOOKED }, (_, i) => values[Math.min(i, values.length - 1)]).buffer,
-  );
-  const words = new Uint32Array(
-    Uint8Array.from({ length: LOOKED }, (_, i) => entries[4 * i + plane]).buffer,
-  );
-  return vec4([...words].map(word));
+const planeOf = (entries: Float32Array | Int16Array, plane: number): Expr => {
+  const all = new Uint8Array(entries.buffer);
+  const each = entries.BYTES_PER_ELEMENT;
+  const bytes = Uint8Array.from({ length: LOOKED }, (_, i) => all[each * i + plane]);
+  return vec4([...new Uint32Array(bytes.buffer)].map(word));
+};
+
+/** Sixteen entries, the last one again beyond the end. */
+const padded = (values: readonly number[]): number[] =>
+  Array.from({ length: LOOKED }, (_, i) => values[Math.min(i, values.length - 1)]);
+
+/** Entries 8·half … of sixteen, as the nearest 16-bit integers: two look-ups for all. */
+export const entriesInWords = (
+  values: readonly number[],
+  block: Expr,
+): (half: number) => Expr => {
+  const entries = Int16Array.from(padded(values), rint);
+  const [low, high] = [0, 1].map((plane) => swizzle(planeOf(entries, plane), block));
+  return (half) => asI16(zip8(low, high, half));
 };
 
 /** A `lookup` for a target with vectors of bytes: four look-ups give sixteen entries. */
 export const entriesByBytes = (values: readonly number[], block: Expr, k: number): Expr => {
-  const [a, b, c, d] = [0, 1, 2, 3].map((plane) => swizzle(planeOf(values, plane), block));
+  const entries = Float32Array.from(padded(values));
+  const [a, b, c, d] = [0, 1, 2, 3].map((plane) => swizzle(planeOf(entries, plane), block));
   const half = k >> 1;
   return un("asF32", zip16(zip8(a, b, half), zip8(c, d, half), k & 1));
 };

@@ -6,8 +6,9 @@ import { isPacked } from "../../dsl/core/dtype.ts";
 import { blocksOf, inVectors, VECTOR } from "../../dsl/core/layout.ts";
 import { runEndingAt } from "../../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../../dsl/core/term.ts";
-import { bin, dot16, type Expr, int, un, widen8 } from "../ir/expr.ts";
+import { asI16, bin, dot16, type Expr, int, LOOKED, un, widen8, zip16, zip8 } from "../ir/expr.ts";
 import { type Lower, unreshape } from "./at.ts";
+import { entriesInWords } from "./entries.ts";
 
 /** Codes of one vector. */
 export const CODES = VECTOR;
@@ -49,6 +50,60 @@ export const bytesAt = (low: Lower, term: Term, index: readonly Expr[], axis: nu
   throw new Error(`${term.tag} ${JSON.stringify(term.shape)} holds no run of ${CODES} codes`);
 };
 
+/** A codebook of 16-bit integers and the packed codes that choose from it. */
+interface Entries {
+  readonly values: readonly number[];
+  readonly codes: Term;
+}
+
+/** The codebook behind a look-up that keeps runs of sixteen codes along `axis`, or nothing. */
+const entriesBehind = (term: Term, axis: number): Entries | undefined => {
+  if (term.tag !== "gather" || axis >= term.args[1].shape.length) return undefined;
+  const [given, codes] = term.args;
+  if (given.tag !== "cast" || given.dtype !== "i16" || given.args[0].tag !== "table") {
+    return undefined;
+  }
+  const { values } = given.args[0];
+  return values.length <= LOOKED && codesBehind(codes, axis) !== undefined
+    ? { values, codes }
+    : undefined;
+};
+
+/** Does the term hold small integers along `axis`, raw codes or entries of a codebook? */
+export const isFixed = (term: Term, axis: number): boolean =>
+  codesBehind(term, axis) !== undefined || entriesBehind(term, axis) !== undefined;
+
+/** Sixteen integers along `axis` from a multiple of 16: eight of them, or four beside four of another. */
+interface Sixteen {
+  readonly eight: (half: number) => Expr;
+  readonly beside: (other: Sixteen, quarter: number) => Expr;
+  /** Codes as bytes, entries as two vectors of words. */
+  readonly bytes?: Expr;
+}
+
+/** Reads sixteen integers; the term passed {@link isFixed}. */
+export const sixteenAt = (
+  low: Lower,
+  term: Term,
+  index: readonly Expr[],
+  axis: number,
+): Sixteen => {
+  const entries = entriesBehind(term, axis);
+  if (entries === undefined) {
+    const bytes = bytesAt(low, term, index, axis);
+    return {
+      bytes,
+      eight: (half) => widen8(bytes, half),
+      beside: (other, q) => widen8(zip8(bytes, other.bytes!, q >> 1), q & 1),
+    };
+  }
+  const eight = entriesInWords(entries.values, bytesAt(low, entries.codes, index, axis));
+  return {
+    eight,
+    beside: (other, q) => asI16(zip16(eight(q >> 1), other.eight(q >> 1), q & 1)),
+  };
+};
+
 /** A product of a fixed-point operand with raw codes, whose last contracted label runs through codes. */
 export interface FixedProduct {
   /** Which operand is fixed-point. */
@@ -74,7 +129,7 @@ export const fixedProduct = (term: Term & TermOf<"contract">): FixedProduct | un
     return undefined;
   }
   if (codes.some((l) => !term.labels.out.includes(l) && !gone.includes(l))) return undefined;
-  if (codesBehind(term.args[1 - fixed], codes.indexOf(last)) === undefined) return undefined;
+  if (!isFixed(term.args[1 - fixed], codes.indexOf(last))) return undefined;
   return { fixed, gone, sizes: sizes as number[] };
 };
 
@@ -103,10 +158,10 @@ export const fixedSums = (
       box.unshift(int(rest % sizes[i]));
       rest = Math.floor(rest / sizes[i]);
     }
-    const bytes = bytesAt(low, term.args[1 - fixed], place(1 - fixed, box), codesAxis);
+    const codes = sixteenAt(low, term.args[1 - fixed], place(1 - fixed, box), codesAxis);
     for (const half of [0, 1]) {
       const next = box.map((x, i) => i === box.length - 1 ? bin("add", x, int(8 * half)) : x);
-      const part = dot16(widen8(bytes, half), source.fixed(place(fixed, next)));
+      const part = dot16(codes.eight(half), source.fixed(place(fixed, next)));
       sum = sum === undefined ? part : bin("add", sum, part);
     }
   }

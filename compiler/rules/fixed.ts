@@ -9,7 +9,7 @@
  * @module
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
-import { broadcast, cast, contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { broadcast, cast, contractBy, foldBy, gather, map, table } from "../../dsl/core/build.ts";
 import {
   argsOf,
   exchanged,
@@ -19,13 +19,35 @@ import {
   type TermOf,
   withArgs,
 } from "../../dsl/core/term.ts";
-import { codesBehind } from "../lower/fixed.ts";
+import { LOOKED } from "../ir/expr.ts";
+import { codesBehind, isFixed } from "../lower/fixed.ts";
 import { linearTerms } from "../lower/linear.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
 import { isCached, spreadTo } from "./labels.ts";
 
+type Fold = Term & TermOf<"fold">;
+
 /** Largest sum of an integer accumulator. */
 const SUM = 2 ** 31 - 1;
+
+/** Largest entry of a codebook of keys, and of values: there 256 weights of 32767 meet it. */
+const [OF_KEYS, OF_VALUES] = [4095, 255];
+
+/** A look-up in a codebook of integers, and what one unit is worth: a power of two, so that it is exact. */
+const integerEntries = (
+  term: Term,
+  axis: number,
+  most: number,
+): { entries: Term; step: number; largest: number } | undefined => {
+  if (term.tag !== "gather" || term.args[0].tag !== "table") return undefined;
+  const [{ values }, codes] = [term.args[0], term.args[1]];
+  if (values.length > LOOKED || codesBehind(codes, axis) === undefined) return undefined;
+  const top = values.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+  const step = 2 ** Math.ceil(Math.log2(top / most));
+  if (!(step > 2 ** -100 && step < 2 ** 100)) return undefined;
+  const integers = cast(table(values.map((x) => x / step)), "i16");
+  return { entries: gather(integers, codes), step, largest: Math.ceil(top / step) };
+};
 
 /** A product of something that is not cached with raw codes of a cache, as integers. */
 const fixQuery = (
@@ -37,7 +59,8 @@ const fixQuery = (
     const other = term.labels.args[1 - i];
     const last = other[other.length - 1];
     return !term.labels.out.includes(last) && axis.includes(last) &&
-      codesBehind(a, axis.indexOf(last)) !== undefined;
+      (codesBehind(a, axis.indexOf(last)) ?? integerEntries(a, axis.indexOf(last), OF_KEYS)) !==
+        undefined;
   });
   if (codes < 0) return undefined;
   const [own, other] = [term.labels.args[codes], term.labels.args[1 - codes]];
@@ -52,18 +75,21 @@ const fixQuery = (
   const sizes = other.filter((l) => !free.includes(l)).map((l) => query.shape[other.indexOf(l)]);
   if (sizes.some((n) => typeof n === "string")) return undefined;
   const count = sizes.reduce<number>((n, d) => n * (d as number), 1);
-  const stored = codesBehind(term.args[codes], own.indexOf(other[other.length - 1]))!;
-  const largest = DTYPES[stored.dtype].max;
+  const axis = own.indexOf(other[other.length - 1]);
+  const looked = integerEntries(term.args[codes], axis, OF_KEYS);
+  const cached = looked?.entries ?? term.args[codes];
+  const largest = looked?.largest ?? DTYPES[codesBehind(cached, axis)!.dtype].max;
   const limit = Math.min(32767, Math.floor(SUM / (count * largest)));
   const top = foldBy("max", "max", { args: [other], out: free }, [map("abs", query)]);
   const step = map("div", top, limit);
   const places = other.map((l, i) => free.includes(l) ? i : -1).filter((i) => i >= 0);
   const spread = broadcast(step, query.shape, places);
   const integers = cast(map("div", query, spread), "i16");
-  const args = codes === 0 ? [term.args[0], integers] : [integers, term.args[1]];
+  const args = codes === 0 ? [cached, integers] : [integers, cached];
   rounded.set(query, map("mul", integers, spread));
   const product = contractBy(term.labels, args[0], args[1]);
-  return map("mul", product, spreadTo(step, free, term.labels.out, product.shape));
+  const scaled = map("mul", product, spreadTo(step, free, term.labels.out, product.shape));
+  return looked === undefined ? scaled : map("mul", scaled, looked.step);
 };
 
 /**
@@ -76,13 +102,27 @@ const sumsOf = (root: Term, rounded: ReadonlyMap<Term, Term>): Term =>
     return query === undefined ? over() : withArgs(t, [query]);
   });
 
+/** Where values are looked up in a codebook, they are looked up in one of integers. */
+const integerValues = (term: TermOf<"fold">): Term => {
+  const { members: [{ channels, values }] } = streamRoles([term as Fold]);
+  if (channels.length === 0) return term.args[1];
+  const axis = values.indexOf(channels[channels.length - 1]);
+  const { scaled } = linearTerms(term.args[1], axis);
+  if (scaled.length !== 1) return term.args[1];
+  const [{ rest }] = scaled;
+  const looked = integerEntries(rest, axis, OF_VALUES);
+  return looked === undefined
+    ? term.args[1]
+    : exchanged(term.args[1], new Map([[rest, map("mul", looked.entries, looked.step)]]));
+};
+
 /** Can the values of a streaming fold be added up as integers? */
-const fixableValues = (term: Term & TermOf<"fold">): boolean => {
+const fixableValues = (term: Fold): boolean => {
   const { members: [{ channels, values }] } = streamRoles([term]);
   if (channels.length === 0) return false;
   const axis = values.indexOf(channels[channels.length - 1]);
   const form = linearTerms(term.args[1], axis);
-  return form.scaled.length === 1 && codesBehind(form.scaled[0].rest, axis) !== undefined;
+  return form.scaled.length === 1 && isFixed(form.scaled[0].rest, axis);
 };
 
 /** Products of scores and weights of values of every streaming fold, as integers. */
@@ -117,12 +157,14 @@ export const fixedPoint = (
     let out: Term;
     if (term.tag === "fold" && term.monoid === "softmax" && streamRefusal(term) === undefined) {
       const ofScores = scoresOf(term);
+      const values = integerValues(term);
+      const fixed = fixableValues({ ...term, args: [term.args[0], values] } as Fold);
       const fields = {
         monoid: term.monoid,
         project: term.project,
         labels: term.labels,
-        args: [ofScores, go(exchanged(term.args[1], new Map([[term.args[0], ofScores]])))],
-        ...(fixableValues(term as Term & TermOf<"fold">) ? { weights: 16 as const } : {}),
+        args: [ofScores, go(exchanged(values, new Map([[term.args[0], ofScores]])))],
+        ...(fixed ? { weights: 16 as const } : {}),
       };
       out = intern("fold", fields, term.shape, term.dtype);
     } else out = withArgs(term, argsOf(term).map(go));

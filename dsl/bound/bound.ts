@@ -21,7 +21,7 @@ import {
 } from "../core/build.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
-import { besides, widestGap } from "../core/gaps.ts";
+import { besides, peakOf, tableOf, widestGap } from "../core/gaps.ts";
 import {
   argsOf,
   read,
@@ -71,19 +71,18 @@ const lookedUp = (t: TermOf<"gather">, value: Term, c: Context): Bounded => {
   const [rows, index] = t.args;
   const at = c.of(index);
   const off = total(at, c);
-  if (rows.tag !== "table") {
-    return off === undefined
-      ? viewed(c.of(rows), value, (e) => gather(e, at.value))
-      : { ...exact(value), error: constant(NO_CLAIM, t.shape) };
+  const values = tableOf(rows);
+  const known = viewed(c.of(rows), value, (e) => gather(e, at.value));
+  if (values === undefined) {
+    return off === undefined ? known : { ...exact(value), error: constant(NO_CLAIM, t.shape) };
   }
-  const largest = rows.values.reduce((top, x) => Math.max(top, Math.abs(x)), LEAST);
-  const size = (): Term => constant(largest, t.shape);
-  if (off === undefined) return { ...exact(value), size };
-  const nearby = gather(table(besides(rows.values, Math.max)), at.value);
+  const size = (): Term => constant(Math.max(peakOf(values), LEAST), t.shape);
+  if (off === undefined) return { ...known, size };
+  const nearby = gather(table(besides(values, Math.max)), at.value);
   const gap = off.tag === "constant" && off.value <= 1
     ? nearby
-    : map("select", map("less", 1, off), widestGap(rows.values), nearby);
-  return { ...exact(value), error: map("mul", off, gap), size };
+    : map("select", map("less", 1, off), widestGap(values), nearby);
+  return { ...known, error: sum(known.error, map("mul", off, gap)), size };
 };
 
 /** One entry a node kind: what is known of a term from what is known of its operands. */

@@ -12,6 +12,24 @@
 import { constant, map } from "./build.ts";
 import type { Term } from "./term.ts";
 
+/** Values of a table, also where a device holds them as integers. */
+export const tableOf = (t: Term): readonly number[] | undefined =>
+  t.tag === "table"
+    ? t.values
+    : t.tag === "cast" && t.dtype === "i16" && t.args[0].tag === "table"
+    ? t.args[0].values
+    : undefined;
+
+/** The largest magnitude of a table as a device holds it: integers are rounded. */
+export const heldPeak = (t: Term): number | undefined => {
+  const values = tableOf(t);
+  return values && (t.tag === "table" ? peakOf(values) : Math.ceil(peakOf(values)));
+};
+
+/** The largest magnitude of a table's values. */
+export const peakOf = (values: readonly number[]): number =>
+  values.reduce((top, x) => Math.max(top, Math.abs(x)), 0);
+
 /** Distances of neighbours. */
 export const gapsOf = (values: readonly number[]): number[] =>
   values.slice(1).map((x, i) => x - values[i]);

@@ -10,7 +10,7 @@
  */
 import { contractBy } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
-import { widestGap } from "../core/gaps.ts";
+import { tableOf, widestGap } from "../core/gaps.ts";
 import { argsOf, read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
 import {
   each,
@@ -160,8 +160,8 @@ const ROUND: Reading<[Context, Value, Args], Float64Array> = {
   gather: (t, c, value, [table, index]) => {
     const out = step(t as Term, c.env, [errorOf(table), index.value]).data;
     const row = index.error.length === 0 ? 1 : value.data.length / index.error.length;
-    const [given] = t.args;
-    const widest = given.tag === "table" ? widestGap(given.values) : Infinity;
+    const values = tableOf(t.args[0]);
+    const widest = values === undefined ? Infinity : widestGap(values);
     return out.map((e, i) => {
       const off = index.error[Math.floor(i / row)];
       return off === 0 ? e : e + off * widest;

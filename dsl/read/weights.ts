@@ -8,18 +8,23 @@
  */
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { constant } from "../core/build.ts";
+import { heldPeak } from "../core/gaps.ts";
 import { rebuilt, type Term, type TermOf } from "../core/term.ts";
 import { type Env, evalAll } from "./eval.ts";
 
 /** Tokens of one part at most: 256 · 32767 · 255 still fits 32 bits. */
 export const PART = 256;
 
-/** The term with every stored code at a share of its range: 0 the smallest, 1 the largest there is. */
+/**
+ * The term with every stored code at a share of its range: 0 the smallest, 1 the largest there is. What is
+ * looked up in a table goes from nothing to its largest magnitude.
+ */
 export const withCodes = (term: Term, share: number): Term =>
-  rebuilt(
-    term,
-    (t, over) => isPacked(t.dtype) ? constant(share * DTYPES[t.dtype].max, t.shape) : over(),
-  );
+  rebuilt(term, (t, over) => {
+    const peak = t.tag === "gather" ? heldPeak(t.args[0]) : undefined;
+    if (peak !== undefined) return constant(share * peak, t.shape);
+    return isPacked(t.dtype) ? constant(share * DTYPES[t.dtype].max, t.shape) : over();
+  });
 
 /** Largest error of any element of the fold's result, in exact arithmetic. */
 export const weightError = (fold: TermOf<"fold">, env: Env, tokens: number): number => {

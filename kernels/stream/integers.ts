@@ -19,11 +19,9 @@ import {
   num,
   packI16,
   un,
-  widen8,
-  zip8,
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
-import { bytesAt, CODES } from "../../compiler/lower/fixed.ts";
+import { CODES, sixteenAt } from "../../compiler/lower/fixed.ts";
 import { runOf, storeRun } from "./runs.ts";
 import type { Prepared, Scaled } from "./scales.ts";
 import { type Frame, padded, type Stream, type Sum } from "./shape.ts";
@@ -121,15 +119,15 @@ export const fixedRuns = (
         return low.named("w", un("splat", load(pairs, at)));
       });
       for (let block = 0; block < run / CODES; block++) {
-        const bytes = eachRow(sum, (row) =>
+        const codes = eachRow(sum, (row) =>
           tokens.map((token) => {
             const index = frame.value(sum, row, token, bin("add", channel, int(CODES * block)));
-            return bytesAt(low, rest, index, ready.lastAxis);
+            return sixteenAt(low, rest, index, ready.lastAxis);
           }));
         for (let q = 0; q < 4; q++) {
           const both = eachRow(sum, (row) => {
-            const [first, second] = bytes[row.value];
-            return widen8(zip8(first, second, q >> 1), q & 1);
+            const [first, second] = codes[row.value];
+            return first.beside(second, q);
           });
           cells.forEach((row, r) => {
             const cell = row[4 * block + q];

@@ -29,7 +29,7 @@ import {
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import { runsAlongTokens, walksOf } from "../../compiler/lower/chunk.ts";
-import { codesBehind } from "../../compiler/lower/fixed.ts";
+import { isFixed } from "../../compiler/lower/fixed.ts";
 import { fixedRuns } from "./integers.ts";
 import { longestRun, runOf, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
@@ -156,7 +156,7 @@ export const addValues = (
   const ready = prepare(b, frame, stream, sum, weight);
   const { scaled: [first, ...others] } = ready.form;
   const fixed = sum.term.weights === 16 && first !== undefined && others.length === 0 &&
-    codesBehind(first.rest, ready.lastAxis) !== undefined;
+    isFixed(first.rest, ready.lastAxis);
   const runs = runsAlongTokens(sum) ? tokenRuns : fixed ? fixedRuns : floatRuns;
   runs(b, frame, stream, sum, ready, part);
 };
