@@ -33,7 +33,10 @@ const MOST = 2 ** 23;
 /** The range of a term that holds whole numbers, whatever the inputs. */
 export const wholeOf = (t: Term): Whole | undefined => {
   if (t.tag === "constant") return Number.isInteger(t.value) ? of(t.value) : undefined;
-  if (t.tag === "iota") return of(0, MOST);
+  if (t.tag === "iota") {
+    const size = t.shape[t.axis];
+    return of(0, typeof size === "number" ? size - 1 : MOST);
+  }
   if (t.tag === "fold" && t.monoid === "sum" && t.args[0].tag === "constant") {
     return t.args[0].value === 1 ? of(0, MOST) : undefined;
   }

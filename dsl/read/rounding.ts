@@ -10,6 +10,7 @@
  */
 import { contractBy } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
+import { isExact } from "../bound/whole.ts";
 import { tableOf, widestGap } from "../core/gaps.ts";
 import { argsOf, read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
 import {
@@ -138,6 +139,10 @@ const ROUND: Reading<[Context, Value, Args], Float64Array> = {
   map: (t, c, value, args) => {
     const operands = args.map((a, k) => floats(c.machine, t.args[k], a));
     const sure = notNegative(t.args[0]);
+    // Sums and products of whole numbers that f32 holds are not rounded.
+    if (isExact(t as Term) && operands.every((a) => a.error.every((e) => e === 0))) {
+      return new Float64Array(value.data.length);
+    }
     return value.data.map((_, i) =>
       opError(
         c.machine,
