@@ -10,6 +10,7 @@
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { spreadTo } from "../../dsl/core/spread.ts";
 import {
   argsOf,
   exchanged,
@@ -22,7 +23,7 @@ import {
 import { codesBehind } from "../lower/fixed.ts";
 import { linearTerms } from "../lower/linear.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
-import { isCached, spreadTo } from "./labels.ts";
+import { isCached } from "./labels.ts";
 
 /** Largest sum of an integer accumulator. */
 const SUM = 2 ** 31 - 1;
