@@ -12,19 +12,19 @@
  */
 import { bitsOf, compile, evaluate, type Program } from "../mod.ts";
 import {
+  asQuery,
   attention,
   cacheShape,
   type Named,
   PLAIN,
-  put,
   release,
   restore,
   type Sizes,
+  step,
   store,
   STORED,
   type Stored,
 } from "./caches.ts";
-import { activations } from "./data.ts";
 import {
   agree,
   type Ask,
@@ -57,11 +57,8 @@ const attended = async (
 /** Agreement with the f64 meaning on the same stored parts. */
 const checkMeaning = async (way: Named, sizes: Sizes, program: Program): Promise<number> => {
   const tokens = 300;
-  const shape = [sizes.kv, tokens, sizes.dim];
-  const count = sizes.kv * tokens * sizes.dim;
-  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
+  const { k, v, query: q } = step(sizes, tokens);
   const parts = { ...await store(way, sizes, "k", k), ...await store(way, sizes, "v", v) };
-  const q = activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim);
   const inputs: Record<string, ArrayLike<number>> = { q };
   for (const [name, tensor] of Object.entries(parts)) inputs[name] = await tensor.read();
   const want = evaluate(attention(way, sizes), { sizes: { tokens }, inputs });
@@ -92,11 +89,8 @@ const prepare = async (
   sizes: Sizes,
   tokens: number,
 ): Promise<readonly Ready[]> => {
-  const shape = [sizes.kv, tokens, sizes.dim];
-  const count = sizes.kv * tokens * sizes.dim;
-  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
-  const query = activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim);
-  const q = put("q", [sizes.kv, sizes.group, 1, sizes.dim], query);
+  const { k, v, query } = step(sizes, tokens);
+  const q = asQuery(sizes, query);
   const plain = await compile({ out: attention(PLAIN, sizes) });
   const ready: Ready[] = [];
   for (const way of [PLAIN, ...STORED]) {

@@ -115,21 +115,28 @@ interface Programs {
   readonly ideal: Program;
 }
 
-const programsOf = async (codec: Codec, tokens: number): Promise<Programs> => {
-  const shape = [KV, "tokens", D] as const;
+/** Keys or values of a cache. */
+export const SHAPE = [KV, "tokens", D] as const;
+
+/** The last queries of a window on caches that went through a codec. */
+export const attention = (codec: Codec, tokens: number): Term => {
   const rebuilt = (name: string): Term =>
-    codec.decode(codec.encode(input(name, shape, "f32")), shape);
-  const x = input("x", shape, "f32");
-  const parts = codec.encode(x);
-  const out = attend({
+    codec.decode(codec.encode(input(name, SHAPE, "f32")), SHAPE);
+  return attend({
     q: input("q", [KV, GROUP, ROWS, D], "f32"),
     k: rebuilt("k"),
     v: rebuilt("v"),
     causal: { offset: tokens - ROWS },
   });
+};
+
+const programsOf = async (codec: Codec, tokens: number): Promise<Programs> => {
+  const x = input("x", SHAPE, "f32");
+  const parts = codec.encode(x);
+  const out = attention(codec, tokens);
   const of = { schedule: MEASURED };
   const stored = {
-    actual: codec.decode(parts, shape),
+    actual: codec.decode(parts, SHAPE),
     bound: codecBound(codec, x, parts, { machine: F32 }),
     norm: codecBound(codec, x, parts, { machine: F32, norm: [2] }),
   };

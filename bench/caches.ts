@@ -21,6 +21,7 @@ import {
   VALUES,
   wasm,
 } from "../mod.ts";
+import { activations } from "./data.ts";
 
 /** A scheme and what tables call it. */
 export interface Named {
@@ -78,6 +79,21 @@ export const release = (tensors: Stored): void =>
 /** Values on the device. */
 export const put = (name: string, shape: readonly number[], data: ArrayLike<number>): Tensor =>
   upload(wasm(), name, "f32", shape, data);
+
+/** Keys, values and a query of one step, the same every time. */
+export const step = (
+  sizes: Sizes,
+  tokens: number,
+): { readonly k: Tensor; readonly v: Tensor; readonly query: Float32Array } => {
+  const shape = [sizes.kv, tokens, sizes.dim];
+  const count = sizes.kv * tokens * sizes.dim;
+  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
+  return { k, v, query: activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim) };
+};
+
+/** A query on the device. */
+export const asQuery = (sizes: Sizes, query: ArrayLike<number>): Tensor =>
+  put("q", [sizes.kv, sizes.group, 1, sizes.dim], query);
 
 /** The program that encodes values of one shape. */
 export const encoder = ({ codec }: Named, sizes: Sizes): Promise<Program> =>

@@ -9,16 +9,15 @@
  */
 import { certify, compile } from "../mod.ts";
 import {
+  asQuery,
   attention,
-  cacheShape,
   type Named,
-  put,
   release,
   type Sizes,
+  step,
   store,
   STORED,
 } from "./caches.ts";
-import { activations } from "./data.ts";
 import {
   type Ask,
   type Benchmark,
@@ -30,14 +29,8 @@ import {
 } from "./harness.ts";
 
 const asked = async (way: Named, sizes: Sizes, tokens: number, effort: Effort): Promise<Row> => {
-  const shape = cacheShape(sizes).map((d) => typeof d === "string" ? tokens : d);
-  const count = sizes.kv * tokens * sizes.dim;
-  const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
-  const q = put(
-    "q",
-    [sizes.kv, sizes.group, 1, sizes.dim],
-    activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim),
-  );
+  const { k, v, query } = step(sizes, tokens);
+  const q = asQuery(sizes, query);
   const out = attention(way, sizes);
   const plain = await compile({ out });
   const sharp = await certify({ out }, { codes: true });

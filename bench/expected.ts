@@ -10,37 +10,27 @@
  * @module
  */
 import {
-  attend,
   type Codec,
   codecVariance,
   compile,
   idealOf,
   input,
   type Program,
-  type Term,
   varianceOf,
 } from "../mod.ts";
 import { MEASURED } from "../models/runner.ts";
-import { type Cache, caches, D, GROUP, KV, ROWS, SCHEMES, synthetic } from "./bounds.ts";
+import { attention, type Cache, caches, ROWS, SCHEMES, SHAPE, synthetic } from "./bounds.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
 /** A codec's reconstruction and attention over it, with what is expected and what they are held to. */
 const programsOf = async (codec: Codec, tokens: number): Promise<readonly [Program, Program]> => {
-  const shape = [KV, "tokens", D] as const;
-  const rebuilt = (name: string): Term =>
-    codec.decode(codec.encode(input(name, shape, "f32")), shape);
-  const x = input("x", shape, "f32");
+  const x = input("x", SHAPE, "f32");
   const parts = codec.encode(x);
-  const out = attend({
-    q: input("q", [KV, GROUP, ROWS, D], "f32"),
-    k: rebuilt("k"),
-    v: rebuilt("v"),
-    causal: { offset: tokens - ROWS },
-  });
+  const out = attention(codec, tokens);
   const of = { schedule: MEASURED };
   return [
     await compile(
-      { actual: codec.decode(parts, shape), expected: codecVariance(codec, x, parts) },
+      { actual: codec.decode(parts, SHAPE), expected: codecVariance(codec, x, parts) },
       of,
     ),
     await compile({ actual: out, ideal: idealOf(out), expected: varianceOf(out) }, of),

@@ -20,6 +20,7 @@ import {
   wasm,
 } from "../mod.ts";
 import {
+  asQuery,
   attention,
   cacheShape,
   type Named,
@@ -27,6 +28,7 @@ import {
   put,
   release,
   type Sizes,
+  step,
   store,
   STORED,
   type Stored,
@@ -46,11 +48,10 @@ const WAYS: readonly Named[] = [PLAIN, ...NAMES.map((n) => STORED.find((w) => w.
 
 const attending = async (way: Named, sizes: Sizes, tokens: number): Promise<Given> => {
   const { kv, group, dim } = sizes;
-  const count = kv * tokens * dim;
-  const [k, v] = [1, 2].map((seed) => put("x", [kv, tokens, dim], activations(seed, count, dim)));
+  const { k, v, query } = step(sizes, tokens);
   const parts = { ...await store(way, sizes, "k", k), ...await store(way, sizes, "v", v) };
   if (way !== PLAIN) release({ k, v });
-  const q = put("q", [kv, group, 1, dim], activations(3, kv * group * dim, dim));
+  const q = asQuery(sizes, query);
   return {
     name: `attention ${kv} × ${group}, dim ${dim}, ${way.name}`,
     outputs: { out: attention(way, sizes) },

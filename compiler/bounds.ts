@@ -28,7 +28,7 @@ type Outputs = Readonly<Record<string, Term>>;
 export const boundName = (name: string): string => `${name} bound`;
 
 /** Codes that the outputs make on the way. */
-export const codesIn = (outputs: Outputs): Set<Term> =>
+const codesIn = (outputs: Outputs): Set<Term> =>
   new Set(topological(Object.values(outputs)).filter((t) => t.tag === "cast" && isLossy(t)));
 
 /** The outputs and, as `<name> bound`, a bound of each; the rules shape bounds, and leave values as they are. */
@@ -36,7 +36,7 @@ export const withBounds = (
   outputs: Outputs,
   { codes, sharp }: Certify,
   machine: Machine,
-): { outputs: Outputs; trace: readonly Trace[] } => {
+): { outputs: Outputs; trace: readonly Trace[]; held: ReadonlySet<Term> } => {
   const bounds: Record<string, Term> = {};
   const held = codesIn(outputs);
   for (const [name, term] of Object.entries(outputs)) {
@@ -52,5 +52,5 @@ export const withBounds = (
   }
   const kept = new Set(topological(Object.values(outputs)));
   const after = rewrite(bounds, kept);
-  return { outputs: { ...outputs, ...after.outputs }, trace: after.trace };
+  return { outputs: { ...outputs, ...after.outputs }, trace: after.trace, held };
 };

@@ -9,7 +9,7 @@
  */
 import type { Term } from "../dsl/core/term.ts";
 import { F32 } from "../dsl/read/machine.ts";
-import { type Certify, codesIn, withBounds } from "./bounds.ts";
+import { type Certify, withBounds } from "./bounds.ts";
 import { checkKernels, checkPlans, checkTerms } from "./check.ts";
 import { CompileError } from "./errors.ts";
 import { group } from "./group.ts";
@@ -95,8 +95,8 @@ export const boundsPass = (asked: Certify | undefined): Pass<Rewritten, Rewritte
   name: "bounds",
   run: (level) => {
     if (asked === undefined) return level;
-    const { outputs, trace } = withBounds(level.outputs, asked, F32);
-    return { outputs, trace: [...level.trace, ...trace], held: codesIn(level.outputs) };
+    const { outputs, trace, held } = withBounds(level.outputs, asked, F32);
+    return { outputs, trace: [...level.trace, ...trace], held };
   },
   check: rulesPass.check,
 });

@@ -19,19 +19,20 @@ export interface Runs {
   readonly webgpu: number;
 }
 
-/** A WebGPU device for as long as `use` runs. */
+let gpu: ReturnType<typeof openWebgpu> | undefined;
+
+/**
+ * The WebGPU device of this file of tests. One is enough, and a driver that is opened and closed
+ * hundreds of times in a process has been seen to end with a double free.
+ */
 export const withWebgpu = async (use: (device: Device) => Promise<void>): Promise<void> => {
-  const opened = await openWebgpu({ software: true });
+  const opened = await (gpu ??= openWebgpu({ software: true }));
   if (isLeft(opened)) {
     console.warn(`SKIPPED: ${opened.left.message}`);
     ok(process.env.CI !== "true", "in CI a missing adapter is a failure");
     return;
   }
-  try {
-    await use(opened.right);
-  } finally {
-    opened.right.close();
-  }
+  await use(opened.right);
 };
 
 /** Fresh memory is NaN here: what nobody wrote is not read unnoticed. */

@@ -10,6 +10,7 @@
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, gather, map, table } from "../../dsl/core/build.ts";
+import { spreadTo } from "../../dsl/core/spread.ts";
 import {
   argsOf,
   exchanged,
@@ -23,7 +24,7 @@ import { LOOKED } from "../ir/expr.ts";
 import { codesBehind, isFixed } from "../lower/fixed.ts";
 import { linearTerms } from "../lower/linear.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
-import { isCached, spreadTo } from "./labels.ts";
+import { isCached } from "./labels.ts";
 
 type Fold = Term & TermOf<"fold">;
 

@@ -3,8 +3,9 @@
  * @module
  */
 import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { spreadTo } from "../../dsl/core/spread.ts";
 import { argsOf, type Term } from "../../dsl/core/term.ts";
-import { type Labelled, relabel, renamed, smallFactor, spreadTo } from "./labels.ts";
+import { type Labelled, relabel, renamed, smallFactor } from "./labels.ts";
 
 /** Labels of the values of a softmax fold along which they differ, if they are repeated or constant. */
 const heldLabels = (values: Term, axis: readonly string[]): readonly string[] | undefined =>

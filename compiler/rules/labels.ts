@@ -2,7 +2,7 @@
  * Tools of the rules: labelled operands of contractions and folds, and splitting their axes.
  * @module
  */
-import { broadcast, contractBy, foldBy, permute, reshape } from "../../dsl/core/build.ts";
+import { contractBy, foldBy, reshape } from "../../dsl/core/build.ts";
 import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import {
   argsOf,
@@ -105,18 +105,6 @@ export const splitOperand = (term: Labelled, which: number): Term | undefined =>
   );
   const labels = { args: term.labels.args.map(splitLabels), out: splitLabels(term.labels.out) };
   return reshape(relabel(term, labels, args), term.shape);
-};
-
-/** `s` with its axes in the order of `labels`, repeated along those it lacks. */
-export const spreadTo = (
-  s: Term,
-  own: readonly string[],
-  labels: readonly string[],
-  shape: Shape,
-): Term => {
-  const order = labels.filter((l) => own.includes(l));
-  const sorted = permute(s, order.map((l) => own.indexOf(l)));
-  return broadcast(sorted, shape, order.map((l) => labels.indexOf(l)));
 };
 
 /** Labels of an inner contraction under the names its user gives them; contracted ones become new. */

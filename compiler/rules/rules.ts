@@ -5,6 +5,7 @@
  */
 import { contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
+import { spreadTo } from "../../dsl/core/spread.ts";
 import type { Term } from "../../dsl/core/term.ts";
 import {
   broadcastOutOfFold,
@@ -13,15 +14,7 @@ import {
   scaleOutOfFold,
   sumOutOfFold,
 } from "./folds.ts";
-import {
-  isCached,
-  type Labelled,
-  relabel,
-  renamed,
-  smallFactor,
-  splitOperand,
-  spreadTo,
-} from "./labels.ts";
+import { isCached, type Labelled, relabel, renamed, smallFactor, splitOperand } from "./labels.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
 
 const isLabelled = (t: Term): t is Labelled =>

@@ -15,7 +15,7 @@ import {
 } from "../../dsl/core/build.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
-import { regroups } from "../../dsl/core/shape.ts";
+import { gramLabels, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
@@ -28,10 +28,7 @@ export interface Rule {
 
 const gramIsContract = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "gram") return undefined;
-  const axis = term.labels.args[0];
-  const twin = axis.map((l, i) => i === axis.length - 1 ? "twin" : l);
-  const out = [...term.labels.out.slice(0, -1), "twin"];
-  return contractBy({ args: [axis, twin], out }, term.args[0], term.args[0]);
+  return contractBy(gramLabels(term.labels), term.args[0], term.args[0]);
 };
 
 /** Can a reshape move below this operand without coming to rest on a broadcast? */

@@ -10,10 +10,10 @@
  * @module
  */
 import { constant, contractBy, foldBy, map } from "../core/build.ts";
-import { summedDims } from "../core/shape.ts";
-import type { Dim, Labels, Term, TermOf } from "../core/term.ts";
+import { gramLabels, knownCount, summedDims } from "../core/shape.ts";
+import type { Dim, Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
-import { type Bounded, type Context, either, type Error, sum, times } from "./known.ts";
+import { type Bounded, type Context, type Error, sum, times } from "./known.ts";
 import { products } from "./maps.ts";
 import { crossNorm } from "./norm.ts";
 
@@ -21,14 +21,12 @@ import { crossNorm } from "./norm.ts";
 const PARTS = 3;
 
 /** A number of elements: known, or a term of no axes. */
-export const countTerm = (dims: readonly Dim[]): Term | number => {
-  const known = dims.reduce<number>((n, d) => typeof d === "number" ? n * d : n, 1);
-  return dims.reduce<Term | number>((n, d) => {
+export const countTerm = (dims: readonly Dim[]): Term | number =>
+  dims.reduce<Term | number>((n, d) => {
     if (typeof d === "number") return n;
     const count = foldBy("sum", "sum", { args: [["n"]], out: [] }, [constant(1, [d])]);
     return typeof n === "number" ? times(count, n) : map("mul", count, n);
-  }, known);
-};
+  }, knownCount(dims));
 
 /** γ(a·n + b) as a term, a little above. */
 export const growthTerm = (m: Machine, n: Term, a: number, b: number): Term => {
@@ -76,21 +74,11 @@ export const contractBound = (t: TermOf<"contract">, value: Term, c: Context): B
   return summed(t, value, productError(t, a, b, c), a.growth + b.growth, size, c);
 };
 
-/** Labels of a Gram matrix as a contraction of a tensor with itself. */
-const twins = (t: TermOf<"fold">): Labels => {
-  const [axis] = t.labels.args;
-  const last = axis[axis.length - 1];
-  return {
-    args: [axis, axis.map((l) => l === last ? "twin" : l)],
-    out: [...t.labels.out.slice(0, -1), "twin"],
-  };
-};
-
 /** The bound of a fold that is no softmax. */
 export const foldBound = (t: TermOf<"fold">, value: Term, c: Context): Bounded => {
   const a = c.of(t.args[0]);
   if (t.monoid === "gram") {
-    const product = (x: Term, y: Term): Term => contractBy(twins(t), x, y);
+    const product = (x: Term, y: Term): Term => contractBy(gramLabels(t.labels), x, y);
     const size = (): Term => product(a.size(), a.size());
     return summed(t, value, products(a, a, c, product), 2 * a.growth, size, c);
   }
@@ -101,7 +89,7 @@ export const foldBound = (t: TermOf<"fold">, value: Term, c: Context): Bounded =
   const largest = (x: Term): Term => foldBy("max", "max", t.labels, [x]);
   return {
     value,
-    error: either(undefined, a.error && largest(a.error)),
+    error: a.error && largest(a.error),
     growth: a.growth,
     size: () => largest(a.size()),
   };

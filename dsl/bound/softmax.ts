@@ -14,9 +14,10 @@
  * hold, which takes no pass over them, and the second is left out.
  * @module
  */
-import { broadcast, constant, foldBy, map, permute } from "../core/build.ts";
+import { constant, foldBy, map } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
 import { summedDims } from "../core/shape.ts";
+import { spreadTo } from "../core/spread.ts";
 import type { Term, TermOf } from "../core/term.ts";
 import { gamma, type Machine } from "../read/machine.ts";
 import { PART } from "../read/weights.ts";
@@ -46,22 +47,16 @@ const WIDE = 40;
 interface Places {
   readonly rows: readonly string[];
   readonly channels: readonly string[];
-  readonly token: string;
 }
 
 const placesOf = ({ labels: { args: [s, v], out } }: Fold): Places => ({
   rows: out.filter((l) => s.includes(l)),
   channels: out.filter((l) => v.includes(l)),
-  token: s.find((l) => !out.includes(l)) ?? "",
 });
 
 /** A term along some labels of the result, repeated along the others. */
-const spread = (t: Fold, x: Term, own: readonly string[]): Term => {
-  const { out } = t.labels;
-  const order = out.filter((l) => own.includes(l));
-  const sorted = permute(x, order.map((l) => own.indexOf(l)));
-  return broadcast(sorted, t.shape, order.map((l) => out.indexOf(l)));
-};
+const spread = (t: Fold, x: Term, own: readonly string[]): Term =>
+  spreadTo(x, own, t.labels.out, t.shape);
 
 /** Folds over the tokens of the scores or of the values, along the result. */
 const overScores = (t: Fold, x: Term): Term => {
@@ -160,10 +155,10 @@ export const softmaxBound = (t: Fold, value: Term, c: Context): Bounded => {
     device && reach && times(reach, 2 ** -20),
   )!;
   const end = (x: Term): Term => largest === undefined ? x : map("add", x, times(largest, c.again));
-  const w = turned(overScores(fold, eps));
+  const most = overScores(fold, eps);
+  const w = turned(most);
   const ways = [map("sub", value, lo), map("sub", hi, value)]
     .map((x) => moved(off(end(x)), range, w));
-  const most = overScores(fold, eps);
   const near = map("min", eps, WIDE);
   const share = map(
     "div",

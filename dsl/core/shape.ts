@@ -106,3 +106,9 @@ export const summedDims = (labels: Labels, args: readonly { readonly shape: Shap
   );
   return [...dims].filter(([l]) => !labels.out.includes(l)).map(([, d]) => d);
 };
+
+/** A Gram matrix as the contraction of a tensor with itself: its last axis has a twin. */
+export const gramLabels = ({ args: [axis], out }: Labels): Labels => ({
+  args: [axis, [...axis.slice(0, -1), `${axis[axis.length - 1]}'`]],
+  out,
+});

@@ -8,7 +8,8 @@
  * Two at a time: first the pair whose result is smallest beside its operands.
  * @module
  */
-import { broadcast, constant, contractBy, foldBy, map, permute, reshape } from "../core/build.ts";
+import { constant, contractBy, foldBy, map, reshape } from "../core/build.ts";
+import { spreadTo } from "../core/spread.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
 
 /** An axis, by identity: two axes of one size are two axes. */
@@ -58,21 +59,17 @@ export const over = (term: Term, out: Axes): Tensor => {
   return { term: reshape(term, shapeOf(axes)), axes };
 };
 
+const labelsOf = (axes: readonly Axis[]): string[] => axes.map((a) => a.id);
+
 /** The tensor over all of these axes, in their order. */
-export const spread = ({ term, axes }: Tensor, onto: readonly Axis[]): Term => {
-  const own = onto.filter((a) => has(axes, a));
-  const order = own.map((a) => axes.findIndex((b) => b.id === a.id));
-  const places = own.map((a) => onto.findIndex((b) => b.id === a.id));
-  return broadcast(permute(term, order), shapeOf(onto), places);
-};
+export const spread = ({ term, axes }: Tensor, onto: readonly Axis[]): Term =>
+  spreadTo(term, labelsOf(axes), labelsOf(onto), shapeOf(onto));
 
 /** Assumed of a size that is known only when a program runs. */
 const LONG = 4096;
 
 const countOf = (axes: readonly Axis[]): number =>
   axes.reduce((n, { size }) => n * (typeof size === "number" ? size : LONG), 1);
-
-const labelsOf = (axes: readonly Axis[]): string[] => axes.map((a) => a.id);
 
 const summed = ({ term, axes }: Tensor, kept: readonly Axis[]): Tensor => {
   const out = axes.filter((a) => has(kept, a));

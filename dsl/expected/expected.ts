@@ -21,6 +21,7 @@ import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { slopesOf } from "../core/gaps.ts";
 import { MASKED } from "../core/monoid.ts";
+import { gramLabels } from "../core/shape.ts";
 import {
   argsOf,
   read,
@@ -203,9 +204,8 @@ const foldForms = (t: TermOf<"fold">, c: Context): Forms => {
     const chosen = nearly(x, spread(best, axes));
     return together(forms.map((f) => weighted(f, axis, chosen, axis, t.labels.out)));
   }
-  const last = axis[axis.length - 1];
-  const twin = axis.map((l) => l === last ? "twin" : l);
-  return product([a, forms, axis], [a, forms, twin], [...t.labels.out.slice(0, -1), "twin"]);
+  const { args: [one, twin], out } = gramLabels(t.labels);
+  return product([a, forms, one], [a, forms, twin], out);
 };
 
 /** One entry a node kind. */

@@ -12,6 +12,7 @@ import { contractBy } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
 import { isExact } from "../bound/whole.ts";
 import { tableOf, widestGap } from "../core/gaps.ts";
+import { gramLabels } from "../core/shape.ts";
 import { argsOf, read, type Reading, type Term, type TermOf, topological } from "../core/term.ts";
 import {
   each,
@@ -202,9 +203,7 @@ const worst = (t: TermOf<"fold">, c: Context, value: Value, a: Known): Float64Ar
 
 /** A Gram matrix is the contraction of a tensor with itself. */
 const gramErrors = (t: TermOf<"fold">, c: Context, value: Value, a: Known): Float64Array => {
-  const row = t.labels.args[0];
-  const primed = [...row.slice(0, -1), `${row[row.length - 1]}'`];
-  const term = contractBy({ args: [row, primed], out: t.labels.out }, t.args[0], t.args[0]);
+  const term = contractBy(gramLabels(t.labels), t.args[0], t.args[0]);
   return products(term as TermOf<"contract">, c, value, [a, a]);
 };
 

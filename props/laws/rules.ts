@@ -60,10 +60,11 @@ const depthOf = (term: Term): number => {
 /**
  * Rewriting again and again changes nothing in the end. Algebra goes once from the outputs down: a
  * product whose operand became a sum or a scaled product only below it is looked at again in the next
- * round, so there are no more rounds than products and folds above each other.
+ * round, and what leaves a fold may leave the one above it: two rounds a product or fold on the way down.
  */
 export const settlesLaw = (term: Term): boolean => {
+  const rounds = 2 * depthOf(term) + 2;
   let settled = term;
-  for (let round = 0; round <= depthOf(term); round++) settled = rewrite({ y: settled }).outputs.y;
+  for (let round = 0; round <= rounds; round++) settled = rewrite({ y: settled }).outputs.y;
   return rewrite({ y: settled }).outputs.y === settled;
 };
