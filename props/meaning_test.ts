@@ -6,6 +6,7 @@ import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import {
   broadcast,
+  cast,
   compile,
   CompileError,
   contract,
@@ -19,6 +20,7 @@ import {
   type Schedule,
   softmaxFold,
 } from "../mod.ts";
+import { iota } from "../dsl/core/build.ts";
 import { print } from "../dsl/read/print.ts";
 import { hold } from "./check.ts";
 import { onDevices } from "./devices.ts";
@@ -98,7 +100,14 @@ const lanes: Sample = {
   },
 };
 
-const PINNED: readonly Sample[] = [lanes, namesake, alone, perToken, needed, behind];
+/** A whole number made a float and spread is a constant to WGSL: it was written as zero. */
+const spreadIndex: Sample = {
+  term: cast(map("add", input("x", [16], "f16"), iota([16], 0)), "u4"),
+  sizes: {},
+  inputs: { x: Array.from({ length: 16 }, () => 0) },
+};
+
+const PINNED: readonly Sample[] = [spreadIndex, lanes, namesake, alone, perToken, needed, behind];
 
 /** Largest excess of a run over its bound. */
 const ran = async (

@@ -146,12 +146,9 @@ const isConstant = (e: Expr): boolean =>
  * that passes through a function is computed when the kernel runs.
  */
 const held = (e: Expr, code: string): string =>
-  e.type === "f32" && e.op === "const"
-    ? `held(${code})`
-    : e.op === "splat" && e.type === "f32x4"
-    ? `vec4<f32>(${held(e.args[0], literal(e.args[0]))})`
-    : code;
-const HELD = "fn held(x : f32) -> f32 { return x; }";
+  e.type === "f32" ? `held(${code})` : e.type === "f32x4" ? `held4(${code})` : code;
+const HELD = `fn held(x : f32) -> f32 { return x; }
+fn held4(x : vec4<f32>) -> vec4<f32> { return x; }`;
 
 const printer = (lanesOfGroup: number, vectors: ReadonlySet<string>): Printer => {
   const ops = table(vectors);
@@ -254,7 +251,7 @@ export const emitWgsl = (kernel: Kernel): string => {
       }>;`
     ),
     ...(body.some((l) => l.includes("numbers(")) ? [NUMBERS] : []),
-    ...(body.some((l) => l.includes("held(")) ? [HELD] : []),
+    ...(body.some((l) => /held4?\(/.test(l)) ? [HELD] : []),
     `@compute @workgroup_size(${kernel.lanes})`,
     "fn main(@builtin(workgroup_id) id : vec3<u32>, @builtin(num_workgroups) count : vec3<u32>,",
     "        @builtin(local_invocation_index) lane_index : u32) {",
