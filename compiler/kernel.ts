@@ -47,8 +47,13 @@ export interface Plan {
 
 /** What a target offers to skeletons. */
 export interface Target {
-  /** Vectors of small integers: 16-bit products (four lanes of 32-bit sums), look-ups of bytes. */
-  readonly dot16: boolean;
+  /**
+   * Vectors of small integers: products of 16 bits (four lanes of 32-bit sums) and of 8 bits (eight lanes
+   * of 16-bit sums), look-ups of bytes.
+   */
+  readonly integers: boolean;
+  /** A group has one lane: loops over tokens may be joined, and carry sums from step to step. */
+  readonly serial: boolean;
   /** An instruction or function for e^x. */
   readonly exp: boolean;
   /** Floats of group memory. */
@@ -59,12 +64,18 @@ export interface Target {
   readonly partsPerGroup: number;
 }
 
+/** Bits of fixed-point queries and weights. */
+export type FixedBits = 16 | 8;
+
 /** Numbers a schedule may change; every choice is correct. */
 export interface Schedule {
   /** Largest number of tokens of one part of a streaming fold; a multiple of 8. */
   readonly chunk: number;
-  /** Multiply 16-bit integers where the target can: queries and weights rounded to 2⁻¹⁶ of the largest. */
-  readonly fixed: boolean;
+  /**
+   * Multiply integers where the target can: queries and weights rounded to 16 bits of the largest, or,
+   * beside codes of at most 4 bits, to 8. Errors of 8 bits are yours to choose, never a default.
+   */
+  readonly fixed: FixedBits | false;
   /** Lanes of a group on a GPU. */
   readonly lanes: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
@@ -72,7 +83,7 @@ export interface Schedule {
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, rows: 8 };
+export const SCHEDULE: Schedule = { chunk: 256, fixed: 16, lanes: 64, rows: 8 };
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -128,7 +139,11 @@ export class Builder {
   private readonly shared: Arr[] = [];
   private readonly uniforms = new Set<string>();
 
+  /** May loops over tokens be joined? */
+  readonly serial: boolean;
+
   constructor(private readonly context: Context) {
+    this.serial = context.target.serial;
     freshExprs();
     this.low = new Lower((d) => this.size(d));
   }

@@ -40,7 +40,7 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   stage(b, plan, outer);
   const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
   b.low.loop("part", from, to, 1, (at) => {
-    const frame = frameOf(b, stream, outer, flat, at);
+    const frame = frameOf(b, stream, outer, flat, at, context.target.serial);
     const weight = weights(b, plan, frame, stream, part);
     stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
   });

@@ -217,8 +217,8 @@ Deno.test("attention over codes of any width multiplies integers, of keys and of
       const { steps } = lower({ out }, SKELETONS, WASM_TARGET);
       return emitWat(steps.map((s) => s.kernel)).split("i32x4.dot_i16x8_s").length - 1;
     });
-    // Four tokens of keys, eight at a time; two tokens of 64 values.
-    deepEqual(dots, BITS.map(() => 4 * channels / 8 + 2 * 64 / 8), `${channels} channels`);
+    // Keys of four tokens, eight at a time, and the last ones of a part again; four tokens of 32 values.
+    deepEqual(dots, BITS.map(() => 2 * (4 * channels / 8 + 4 * 32 / 8)), `${channels} channels`);
   }
 });
 
@@ -257,7 +257,8 @@ Deno.test("codebooks are looked up in registers: bytes on a CPU, choices on a GP
   const texts = [WASM_TARGET, WEBGPU_TARGET].map((target) =>
     lower({ out: attention(codec) }, SKELETONS, target).steps.map((s) => s.kernel)
   );
-  // Two bytes of sixteen integers: four tokens of keys; 32 channels of two tokens of values.
+  // Two bytes of sixteen integers: keys of four tokens, a row at a time; values of four, 32 channels for one
+  // row and 16 for two; and the last ones of a part again.
   const wat = emitWat(texts[0]);
   const times = (op: string): number => wat.split(op).length - 1;
   equal(times("i8x16.relaxed_swizzle"), 2 * (4 * 64 / 16) + 2 * 2 * 32 / 16);

@@ -30,7 +30,7 @@ const PINNED: readonly [Cached, Schedule][] = [
     sizes: { rows: 1, tokens: 1 },
     past: 0,
     seed: 0,
-  }, { ...SCHEDULE, fixed: true, chunk: 4 }],
+  }, { ...SCHEDULE, fixed: 16, chunk: 4 }],
   // Codes and zero points summed apart round where a code and its zero point cancel.
   [{
     keys: "quantize(8, per 8, asymmetric)",

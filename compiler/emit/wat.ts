@@ -46,7 +46,7 @@ const integer = (name: string): Write => (e, args) =>
 const compare = (name: string): Write => (e, args) =>
   `(${PREFIX[e.args[0].type]}.${name}${signed(e.args[0].type)} ${args.join(" ")})`;
 const bits = (name: string): Write => (e, args) =>
-  `(${e.type === "u32x4" ? "v128" : PREFIX[e.type]}.${name} ${args.join(" ")})`;
+  `(${LOCAL[e.type] === "v128" ? "v128" : PREFIX[e.type]}.${name} ${args.join(" ")})`;
 
 const literal = (e: Expr): string => {
   if (e.type === "f32") {
@@ -61,15 +61,24 @@ const literal = (e: Expr): string => {
   return `(i32.const ${e.value | 0})`;
 };
 
+/** Lanes joined by a shuffle, two and two, then one and one. */
 const across = (op: string): Write => (_e, [a]) => {
-  const at = (k: number, x: string): string => `(f32x4.extract_lane ${k} ${x})`;
   const h = "(local.get $h)";
-  return `(f32.${op} (f32.${op} ${at(0, `(local.tee $h ${a})`)} ${at(1, h)}) (f32.${op} ${
-    at(2, h)
-  } ${at(3, h)}))`;
+  const joined = (places: string, x: string): string =>
+    `(f32x4.${op} (i8x16.shuffle ${places} (local.tee $h ${x}) ${h}) ${h})`;
+  const halves = joined("8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7", a);
+  return `(f32x4.extract_lane 0 ${joined("4 5 6 7 0 1 2 3 12 13 14 15 8 9 10 11", halves)})`;
 };
 
 const half = (k: number): string => k % 2 === 0 ? "low" : "high";
+
+/** Units of so many bytes from the low or high half of one vector, each followed by that of another. */
+const zipped = (unit: number): Write => (e, [a, b]) => {
+  const first = Array.from({ length: 8 }, (_, k) => 8 * e.value + k);
+  const units = Array.from({ length: 8 / unit }, (_, k) => first.slice(unit * k, unit * (k + 1)));
+  const places = units.flatMap((bytes) => [...bytes, ...bytes.map((k) => k + 16)]);
+  return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
+};
 
 /**
  * Four lanes use the pseudo forms, one instruction on x86: a NaN in the *first* operand is kept, so a
@@ -89,13 +98,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   uniform: (e) => `(local.get $u_${e.name})`,
   load: (e, [i], at) =>
     `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
-  // Sign and exponent of a half move into place; 2^112 makes up for the bias, subnormals included.
-  halves: (e, [i], at) => {
-    const bits = `(i32x4.shl (v128.load16x4_s ${at(e.arr!, e.args[0], i, 2)}) (i32.const 13))`;
-    const kept =
-      `(v128.and ${bits} (v128.const i32x4 0x8fffe000 0x8fffe000 0x8fffe000 0x8fffe000))`;
-    return `(f32x4.mul ${kept} (f32x4.splat (f32.const 5192296858534827628530496329220096)))`;
-  },
+  halves: (e, [i, kept, scale], at) =>
+    `(f32x4.mul (v128.and (i32x4.shl (v128.load16x4_s ${
+      at(e.arr!, e.args[0], i, 2)
+    }) (i32.const 13)) ${kept}) ${scale})`,
   twice: (e, [i], at) =>
     `(i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.tee $h (v128.load64_zero ${
       at(e.arr!, e.args[0], i)
@@ -122,27 +128,36 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     const [a, b, c, d] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
     return `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_u ${a} ${b}) (i16x8.narrow_i32x4_u ${c} ${d}))`;
   },
-  widen8: (e, [a]) => `(i16x8.extend_${half(e.value)}_i8x16_u ${a})`,
   dot16: (_e, [a, b]) => `(i32x4.dot_i16x8_s ${a} ${b})`,
+  dot8: (_e, [a, codes]) => `(i16x8.relaxed_dot_i8x16_i7x16_s ${a} ${codes})`,
+  pairs: (_e, [a]) => `(i32x4.extadd_pairwise_i16x8_s ${a})`,
+  widen16: (e, [a]) => `(i32x4.extend_${half(e.value)}_i16x8_s ${a})`,
+  packI8: (_e, parts) => {
+    const [a, b, c, d] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
+    return `(i8x16.narrow_i16x8_s (i16x8.narrow_i32x4_s ${a} ${b}) (i16x8.narrow_i32x4_s ${c} ${d}))`;
+  },
   packI16: (_e, parts) => {
     const [a, b] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
     return `(i16x8.narrow_i32x4_s ${a} ${b})`;
   },
   asI16: (_e, [a]) => a,
-  zip8: (e, [a, b]) => {
-    const pairs = Array.from({ length: 8 }, (_, k) => 8 * e.value + k).flatMap((k) => [k, k + 16]);
-    return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
-  },
-  zip16: (e, [a, b]) => {
-    const from = 8 * e.value;
-    const pairs = [0, 2, 4, 6].flatMap((k) => [k, k + 1, k + 16, k + 17]).map((k) => k + from);
-    return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
+  zip8: zipped(1),
+  zip16: zipped(2),
+  zip32: zipped(4),
+  zip64: zipped(8),
+  unzip16: (e, [a, b]) => {
+    const places = Array.from({ length: 8 }, (_, k) => 4 * k + 2 * e.value).flatMap((
+      k,
+    ) => [k, k + 1]);
+    return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
   },
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
   lookup: () => {
     throw new Error("lookup is written out before it is printed");
   },
-  hsum4: (_e, parts) => `(call $hsum4 ${parts.join(" ")})`,
+  hsum4: () => {
+    throw new Error("hsum4 is written out before it is printed");
+  },
   neg: plain("neg"),
   abs: plain("abs"),
   sqrt: plain("sqrt"),
@@ -172,8 +187,8 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   not: (e, [a]) => e.type === "bool4" ? `(v128.not ${a})` : `(i32.eqz ${a})`,
   popcount: plain("popcnt"),
   hsum: across("add"),
-  hmax: across("max"),
-  hmin: across("min"),
+  hmax: across("pmax"),
+  hmin: across("pmin"),
   add: plain("add"),
   sub: plain("sub"),
   mul: plain("mul"),
@@ -191,19 +206,7 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
 };
 
 /** Functions that kernels share. */
-const HELPERS =
-  `(func $hsum4 (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
-  (local $p v128) (local $q v128)
-  (local.set $p (f32x4.add
-    (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $a) (local.get $b))
-    (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $a) (local.get $b))))
-  (local.set $q (f32x4.add
-    (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $c) (local.get $d))
-    (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $c) (local.get $d))))
-  (f32x4.add
-    (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $p) (local.get $q))
-    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $p) (local.get $q))))
-(func $min (param $a i32) (param $b i32) (result i32)
+const HELPERS = `(func $min (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.lt_s (local.get $a) (local.get $b))))
 (func $max (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.gt_s (local.get $a) (local.get $b))))`;

@@ -41,6 +41,53 @@ export const PRODUCTS: Combine<readonly [Expr, Expr]> = {
   across: "hsum",
 };
 
+/** Steps over a box: single places, or four along its last axis. */
+const stepsOf = (
+  sizes: readonly number[],
+  lies: (probe: Index) => boolean,
+): { wide: boolean; steps: number; boxAt: (step: Expr) => Expr[] } => {
+  const last = sizes[sizes.length - 1] ?? 1;
+  const wide = last % 4 === 0 && lies(sizes.map(() => int(0)));
+  const inner = wide ? last / 4 : last;
+  return {
+    wide,
+    steps: sizes.slice(0, -1).reduce((n, d) => n * d, inner),
+    boxAt: (step) => {
+      const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];
+      let rest = bin("div", step, int(inner));
+      for (let i = sizes.length - 2; i >= 0; i--) {
+        box.unshift(bin("rem", rest, int(sizes[i])));
+        rest = bin("div", rest, int(sizes[i]));
+      }
+      return sizes.length === 0 ? [] : box;
+    },
+  };
+};
+
+/**
+ * Several reductions over one box, step by step side by side: what they share is read once a step, and
+ * few values are alive at a time. Results are partial sums of lanes, or single values.
+ */
+export const reduceTogether = <E>(
+  low: Writer,
+  sizes: readonly number[],
+  combine: Combine<E>,
+  elements: readonly ((box: Index, wide: boolean) => E | undefined)[],
+): Expr[] => {
+  const { wide, steps, boxAt } = stepsOf(
+    sizes,
+    (probe) => elements.every((element) => element(probe, true) !== undefined),
+  );
+  const cells = elements.map((element) =>
+    low.mutable("acc", combine.first(element(boxAt(int(0)), wide)!))
+  );
+  const step = (s: Expr): void =>
+    cells.forEach((cell, i) => cell.set(combine.next(cell.get(), elements[i](boxAt(s), wide)!)));
+  if (steps <= UNROLL) { for (let s = 1; s < steps; s++) step(int(s)); }
+  else low.loop("r", int(1), int(steps), 1, step);
+  return cells.map((cell) => cell.get());
+};
+
 /** Runs a reduction over a static box: the last axis four at a time where it can. */
 export const reduceBox = <E>(
   low: Writer,
@@ -53,20 +100,7 @@ export const reduceBox = <E>(
     const box = sizes.map((n) => variable(low.name("in"), "i32", { lo: 0, hi: n - 1 }));
     return combine.first(element(box, false)!);
   }
-  const last = sizes[sizes.length - 1] ?? 1;
-  const probe = sizes.map(() => int(0));
-  const wide = last % 4 === 0 && element(probe, true) !== undefined;
-  const steps = sizes.slice(0, -1).reduce((n, d) => n * d, last / (wide ? 4 : 1));
-  const inner = wide ? last / 4 : last;
-  const boxAt = (step: Expr): Expr[] => {
-    const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];
-    let rest = bin("div", step, int(inner));
-    for (let i = sizes.length - 2; i >= 0; i--) {
-      box.unshift(bin("rem", rest, int(sizes[i])));
-      rest = bin("div", rest, int(sizes[i]));
-    }
-    return sizes.length === 0 ? [] : box;
-  };
+  const { wide, steps, boxAt } = stepsOf(sizes, (probe) => element(probe, true) !== undefined);
   const finish = (e: Expr): Expr => wide && across ? un(combine.across, e) : e;
   if (steps <= UNROLL) {
     // Two chains, so that one addition does not wait for the other.

@@ -1,18 +1,35 @@
 /**
  * Operators that a target has no instruction for, written out as others.
  *
- * A look-up in a small table: `entries.ts`.
+ * A look-up in a small table: `entries.ts`. Four sums of lanes at once, where vectors are zipped:
+ *
+ * ```text
+ * a0+a2 b0+b2 a1+a3 b1+b3  and  c0+c2 d0+d2 c1+c3 d1+d3   →   a b c d
+ * ```
  *
  * e^x: x = n·ln 2 + r, a polynomial in r (the coefficients of Cephes `expf`),
  * times 2^n put into the exponent. Within 2 ulp on [−87.3, 88.3], within 10 up to the largest number;
- * below ln 2^−126 it is 0.
+ * below ln 2^−126.5 it is 0.
  * @module
  */
-import { bin, type Expr, int, lane, madd, num, rebuilt, select, un, word } from "../ir/expr.ts";
+import {
+  bin,
+  type Expr,
+  int,
+  lane,
+  madd,
+  num,
+  rebuilt,
+  select,
+  un,
+  word,
+  zip32,
+  zip64,
+} from "../ir/expr.ts";
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
 
-const LOWEST = -87.33654022216797;
+const LOWEST = -88.1;
 const HIGHEST = 88.8;
 const LN2_HIGH = 0.693359375;
 const LN2_LOW = -2.12194440e-4;
@@ -25,29 +42,49 @@ const COEFFICIENTS = [
   5.0000001201e-1,
 ];
 
+/** A number whose last bit is worth 1: what is added to it is rounded, and lies in its lowest bits. */
+const WHOLE = 1.5 * 2 ** 23;
+
 /** Four lanes of e^x. */
 const expanded = (x: Expr): Expr => {
   const all = (value: number): Expr => un("splat", num(value));
   const clamped = bin("min", bin("max", x, all(LOWEST)), all(HIGHEST));
-  const n = bin("min", un("rint", bin("mul", clamped, all(1.44269504))), all(127));
+  // The lowest bits hold n + 127: shifted, they are the exponent of 2^n, and 0 is that of 0.
+  const biased = bin("min", madd(clamped, all(1.44269504), all(WHOLE + 127)), all(WHOLE + 254));
+  const n = bin("sub", biased, all(WHOLE + 127));
   const r = madd(n, all(-LN2_LOW), madd(n, all(-LN2_HIGH), clamped));
   const [first, ...rest] = COEFFICIENTS;
   const p = rest.reduce((acc, c) => madd(acc, r, all(c)), all(first));
   const value = bin("add", madd(p, bin("mul", r, r), r), all(1));
-  const exponent = bin("shl", bin("add", un("toU32", n), un("splat", word(127))), int(23));
-  return select(bin("lt", x, all(LOWEST)), all(0), bin("mul", value, un("asF32", exponent)));
+  const exponent = bin("shl", un("asU32", biased), int(23));
+  return bin("mul", value, un("asF32", exponent));
 };
 
 /** What a target has. */
 interface Has {
   readonly exp: boolean;
-  readonly dot16: boolean;
+  readonly integers: boolean;
 }
 
-const lookedUp = ({ args: [block, ...entries], value }: Expr, { dot16 }: Has): Expr =>
-  (dot16 ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
+const lookedUp = ({ args: [block, ...entries], value }: Expr, { integers }: Has): Expr =>
+  (integers ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
 
-/** Replaces e^x and look-ups; shared subexpressions stay shared. Runs while the kernel's nodes are. */
+/** Lane sums of four vectors: halves added, then halves of those. */
+const laneSums = (parts: readonly Expr[]): Expr => {
+  const added = (zip: typeof zip32, a: Expr, b: Expr): Expr =>
+    bin("add", zip(a, b, 0), zip(a, b, 1));
+  const [a, b, c, d] = parts;
+  return added(zip64, added(zip32, a, b), added(zip32, c, d));
+};
+
+/**
+ * Halves are widened by moving sign and exponent into place, and 2^112 makes up for the bias, subnormals
+ * included. Which bits are kept, and the power, become operands: they are the same for all.
+ */
+const withConstants = (e: Expr): Expr =>
+  rebuilt(e, [...e.args, un("splat", word(0x8fffe000)), un("splat", num(2 ** 112))]);
+
+/** Replaces e^x, look-ups and lane sums; shared subexpressions stay shared. Runs while the kernel's nodes are. */
 export const writeOut = (block: Block, has: Has): Block => {
   const done = new Map<Expr, Expr>();
   const go = (e: Expr): Expr => {
@@ -57,6 +94,10 @@ export const writeOut = (block: Block, has: Has): Block => {
     const same = rebuilt(e, args);
     const out = e.op === "lookup"
       ? lookedUp(same, has)
+      : e.op === "halves" && has.integers
+      ? withConstants(same)
+      : e.op === "hsum4" && has.integers
+      ? laneSums(args)
       : e.op !== "exp" || has.exp
       ? same
       : e.type === "f32x4"

@@ -41,7 +41,8 @@ const scoped = async <A>(
 
 /** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
 export const WEBGPU_TARGET: Target = {
-  dot16: false,
+  integers: false,
+  serial: false,
   exp: true,
   groupFloats: 4096,
   cacheBytes: 0,

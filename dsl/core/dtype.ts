@@ -13,8 +13,11 @@ export type Bits = (typeof BITS)[number];
 /** Types whose codes share 32-bit words. */
 export type Packed = `u${Bits}`;
 
+/** Types of fixed-point queries and weights: they live in registers and group memory only. */
+export type Fixed = "i16" | "i8";
+
 /** Names of the element types of a term. */
-export type DType = "f32" | "f16" | "u32" | Packed | "i16";
+export type DType = "f32" | "f16" | "u32" | Packed | Fixed;
 
 /** What a dtype is: width in bits and, for integers, the largest code. */
 export interface DTypeInfo {
@@ -41,8 +44,8 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   u3: codes(3),
   u4: codes(4),
   u8: codes(8),
-  // Fixed-point queries and weights; lives in registers and group memory only.
   i16: { bits: 16, integer: true, min: -32767, max: 32767 },
+  i8: { bits: 8, integer: true, min: -127, max: 127 },
 };
 
 /** The packed dtype of a number of bits. */
@@ -53,6 +56,9 @@ export const PACKED: readonly Packed[] = BITS.map(packedOf);
 
 /** Is the dtype stored as codes in words? */
 export const isPacked = (dtype: DType): dtype is Packed => PACKED.includes(dtype as Packed);
+
+/** Is the dtype a device's fixed-point number, never stored? */
+export const isFixedPoint = (dtype: DType): dtype is Fixed => dtype === "i16" || dtype === "i8";
 
 /** Rounds half to even, as every device does. */
 export const rint = (x: number): number => {
@@ -77,11 +83,11 @@ export const roundF16 = (x: number): number => {
 
 /**
  * The value a dtype stores for x: rounding half to even, saturating.
- * f32 and i16 are the identity: they are a device's arithmetic, not part of a program's meaning, and
+ * f32 and fixed-point numbers are the identity: they are a device's arithmetic, not part of a program's meaning, and
  * what they cost is in `dsl/read/rounding.ts`.
  */
 export const castTo = (dtype: DType, x: number): number => {
-  if (dtype === "f32" || dtype === "i16") return x;
+  if (dtype === "f32" || isFixedPoint(dtype)) return x;
   if (dtype === "f16") return roundF16(x);
   if (Number.isNaN(x)) return x;
   return Math.min(Math.max(rint(x), DTYPES[dtype].min), DTYPES[dtype].max);

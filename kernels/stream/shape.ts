@@ -111,6 +111,8 @@ export interface Frame {
   readonly score: (row: Expr, token: Expr) => Expr[];
   /** Index of a value from row, token and channel. */
   readonly value: (sum: Sum, row: Expr, token: Expr, channel: Expr) => Expr[];
+  /** Loops over tokens may be joined. */
+  readonly serial: boolean;
   /** The token that products held once a token are read at, within the part. */
   readonly here: { t: Expr };
 }
@@ -118,16 +120,12 @@ export interface Frame {
 /** Steps of four tokens of this part. */
 export const quads = (frame: Frame): Expr => bin("div", bin("add", frame.tokens, int(3)), int(4));
 
-/** Tokens of this part, up to a multiple of four or eight. */
-export const padded = (frame: Frame, unit: 4 | 8): Expr =>
+/** Tokens of this part, up to a multiple of a unit. */
+export const padded = (frame: Frame, unit: number): Expr =>
   bin("mul", bin("div", bin("add", frame.tokens, int(unit - 1)), int(unit)), int(unit));
 
 /** Parts that one group walks: what it stages serves them all. */
 export const spanOf = (context: Context): number => context.target.partsPerGroup;
-
-/** Groups of a row's parts. */
-export const spansExpr = (b: Builder, stream: Stream, span: number): Expr =>
-  bin("div", bin("add", chunksExpr(b, stream), int(span - 1)), int(span));
 
 /** Index of batch, unknown rows and unknown channels that this group works on, and its first part. */
 export const groupOf = (
@@ -137,12 +135,14 @@ export const groupOf = (
 ): { outer: Expr[]; flat: Expr; part: Expr } => {
   const { roles } = stream;
   const group = variable(GROUP, "i32", { lo: 0 });
-  const spans = spansExpr(b, stream, span);
-  const flat = bin("div", group, spans);
+  // Rows come before parts: what lies side by side for several heads is met while it is close.
+  const dims = b.low.dims(roles.outer.map(roles.dim));
+  const all = dims.reduce((n, d) => bin("mul", n, d), int(1));
+  const flat = bin("rem", group, all);
   return {
-    outer: unravel(flat, b.low.dims(roles.outer.map(roles.dim))),
+    outer: unravel(flat, dims),
     flat,
-    part: bin("mul", bin("rem", group, spans), int(span)),
+    part: bin("mul", bin("div", group, all), int(span)),
   };
 };
 
@@ -153,6 +153,7 @@ export const frameOf = (
   outer: readonly Expr[],
   flat: Expr,
   at: Expr,
+  serial: boolean,
 ): Frame => {
   const { roles, chunk, rows, part } = stream;
   const segment = bin("add", bin("mul", flat, chunksExpr(b, stream)), at);
@@ -187,6 +188,7 @@ export const frameOf = (
       const inside = unravel(channel, channels.map((l) => int(dim(l) as number)));
       return place(values, row, token, (l) => inside[channels.indexOf(l)]);
     },
+    serial,
     here: { t: int(0) },
   };
 };
