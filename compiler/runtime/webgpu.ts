@@ -1,5 +1,6 @@
 /**
- * WebGPU through `navigator.gpu`. A software or null adapter is opened only when asked for by name.
+ * WebGPU, of the runtime or of a package (`runtime/gpu.ts`). A software or null adapter is opened only
+ * when asked for by name.
  * Every module and pipeline is created inside an error scope, and the device listens for uncaptured
  * errors: a validation error, a lost device or too little memory is an error that says so.
  * @module
@@ -9,6 +10,7 @@ import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
 import type { Device, Executable, Launch, Memory } from "./device.ts";
+import { COMPUTE, findGpu, isSoftware, MAP_READ, scoped, USAGE } from "./gpu.ts";
 
 interface GpuMemory extends Memory {
   readonly buffer: GPUBuffer;
@@ -20,24 +22,11 @@ export interface GpuOptions {
   readonly software?: boolean;
 }
 
-const SOFTWARE = /llvmpipe|lavapipe|swiftshader|software|basic render|warp/i;
-
 const wanted = [
   "maxStorageBufferBindingSize",
   "maxBufferSize",
   "maxStorageBuffersPerShaderStage",
 ] as const;
-
-/** Runs `make` and returns what validation said. */
-const scoped = async <A>(
-  device: GPUDevice,
-  make: () => A,
-): Promise<{ value: A; error: string | undefined }> => {
-  device.pushErrorScope("validation");
-  const value = make();
-  const error = await device.popErrorScope();
-  return { value, error: error?.message };
-};
 
 /** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
 export const WEBGPU_TARGET: Target = {
@@ -56,20 +45,17 @@ const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>
       ...kernel.arrays.map((a) => a.mutable ? "storage" as const : "read-only-storage" as const),
       "uniform" as const,
     ]
-      .map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
+      .map((type, binding) => ({ binding, visibility: COMPUTE, buffer: { type } })),
   });
 
 const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => {
-  const gpu = globalThis.navigator?.gpu;
-  if (gpu === undefined) throw new DeviceError("webgpu", "this runtime has no navigator.gpu");
-  const adapter = await gpu.requestAdapter();
+  const adapter = await (await findGpu()).requestAdapter();
   if (adapter === null) throw new DeviceError("webgpu", "no adapter was found");
   const { description, vendor } = adapter.info;
-  const fallback = "isFallbackAdapter" in adapter.info && adapter.info.isFallbackAdapter === true;
-  if (!software && (fallback || SOFTWARE.test(description))) {
+  if (!software && isSoftware(adapter)) {
     throw new DeviceError(
       "webgpu",
-      `the only adapter is software (${description}): ask for it by name`,
+      `the only adapter is software (${description || "null"}): ask for it by name`,
     );
   }
   const limits = Object.fromEntries(wanted.map((k) => [k, adapter.limits[k]]));
@@ -94,7 +80,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
         `out of memory: ${size} bytes, a buffer holds ${device.limits.maxStorageBufferBindingSize}`,
       );
     }
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const usage = USAGE.storage | USAGE.copySrc | USAGE.copyDst;
     return { words, buffer: device.createBuffer({ size, usage }) };
   };
 
@@ -135,7 +121,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
         if (groups === 0) continue;
         const args = device.createBuffer({
           size: Math.max(16, Math.ceil((values.length + 1) / 4) * 16),
-          usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+          usage: USAGE.uniform | USAGE.copyDst,
         });
         device.queue.writeBuffer(args, 0, Int32Array.from([groups, ...values]));
         uniforms.push(args);
@@ -171,7 +157,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
     const total = sizes.reduce((a, b) => a + b, 0);
     const staging = device.createBuffer({
       size: total,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      usage: USAGE.mapRead | USAGE.copyDst,
     });
     const encoder = device.createCommandEncoder();
     let at = 0;
@@ -180,7 +166,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       at += sizes[i];
     });
     device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MAP_READ);
     const bytes = staging.getMappedRange().slice(0);
     staging.destroy();
     intact();
