@@ -9,12 +9,9 @@ import { type Either, left, right } from "../../fp.ts";
 import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
-import type { Device, Executable, Launch, Memory } from "./device.ts";
+import type { Device, Executable, Memory } from "./device.ts";
 import { COMPUTE, findGpu, isSoftware, MAP_READ, scoped, USAGE } from "./gpu.ts";
-
-interface GpuMemory extends Memory {
-  readonly buffer: GPUBuffer;
-}
+import { type GpuMemory, recordOn, runOn } from "./gpu_record.ts";
 
 /** How to open the device. */
 export interface GpuOptions {
@@ -111,44 +108,10 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       }
       pipelines.push(made.value);
     }
-    const run = async (launches: readonly Launch[]): Promise<void> => {
-      device.pushErrorScope("validation");
-      device.pushErrorScope("out-of-memory");
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      const uniforms: GPUBuffer[] = [];
-      for (const { step, memory, uniforms: values, groups } of launches) {
-        if (groups === 0) continue;
-        const args = device.createBuffer({
-          size: Math.max(16, Math.ceil((values.length + 1) / 4) * 16),
-          usage: USAGE.uniform | USAGE.copyDst,
-        });
-        device.queue.writeBuffer(args, 0, Int32Array.from([groups, ...values]));
-        uniforms.push(args);
-        const buffers = [...memory.map((m) => (m as GpuMemory).buffer), args];
-        pass.setPipeline(pipelines[step]);
-        pass.setBindGroup(
-          0,
-          device.createBindGroup({
-            layout: pipelines[step].getBindGroupLayout(0),
-            entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
-          }),
-        );
-        const width = Math.min(groups, 32768);
-        pass.dispatchWorkgroups(width, Math.ceil(groups / width));
-      }
-      pass.end();
-      device.queue.submit([encoder.finish()]);
-      const memoryError = await device.popErrorScope();
-      const error = await device.popErrorScope();
-      uniforms.forEach((u) => u.destroy());
-      if (memoryError !== null) {
-        throw new DeviceError("webgpu", `out of memory: ${memoryError.message}`);
-      }
-      if (error !== null) throw new DeviceError("webgpu", error.message);
-      intact();
+    return {
+      text: texts.join("\n"),
+      record: (launches) => recordOn(device, pipelines, launches),
     };
-    return { text: texts.join("\n"), run };
   };
 
   const read = async (blocks: readonly Memory[]): Promise<Uint32Array[]> => {
@@ -182,6 +145,11 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
     description: `${description} (vendor ${vendor})`,
     target: WEBGPU_TARGET,
     build,
+    run: async (recorded) => {
+      intact();
+      await runOn(device, recorded);
+      intact();
+    },
     alloc,
     write: (m, data) =>
       device.queue.writeBuffer((m as GpuMemory).buffer, 0, data as Uint32Array<ArrayBuffer>),
