@@ -84,8 +84,16 @@ export type { Given } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";
+export { type Recording, replay } from "./compiler/recording.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
-export type { Device, DeviceName, Executable, Launch, Memory } from "./compiler/runtime/device.ts";
+export type {
+  Device,
+  DeviceName,
+  Executable,
+  Launch,
+  Memory,
+  Recorded,
+} from "./compiler/runtime/device.ts";
 export type { Outputs } from "./compiler/pipeline.ts";
 export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";

@@ -17,6 +17,7 @@ import {
   decoquantB,
   f16,
   foldOver,
+  FORMATS,
   hadamard,
   identity,
   input,
@@ -38,9 +39,12 @@ import {
   rotate,
   rtn,
   rtnGrouped,
+  type SchemeName,
+  SCHEMES,
   softmaxFold,
   split,
   type Term,
+  WIDTHS,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { emitWgsl } from "../compiler/emit/wgsl.ts";
@@ -153,6 +157,21 @@ Deno.test("attention over every composition is one stream and its merge", async 
     for (const rows of [1, "n"]) {
       const p = await program(codec, rows);
       deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"], codec.name);
+    }
+  }
+});
+
+Deno.test("attention over every listed scheme is two dispatches on a GPU, of three it may have", () => {
+  const listed: readonly (readonly [string, Codec])[] = [
+    ...(Object.keys(SCHEMES) as SchemeName[]).flatMap((name) =>
+      WIDTHS[name].map((bits) => [`${name}(${bits})`, SCHEMES[name](bits)] as const)
+    ),
+    ...Object.entries(FORMATS),
+  ];
+  for (const [name, codec] of listed) {
+    for (const rows of [1, "n"]) {
+      const { steps } = lower({ out: attention(codec, rows) }, SKELETONS, WEBGPU_TARGET);
+      deepEqual(steps.map(({ kernel }) => kernel.skeleton), ["stream", "encode"], name);
     }
   }
 });
