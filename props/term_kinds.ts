@@ -4,6 +4,7 @@
  * @module
  */
 import * as B from "../dsl/core/build.ts";
+import { type Place, rangeDim } from "../dsl/core/dims.ts";
 import { type DType, DTYPES, PACKED } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
@@ -189,6 +190,28 @@ const concat: Kind = (soil) => {
   return grown(B.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
 };
 
+/** Runs of a named axis, side by side again: the part behind a place is another formula, or another input. */
+const runs: Kind = (soil) => {
+  const a = before(soil);
+  const { shape } = a.term;
+  const axes = shape.flatMap((d, i) => typeof d === "string" ? [i] : []);
+  if (axes.length === 0) return undefined;
+  const axis = soil.dice.pick(axes);
+  const [start, tail, group] = [0, 1, 2].map((least) => least + soil.dice.below(4));
+  const place: Place = soil.dice.chance(0.5) ? { start: start + 1 } : { start, tail, group };
+  const [head, rest] = [
+    B.range(a.term, axis, { start: 0 }, place),
+    B.range(a.term, axis, place),
+  ];
+  if (head === undefined || rest === undefined) return undefined;
+  const b = soil.fresh(rest.shape, "f32");
+  const other = soil.dice.chance(0.5)
+    ? b.term
+    : B.map("add", rest, B.iota(rest.shape, axis, rangeDim(shape[axis], { start: 0 }, place)));
+  const bound = a.bound + b.bound + dimOf(soil, shape[axis]);
+  return grown(B.concat([B.map("neg", head), other], axis), bound, a, b);
+};
+
 /** A table of numbers, and entries of it by codes or by what was grown before. */
 const table: Kind = (soil) => {
   const count = soil.dice.pick([1, 2, 3, 4, 6, 8, 16]);
@@ -248,6 +271,7 @@ export const KINDS: readonly Kind[] = [
   merged,
   slice,
   concat,
+  runs,
   gather,
   table,
   contract,

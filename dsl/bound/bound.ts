@@ -16,7 +16,7 @@ import {
   map,
   permute,
   reshape,
-  slice,
+  sliced,
   table,
 } from "../core/build.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
@@ -105,11 +105,7 @@ const BOUND: Reading<[Term, Context], Bounded> = {
   permute: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => permute(e, t.axes)),
   broadcast: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => broadcast(e, t.shape, t.axes)),
   slice: (t, value, c) =>
-    viewed(
-      c.of(t.args[0]),
-      value,
-      (e) => slice(e, t.axis, t.start, t.start + (t.shape[t.axis] as number)),
-    ),
+    viewed(c.of(t.args[0]), value, (e) => sliced(e, t.axis, t.start, t.shape[t.axis])),
   concat: (t, value, c) => {
     const args = t.args.map(c.of);
     return {

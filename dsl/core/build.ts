@@ -2,6 +2,7 @@
  * Smart constructors of terms: every shape is checked here, once.
  * @module
  */
+import { joinedDim, type Place, rangeDim } from "./dims.ts";
 import type { DType } from "./dtype.ts";
 import { ShapeError, shapeText, ValueError } from "./errors.ts";
 import { canonical, type Contracted, labelDims, parseNotation } from "./notation.ts";
@@ -72,14 +73,22 @@ export const table = (values: readonly number[]): Term<Shape, "f32"> => {
   return intern("table", { values: stored }, [values.length], "f32") as Term<Shape, "f32">;
 };
 
-/** The index along one axis. */
-export const iota = <const S extends Shape>(shape: S, axis: number): Term<S, "f32"> => {
+/** The index along one axis, from `start` on: a number, or the size of a name. */
+export const iota = <const S extends Shape>(
+  shape: S,
+  axis: number,
+  start: Dim = 0,
+): Term<S, "f32"> => {
   checkDims("iota", shape);
   if (shape[axis] === undefined) {
     throw new ShapeError("iota", `axis ${axis} is not in ${shapeText(shape)}`);
   }
-  return intern("iota", { axis }, shape, "f32") as Term<S, "f32">;
+  return intern("iota", { axis, start }, shape, "f32") as Term<S, "f32">;
 };
+
+/** A size as a number of no axes, known when a program runs. */
+export const sizeTerm = (dim: Dim): Term =>
+  typeof dim === "number" ? constant(dim, []) : reshape(iota([1], 0, dim), []);
 
 /** Axis i of the argument becomes axis `axes[i]` of `shape`; the other axes repeat. */
 export const broadcast = <const S extends Shape>(
@@ -191,22 +200,37 @@ export const slice = (arg: Term, axis: number, start: number, stop: number): Ter
   if (!(start >= 0 && start < stop && stop <= size)) {
     throw new ShapeError(op, `entries ${start} to ${stop} are not within axis ${axis} of ${size}`);
   }
-  if (start === 0 && stop === size) return arg;
-  const shape = arg.shape.map((d, i) => i === at ? stop - start : d);
-  return intern("slice", { args: [arg], axis: at, start }, shape, arg.dtype);
+  return sliced(arg, at, start, stop - start);
 };
 
-/** Arguments one after the other along one axis of known size. */
+/** `size` entries of an axis from `start` on, both within it; they may follow from a name. */
+export const sliced = (arg: Term, axis: number, start: Dim, size: Dim): Term => {
+  if (start === 0 && size === arg.shape[axis]) return arg;
+  const shape = arg.shape.map((d, i) => i === axis ? size : d);
+  return intern("slice", { args: [arg], axis, start }, shape, arg.dtype);
+};
+
+/**
+ * The run of an axis between two places (`core/dims.ts`), to the end without the second one; the size of
+ * the axis may be a name. Nothing, where a known size leaves it empty.
+ */
+export const range = (arg: Term, axis: number, from: Place, to?: Place): Term | undefined => {
+  const at = axisOf(`range of ${shapeText(arg.shape)}`, arg.shape, axis);
+  const [start, size] = [
+    rangeDim(arg.shape[at], { start: 0 }, from),
+    rangeDim(arg.shape[at], from, to),
+  ];
+  return size === 0 ? undefined : sliced(arg, at, start, size);
+};
+
+/**
+ * Arguments one after the other along one axis: of known sizes, or runs of a name that lie side by side.
+ */
 export const concat = (args: readonly Term[], axis: number): Term => {
   if (args.length === 0) throw new ValueError("concat", "takes at least one operand, got 0");
   const first = args[0];
   const at = axisOf("concat", first.shape, axis);
-  let total = 0;
   for (const arg of args) {
-    const size = arg.shape[at];
-    if (typeof size !== "number") {
-      throw new ShapeError("concat", `axis ${axis} has the dynamic size ${size}`);
-    }
     const fits = arg.shape.length === first.shape.length && arg.dtype === first.dtype &&
       arg.shape.every((d, i) => i === at || d === first.shape[i]);
     if (!fits) {
@@ -217,9 +241,15 @@ export const concat = (args: readonly Term[], axis: number): Term => {
         } is ${arg.dtype} ${shapeText(arg.shape)}`,
       );
     }
-    total += size;
   }
   if (args.length === 1) return first;
+  const total = joinedDim(args.map((a) => a.shape[at]));
+  if (total === undefined) {
+    throw new ShapeError(
+      "concat",
+      `axis ${axis} has the sizes ${args.map((a) => a.shape[at]).join(", ")}, which do not adjoin`,
+    );
+  }
   return intern(
     "concat",
     { args, axis: at },
