@@ -8,17 +8,8 @@
  * arithmetic are added, those of the bound's own included: |computed − ideal| is within what is computed.
  * @module
  */
-import {
-  broadcast,
-  concat,
-  constant,
-  gather,
-  map,
-  permute,
-  reshape,
-  sliced,
-  table,
-} from "../core/build.ts";
+import { broadcast, constant, gather, map, permute, reshape, table } from "../core/build.ts";
+import { concat, sliced } from "../core/pieces.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { besides, peakOf, tableOf, widestGap } from "../core/gaps.ts";

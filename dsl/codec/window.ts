@@ -16,11 +16,13 @@
  * there.
  * @module
  */
-import { cast, concat, range } from "../core/build.ts";
+import { cast } from "../core/build.ts";
+import { concat, range } from "../core/pieces.ts";
 import { type Place, rangeDim } from "../core/dims.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
-import { type Codec, inside, type Parts, prefixed } from "./codec.ts";
+import type { Codec } from "./codec.ts";
+import { inside, type Parts, prefixed } from "./parts.ts";
 
 /** What is held in full precision. */
 export interface Window {

@@ -2,7 +2,6 @@
  * Smart constructors of terms: every shape is checked here, once.
  * @module
  */
-import { joinedDim, type Place, rangeDim } from "./dims.ts";
 import type { DType } from "./dtype.ts";
 import { ShapeError, shapeText, ValueError } from "./errors.ts";
 import { canonical, type Contracted, labelDims, parseNotation } from "./notation.ts";
@@ -181,81 +180,13 @@ export const permute = <S extends Shape, D extends DType, const P extends readon
   return done(intern("permute", { args: [arg], axes }, shape, arg.dtype));
 };
 
-const axisOf = (op: string, shape: Shape, axis: number): number => {
+/** The number of an axis; negative counts from the end. */
+export const axisOf = (op: string, shape: Shape, axis: number): number => {
   const at = axis < 0 ? axis + shape.length : axis;
   if (shape[at] === undefined) {
     throw new ShapeError(op, `axis ${axis} is not in ${shapeText(shape)}`);
   }
   return at;
-};
-
-/** Entries `start` to `stop` (not included) of one axis of known size. */
-export const slice = (arg: Term, axis: number, start: number, stop: number): Term => {
-  const op = `slice ${shapeText(arg.shape)}`;
-  const at = axisOf(op, arg.shape, axis);
-  const size = arg.shape[at];
-  if (typeof size !== "number") {
-    throw new ShapeError(op, `axis ${axis} has the dynamic size ${size}`);
-  }
-  if (!(start >= 0 && start < stop && stop <= size)) {
-    throw new ShapeError(op, `entries ${start} to ${stop} are not within axis ${axis} of ${size}`);
-  }
-  return sliced(arg, at, start, stop - start);
-};
-
-/** `size` entries of an axis from `start` on, both within it; they may follow from a name. */
-export const sliced = (arg: Term, axis: number, start: Dim, size: Dim): Term => {
-  if (start === 0 && size === arg.shape[axis]) return arg;
-  const shape = arg.shape.map((d, i) => i === axis ? size : d);
-  return intern("slice", { args: [arg], axis, start }, shape, arg.dtype);
-};
-
-/**
- * The run of an axis between two places (`core/dims.ts`), to the end without the second one; the size of
- * the axis may be a name. Nothing, where a known size leaves it empty.
- */
-export const range = (arg: Term, axis: number, from: Place, to?: Place): Term | undefined => {
-  const at = axisOf(`range of ${shapeText(arg.shape)}`, arg.shape, axis);
-  const [start, size] = [
-    rangeDim(arg.shape[at], { start: 0 }, from),
-    rangeDim(arg.shape[at], from, to),
-  ];
-  return size === 0 ? undefined : sliced(arg, at, start, size);
-};
-
-/**
- * Arguments one after the other along one axis: of known sizes, or runs of a name that lie side by side.
- */
-export const concat = (args: readonly Term[], axis: number): Term => {
-  if (args.length === 0) throw new ValueError("concat", "takes at least one operand, got 0");
-  const first = args[0];
-  const at = axisOf("concat", first.shape, axis);
-  for (const arg of args) {
-    const fits = arg.shape.length === first.shape.length && arg.dtype === first.dtype &&
-      arg.shape.every((d, i) => i === at || d === first.shape[i]);
-    if (!fits) {
-      throw new ShapeError(
-        "concat",
-        `${nameOf(first)} is ${first.dtype} ${shapeText(first.shape)} and ${
-          nameOf(arg)
-        } is ${arg.dtype} ${shapeText(arg.shape)}`,
-      );
-    }
-  }
-  if (args.length === 1) return first;
-  const total = joinedDim(args.map((a) => a.shape[at]));
-  if (total === undefined) {
-    throw new ShapeError(
-      "concat",
-      `axis ${axis} has the sizes ${args.map((a) => a.shape[at]).join(", ")}, which do not adjoin`,
-    );
-  }
-  return intern(
-    "concat",
-    { args, axis: at },
-    first.shape.map((d, i) => i === at ? total : d),
-    first.dtype,
-  );
 };
 
 /** Rows of `table` (its first axis) chosen by `index` (a u32 or packed tensor). */
@@ -389,7 +320,9 @@ export const routine = (name: RoutineName, project: string, arg: Term): Term => 
     throw new ShapeError(name, `needs a matrix, got ${shapeText(arg.shape)}`);
   }
   if (typeof n !== "number") throw new ShapeError(name, `columns have the dynamic size ${n}`);
-  if (name === "eigh" && m !== n) throw new ShapeError(name, `matrix is ${m} by ${n}, not square`);
+  if ((name === "eigh" || name === "cholesky") && m !== n) {
+    throw new ShapeError(name, `matrix is ${m} by ${n}, not square`);
+  }
   if (typeof m === "number" && m < n) {
     throw new ShapeError(name, `matrix is ${m} by ${n}, wider than tall`);
   }
@@ -397,6 +330,7 @@ export const routine = (name: RoutineName, project: string, arg: Term): Term => 
     eigh: { vectors: [n, n], values: [n] },
     svd: { u: [m, n], s: [n], v: [n, n] },
     qr: { q: [m, n], r: [n, n] },
+    cholesky: { lower: [n, n], inverse: [n, n] },
   };
   const shape = shapes[name][project];
   if (shape === undefined) {
