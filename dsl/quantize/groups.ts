@@ -6,7 +6,8 @@
  * group. Where the group divides the width these are the parts of `quantize({ per: group })`.
  * @module
  */
-import { broadcast, cast, concat, foldOver, map, reshape, slice } from "../core/build.ts";
+import { broadcast, cast, foldOver, map, reshape } from "../core/build.ts";
+import { concat, slice } from "../core/pieces.ts";
 import { type Bits, packedOf } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Codec } from "../codec/codec.ts";

@@ -14,7 +14,8 @@
  * column whose pivot is lost (`cholesky`) is rounded to nearest.
  * @module
  */
-import { cast, concat, constant, contract, map, slice } from "../core/build.ts";
+import { cast, constant, contract, map } from "../core/build.ts";
+import { concat, slice } from "../core/pieces.ts";
 import { feedback } from "../core/routines.ts";
 import { type Bits, packedOf } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
