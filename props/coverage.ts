@@ -35,16 +35,17 @@ export const kindsOf = (term: Term): readonly string[] =>
     t.tag,
     `dtype ${t.dtype}`,
     ...(t.tag === "input" ? [`input ${t.dtype}`] : []),
+    ...(t.tag === "concat" && typeof t.shape[t.axis] === "string" ? ["concat of runs"] : []),
     ...(t.tag === "map" ? [`map ${t.op}`] : []),
     ...(t.tag === "fold" ? [`fold ${t.monoid} ${t.project}`] : []),
   ]);
 
-/** What enough random terms hold. Fixed-point numbers live in registers: the compiler makes them, no program holds them. */
+/** What enough random terms hold. Fixed-point numbers live in registers: the compiler makes them alone. */
 export const WANTED: readonly string[] = [
   ...Object.keys(TAGS),
-  ...(Object.keys(DTYPES) as DType[]).filter((d) => !isFixedPoint(d)).flatMap((
-    d,
-  ) => [`dtype ${d}`, `input ${d}`]),
+  "concat of runs",
+  ...(Object.keys(DTYPES) as DType[]).filter((d) => !isFixedPoint(d))
+    .flatMap((d) => [`dtype ${d}`, `input ${d}`]),
   ...Object.keys(OPS).map((op) => `map ${op}`),
   ...Object.entries(PROJECTIONS).flatMap(([m, ps]) => ps.map((p) => `fold ${m} ${p}`)),
 ];

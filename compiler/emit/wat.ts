@@ -7,7 +7,7 @@
  * @module
  */
 import type { Arr, Expr, Ty } from "../ir/expr.ts";
-import { GROUP, type Kernel, type Stmt } from "../ir/stmt.ts";
+import { GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
 import { place, type Printer } from "./place.ts";
 
 const LOCAL: Readonly<Record<Ty, string>> = {
@@ -80,6 +80,12 @@ const zipped = (unit: number): Write => (e, [a, b]) => {
   return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
 };
 
+/** Every other unit of so many bytes, of one vector and then of another. */
+const unzipped = (unit: number): Write => (e, [a, b]) => {
+  const places = Array.from({ length: 16 }, (_, k) => 2 * k + e.value * unit - k % unit);
+  return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
+};
+
 /**
  * Four lanes use the pseudo forms, one instruction on x86: a NaN in the *first* operand is kept, so a
  * clamp of a NaN stays one.
@@ -95,7 +101,7 @@ const smaller = (op: "min" | "max", e: Expr, [a, b]: readonly string[]): string 
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
   var: (e) => `(local.get $${e.name})`,
-  uniform: (e) => `(local.get $u_${e.name})`,
+  uniform: (e) => `(local.get $u_${sizeName(e.name)})`,
   load: (e, [i], at) =>
     `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
   halves: (e, [i, kept, scale], at) =>
@@ -145,12 +151,8 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   zip16: zipped(2),
   zip32: zipped(4),
   zip64: zipped(8),
-  unzip16: (e, [a, b]) => {
-    const places = Array.from({ length: 8 }, (_, k) => 4 * k + 2 * e.value).flatMap((
-      k,
-    ) => [k, k + 1]);
-    return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
-  },
+  unzip16: unzipped(2),
+  unzip32: unzipped(4),
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
   lookup: () => {
     throw new Error("lookup is written out before it is printed");
@@ -300,7 +302,7 @@ const emitFunction = (kernel: Kernel): string => {
   return [
     `(func (export "${kernel.name}")`,
     ...kernel.arrays.map((a) => `  (param $p_${a.name} i32)`),
-    ...kernel.uniforms.map((u) => `  (param $u_${u} i32)`),
+    ...kernel.uniforms.map((u) => `  (param $u_${sizeName(u)} i32)`),
     "  (param $scratch i32) (param $first i32) (param $end i32)",
     ...[...locals].map(([n, t]) => `  (local $${n} ${t})`),
     ...indent(whole),

@@ -166,6 +166,10 @@ export const zip16 = (a: Expr, b: Expr, half: number): Expr =>
 export const unzip16 = (a: Expr, b: Expr, odd: number): Expr =>
   node("unzip16", "u32x4", [a, b], { value: odd });
 
+/** The even (0) or odd (1) ones of eight numbers, of one vector and then of another. */
+export const unzip32 = (a: Expr, b: Expr, odd: number): Expr =>
+  node("unzip32", a.type, [a, b], { value: odd });
+
 /** Words a0 b0 a1 b1 of the low (0) or high (1) halves of two vectors. */
 export const zip32 = (a: Expr, b: Expr, half: number): Expr =>
   node("zip32", a.type, [a, b], { value: half });

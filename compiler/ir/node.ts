@@ -90,6 +90,7 @@ export interface Expr {
     | "zip32"
     | "zip64"
     | "unzip16"
+    | "unzip32"
     | "swizzle"
     | "lookup"
     | "hsum4"

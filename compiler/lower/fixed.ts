@@ -139,6 +139,13 @@ export const sixteenAt = (
   };
 };
 
+/** Codes along `axis` that lie in one vector: among them, how far a code is shifted is known. */
+export const codesOfVector = (term: Term, axis: number): number => {
+  const { dtype, shape } = codesBehind(entriesBehind(term, axis)?.codes ?? term, axis)!;
+  const { planes } = blocksOf(dtype, shape[shape.length - 1] as number);
+  return Math.max(...planes.map(({ bits, width }) => 8 * width / bits));
+};
+
 /** A product of a fixed-point operand with raw codes, whose last contracted label runs through codes. */
 export interface FixedProduct {
   /** Which operand is fixed-point. */

@@ -17,6 +17,7 @@ import {
   load,
   twice,
   un,
+  unzip32,
   word,
 } from "../ir/expr.ts";
 import { fromHalf } from "./numeric.ts";
@@ -170,9 +171,16 @@ const halfSource = (arr: Arr, dims: readonly Expr[], loose: () => boolean): Sour
   },
   wide: (index, axis) => {
     const at = linear(dims, index);
-    return isInnermost(dims, axis) && (loose() || at.factor % 4 === 0)
-      ? halves(arr, at)
-      : undefined;
+    if (isInnermost(dims, axis)) {
+      return loose() || at.factor % 4 === 0 ? halves(arr, at) : undefined;
+    }
+    // Two side by side: four of either lie in two vectors.
+    const last = index[index.length - 1];
+    const two = axis === dims.length - 2 && dims[axis + 1].op === "const" &&
+      dims[axis + 1].value === 2;
+    if (!two || last.op !== "const" || !loose()) return undefined;
+    const from = linear(dims, [...index.slice(0, -1), int(0)]);
+    return unzip32(halves(arr, from), halves(arr, bin("add", from, int(4))), last.value);
   },
 });
 

@@ -20,7 +20,6 @@ import {
   madd,
   num,
   rebuilt,
-  select,
   un,
   word,
   zip32,

@@ -24,7 +24,7 @@ import {
   zip32,
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
-import { CODES, type Sixteen, sixteenAt } from "../../compiler/lower/fixed.ts";
+import { CODES, codesOfVector, type Sixteen, sixteenAt } from "../../compiler/lower/fixed.ts";
 import { WEIGHTS } from "../../dsl/read/weights.ts";
 import { runOf, storeRun } from "./runs.ts";
 import type { Prepared } from "./scales.ts";
@@ -208,10 +208,15 @@ export const fixedRuns = (
   const [inRun, perVector] = bits === 8 ? [inBlocks, 8] as const : [inChunk, 4] as const;
   for (const rows of tilesOf(stream.rows, SIDE_BY_SIDE[bits])) {
     const run = runOf([64, 32, 16], ready.stretch, rows.length, perVector);
-    b.low.par("c", int(sum.count / run), (c) => {
-      const channel = bin("mul", c, int(run));
-      const sums = inRun(b, frame, sum, ready, rows, channel, run);
-      storeRun(b, frame, sum, part, channel, sums, rows);
+    // Runs of one vector are written out, so that shifts are constants.
+    const many = Math.min(ready.stretch, codesOfVector(ready.form.scaled[0].rest, ready.lastAxis));
+    const span = many % run === 0 && sum.count % many === 0 ? many : run;
+    b.low.par("c", int(sum.count / span), (c) => {
+      for (let at = 0; at < span; at += run) {
+        const channel = bin("add", bin("mul", c, int(span)), int(at));
+        const sums = inRun(b, frame, sum, ready, rows, channel, run);
+        storeRun(b, frame, sum, part, channel, sums, rows);
+      }
     });
   }
 };

@@ -74,6 +74,9 @@ const isOne = ({ terms, by }: Factor): boolean => terms.length === 0 && by === 1
 /** Rows whose weights are made together. */
 const SIDE_BY_SIDE = 4;
 
+/** Groups that are written out: scales of two lie side by side, and four tokens of either are read at once. */
+const WRITTEN_OUT = 2;
+
 /** Splits the values of a sum, and scales the weights. */
 export const prepare = (
   b: Builder,
@@ -172,9 +175,11 @@ export const prepare = (
     else clearTail(b, frame, bits!, rows * groups, place, arr);
   }
   if (needed && frame.serial) {
-    tilesOf(rows, SIDE_BY_SIDE).forEach((tile) =>
-      low.par("g", int(groups), (group) => inSet(tile.map(int), group))
-    );
+    for (const tile of tilesOf(rows, SIDE_BY_SIDE)) {
+      const set = tile.map(int);
+      if (groups > WRITTEN_OUT) low.par("g", int(groups), (group) => inSet(set, group));
+      else for (let g = 0; g < groups; g++) inSet(set, int(g));
+    }
   } else if (needed) {
     low.par(
       "g",
