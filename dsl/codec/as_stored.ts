@@ -1,5 +1,6 @@
 /**
- * A codec's program with scales and factors as they were stored.
+ * A codec's program with scales, means and factors as they were stored: every part that is no code of x, or
+ * that codes are computed against. A mean follows x, but `x − mean` is coded against what was stored of it.
  * @module
  */
 import { type Term, topological } from "../core/term.ts";
@@ -15,7 +16,9 @@ export const asStored = (
 ): { readonly decoded: Term; readonly stored: ReadonlyMap<Term, Term> } => {
   const own = codec.encode(x, batch);
   const direct = directOf(topological(Object.values(own)));
-  const kept = Object.entries(own).filter(([, t]) => !direct.has(t));
+  const codes = Object.values(own).filter((t) => direct.has(t));
+  const against = (t: Term): boolean => codes.some((c) => c !== t && topological([c]).includes(t));
+  const kept = Object.entries(own).filter(([, t]) => !direct.has(t) || against(t));
   return {
     decoded: codec.decode(own, x.shape, batch),
     stored: new Map(kept.map(([name, t]): [Term, Term] => [t, parts[name]])),
