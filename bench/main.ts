@@ -13,6 +13,7 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
+import { peersBench } from "./peers.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 
@@ -22,6 +23,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   encode: encodeBench,
   matmul: matmulBench,
   threads: threadsBench,
+  peers: peersBench,
   bounds: boundsBench,
   certify: certifyBench,
   expected: expectedBench,
@@ -48,3 +50,5 @@ for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   tables.forEach((t) => console.log(tableText(t)));
   if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
 }
+// Workers of a peer would keep the process.
+process.exit();
