@@ -13,6 +13,7 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
+import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 
@@ -20,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   encode: encodeBench,
+  prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
   bounds: boundsBench,

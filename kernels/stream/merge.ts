@@ -49,7 +49,10 @@ export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
     const acc = low.mutable("o", four ? un("splat", num(0)) : num(0));
     low.loop("c", int(0), chunks, 1, (c) => {
       const base = baseAt(c);
-      const f = low.named("f", un("exp", bin("sub", load(part, bin("add", base, int(peak))), m)));
+      const f = low.named(
+        "factor",
+        un("exp", bin("sub", load(part, bin("add", base, int(peak))), m)),
+      );
       total.set(madd(f, load(part, bin("add", base, int(peak + 1))), total.get()));
       acc.set(madd(f, load(part, bin("add", base, channel), four), acc.get()));
     });

@@ -69,7 +69,7 @@ export const weigh = (b: Builder, tile: Tile, step: Step, sums: Sums, weight: Ar
       top.set(bin("max", s, top.get()));
     });
     const m = low.named("m", top.get());
-    const factor = low.named("f", un("exp", bin("sub", old, m)));
+    const factor = low.named("factor", un("exp", bin("sub", old, m)));
     low.store(sums.m, cell, m);
     low.store(sums.factor, cell, factor);
     const total = low.mutable("l", bin("mul", load(sums.l, cell, true), factor));

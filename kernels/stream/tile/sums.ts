@@ -54,7 +54,7 @@ const matrices = (
       bin("add", bin("add", bin("mul", c, int(cells)), cell), int(i * cells + 4 * k));
     const f = Array.from(
       { length: vectors },
-      (_, k) => low.named("f", load(factor, bin("add", cell, int(4 * k)), true)),
+      (_, k) => low.named("factor", load(factor, bin("add", cell, int(4 * k)), true)),
     );
     const sums = multiply(low, {
       rows,
