@@ -255,10 +255,11 @@ const decide = (
 ): Decision => {
   const inside = heavyIn([root], stored);
   if (root.tag === "routine") {
-    const [arg] = root.args;
-    return arg.tag === "input" || stored.has(arg)
-      ? { plans: [plain("routine", [root])] }
-      : { need: [arg] };
+    // Grids are spread along columns: views are read where they are.
+    const need = root.args.filter((arg) =>
+      root.args.length > 1 ? costly(arg, stored) : arg.tag !== "input" && !stored.has(arg)
+    );
+    return need.length > 0 ? { need } : { plans: [plain("routine", [root])] };
   }
   const needed = inside.filter((t) => t !== root && mustStore(t));
   if (needed.length > 0) return { need: needed };

@@ -55,7 +55,7 @@ const makersBelow = (
 /** Are two terms results of one walk: of one routine, or of folds of the same values to the same axes? */
 const walkTogether = (a: Term, b: Term): boolean => {
   if (a.tag === "routine" && b.tag === "routine") {
-    return a.routine === b.routine && a.args[0] === b.args[0];
+    return a.routine === b.routine && a.args.every((arg, i) => arg === b.args[i]);
   }
   return a.tag === "fold" && b.tag === "fold" && a.args[0] === b.args[0] &&
     JSON.stringify(a.labels) === JSON.stringify(b.labels);
