@@ -14,6 +14,7 @@ import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
+import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   encode: encodeBench,
+  prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
   peers: peersBench,
