@@ -39,6 +39,7 @@ import {
   rotate,
   rtn,
   rtnGrouped,
+  SCHEDULE,
   type SchemeName,
   SCHEMES,
   softmaxFold,
