@@ -1,7 +1,8 @@
 /**
  * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
  * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
- * (its times mean nothing and are not written).
+ * (its times mean nothing and are not written), `--cells "words"` asks some cells of a benchmark (times are
+ * not written either).
  * @module
  */
 import process from "node:process";
@@ -36,7 +37,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
-const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+const after = (flag: string): string | undefined =>
+  args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
+const [only, cells] = [after("--only"), after("--cells")];
 if (only !== undefined && BENCHMARKS[only] === undefined) {
   console.error(`no benchmark "${only}": there are ${Object.keys(BENCHMARKS).join(", ")}`);
   process.exit(1);
@@ -50,9 +53,11 @@ console.log(
 );
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   if (only !== undefined && name !== only) continue;
-  const tables = await benchmark({ quick });
+  const tables = await benchmark({ quick, ...(cells === undefined ? {} : { cells }) });
   tables.forEach((t) => console.log(tableText(t)));
-  if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
+  if (!quick && cells === undefined) {
+    console.log(`\n${record(name, { name, machine: where, tables })}`);
+  }
 }
 // Workers of a peer would keep the process.
 process.exit();

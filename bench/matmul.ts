@@ -64,7 +64,7 @@ const prepared = async (p: Product): Promise<Case> => {
 export const matmulBench: Benchmark = async ({ quick }: Ask) => {
   const effort = quick ? { rounds: 3, warmMs: 20 } : { rounds: 15, warmMs: 300 };
   const products = quick ? PRODUCTS.slice(0, 2) : PRODUCTS;
-  const cases: Case[] = [(await openRoofs(1 << 20)).madds(MADDS)];
+  const cases: Case[] = [(await openRoofs(1 << 20)).madds("f32", MADDS)];
   for (const p of products) cases.push(await prepared(p));
   const timings = await compare(cases, effort);
   const works = [MADDS, ...products.map(({ m, k, n }) => m * k * n)];

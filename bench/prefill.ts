@@ -92,7 +92,7 @@ const asked = async (sizes: Sizes, tokens: number, effort: Effort): Promise<Tabl
       })
     );
   }
-  const timings = await compare([...cases, (await openRoofs(1 << 20)).madds(MADDS)], effort);
+  const timings = await compare([...cases, (await openRoofs(1 << 20)).madds("f32", MADDS)], effort);
   given.forEach(release);
   const peak = MADDS / timings[timings.length - 1].best;
   const work = kv * group * tokens * (tokens + 1) * dim;

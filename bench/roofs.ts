@@ -14,9 +14,25 @@ export interface Roofs {
   readonly copy: (bytes: number) => Case;
   /** Adds up this many bytes, four f32 at a time. */
   readonly read: (bytes: number) => Case;
-  /** Runs this many multiply-adds, all in registers. */
-  readonly madds: (count: number) => Case;
+  /** Runs this many multiply-adds of a kind of numbers, all in registers. */
+  readonly madds: (kind: Numbers, count: number) => Case;
 }
+
+/** Multiply-adds of one instruction, with what adds them up: f32, pairs of 16-bit integers, pairs of bytes. */
+const MADDS = {
+  f32: { lanes: 4, step: (x: string, a: string) => `(f32x4.relaxed_madd ${x} ${x} ${a})` },
+  16: {
+    lanes: 8,
+    step: (x: string, a: string) => `(i32x4.add ${a} (i32x4.dot_i16x8_s ${x} ${a}))`,
+  },
+  8: {
+    lanes: 16,
+    step: (x: string, a: string) => `(i16x8.add ${a} (i16x8.relaxed_dot_i8x16_i7x16_s ${x} ${a}))`,
+  },
+} as const;
+
+/** What is multiplied. */
+export type Numbers = keyof typeof MADDS;
 
 const CHAINS = 10;
 const PAGE = 65536;
@@ -38,22 +54,22 @@ const TEXT = `(module
     (br_if $l (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 64))) (local.get $end))))
   (f32x4.extract_lane 0 (f32x4.add (f32x4.add (local.get $a) (local.get $b))
     (f32x4.add (local.get $c) (local.get $d)))))
-(func $madds (param $n i32) (param $x v128) (result f32)
+${
+  Object.entries(MADDS).map(([kind, { step }]) =>
+    `(func $madds${kind} (param $n i32) (param $x v128) (result f32)
   ${chain((i) => `(local $a${i} v128)`)}
   (loop $l
-    ${
-  chain((i) =>
-    `(local.set $a${i} (f32x4.relaxed_madd (local.get $x) (local.get $x) (local.get $a${i})))`
-  )
-}
+    ${chain((i) => `(local.set $a${i} ${step("(local.get $x)", `(local.get $a${i})`)})`)}
     (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
   (f32x4.extract_lane 0 ${
-  Array.from({ length: CHAINS }, (_, i) => `(local.get $a${i})`).reduce((a, b) =>
-    `(f32x4.add ${a} ${b})`
-  )
-}))
-(func (export "madds") (param $n i32) (result f32)
-  (call $madds (local.get $n) (f32x4.splat (f32.const 1e-3)))))`;
+      Array.from({ length: CHAINS }, (_, i) => `(local.get $a${i})`).reduce((a, b) =>
+        `(f32x4.add ${a} ${b})`
+      )
+    }))
+(func (export "madds${kind}") (param $n i32) (result f32)
+  (call $madds${kind} (local.get $n) (f32x4.splat (f32.const 1e-3))))`
+  ).join("\n")
+})`;
 
 /** Kernels of the roofs over a memory of `bytes` twice. */
 export const openRoofs = async (bytes: number): Promise<Roofs> => {
@@ -67,9 +83,9 @@ export const openRoofs = async (bytes: number): Promise<Roofs> => {
   return {
     copy: (n) => ({ name: "copy", run: call("copy", half, 0, n) }),
     read: (n) => ({ name: "read", run: call("read", 0, n) }),
-    madds: (n) => ({
-      name: "multiply-adds",
-      run: call("madds", Math.ceil(n / (4 * CHAINS))),
+    madds: (kind, n) => ({
+      name: `multiply-adds ${kind}`,
+      run: call(`madds${kind}`, Math.ceil(n / (MADDS[kind].lanes * CHAINS))),
     }),
   };
 };

@@ -47,6 +47,17 @@ const acrossLanes = (sums: readonly Expr[]): Expr =>
     ? un("toF32", hsum4(sums))
     : hsum4(sums);
 
+/** The index of a product from what is held of it: the rest is what the group works on. */
+const indexOf = (
+  frame: Frame,
+  { term, axes }: Moving,
+  token: Expr,
+  held: (axis: number) => Expr,
+): Expr[] =>
+  term.shape.map((_, a) =>
+    a === axes.token ? token : axes.held.includes(a) ? held(a) : frame.outer[axes.rowOf[a]!]
+  );
+
 /** Products at several indices, each for four tokens. */
 export const fourProducts = (
   b: Builder,
@@ -132,13 +143,7 @@ export const makeProduct = (
     );
     for (let h = 0; h < heldCount(term, axes); h++) {
       const inside = unravel(int(h), dims);
-      const index = term.shape.map((_, a) =>
-        a === axes.token
-          ? tokens[0]
-          : axes.held.includes(a)
-          ? inside[axes.held.indexOf(a)]
-          : frame.outer[axes.rowOf[a]!]
-      );
+      const index = indexOf(frame, moving, tokens[0], (a) => inside[axes.held.indexOf(a)]);
       const [four] = fourProducts(b, plan, frame, moving, [index], tokens);
       store(int(h), t, four);
     }
@@ -193,7 +198,13 @@ export const productsAt = (
     throw new Error("a single product is not in registers");
   };
   for (const [moving, indices] of readsOf(b, movings, read)) {
-    const places = new Map((indices ?? single()).map((index) => [placeOf(moving, index), index]));
+    // Where a read only asks whether four lie side by side, it asks for no group in particular.
+    const places = new Map(
+      (indices ?? single()).map((index) => [
+        placeOf(moving, index),
+        indexOf(frame, moving, tokens[0], (a) => index[a]),
+      ]),
+    );
     const fours = fourProducts(b, plan, frame, moving, [...places.values()], tokens);
     const made = new Map([...places.keys()].map((p, i) => [p, low.named("raw", fours[i])]));
     const memory = held.find((h) => h.moving === moving);
