@@ -61,8 +61,17 @@ const literal = (e: Expr): string => {
   return `(i32.const ${e.value | 0})`;
 };
 
-/** Lanes joined by a shuffle, two and two, then one and one. */
-const across = (op: string): Write => (_e, [a]) => {
+/** The sum of lanes. */
+const hsum: Write = (_e, [a]) => {
+  const at = (k: number, x: string): string => `(f32x4.extract_lane ${k} ${x})`;
+  const h = "(local.get $h)";
+  return `(f32.add (f32.add ${at(0, `(local.tee $h ${a})`)} ${at(1, h)}) (f32.add ${at(2, h)} ${
+    at(3, h)
+  }))`;
+};
+
+/** An end of the lanes by shuffles, two and two, then one and one: one lane's own instructions are many. */
+const across = (op: "pmin" | "pmax"): Write => (_e, [a]) => {
   const h = "(local.get $h)";
   const joined = (places: string, x: string): string =>
     `(f32x4.${op} (i8x16.shuffle ${places} (local.tee $h ${x}) ${h}) ${h})`;
@@ -188,7 +197,7 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   },
   not: (e, [a]) => e.type === "bool4" ? `(v128.not ${a})` : `(i32.eqz ${a})`,
   popcount: plain("popcnt"),
-  hsum: across("add"),
+  hsum,
   hmax: across("pmax"),
   hmin: across("pmin"),
   add: plain("add"),
