@@ -91,6 +91,9 @@ export interface Context {
 /** One function a skeleton. */
 export type Skeletons = Readonly<Record<SkeletonName, Skeleton>>;
 
+/** The name of the number of entries that an axis of an input has room for. */
+export const roomOf = (input: string, axis: number): string => `room of ${input} ${axis}`;
+
 /** Inputs and stored terms at or below `terms`: what a kernel reads from memory. */
 export const leavesOf = (terms: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
   const out: Term[] = [];
@@ -164,10 +167,13 @@ export class Builder {
     for (const leaf of leavesOf(roots, this.context.materialized)) {
       if (this.low.sources.has(leaf)) continue;
       const arr = this.array("in", elemOf(leaf.dtype), false, { tag: "term", term: leaf });
-      this.low.sources.set(
-        leaf,
-        sourceOf(arr, leaf.dtype, this.low.dims(leaf.shape), () => this.low.loose),
+      // Where there may be room for more, that is what lies between one index and the next.
+      const dims = leaf.shape.map((d, axis) =>
+        leaf.tag === "input" && leaf.room && axis > 0 && typeof d === "string"
+          ? this.size(roomOf(leaf.name, axis))
+          : this.size(d)
       );
+      this.low.sources.set(leaf, sourceOf(arr, leaf.dtype, dims, () => this.low.loose));
     }
   }
 

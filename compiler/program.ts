@@ -6,11 +6,19 @@ import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
 import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
+import {
+  bindSizes,
+  checkIndices,
+  checkRoom,
+  type Given,
+  inputsOf,
+  isTensor,
+  shapeIn,
+} from "./bind.ts";
 import type { Certify } from "./bounds.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
-import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
+import { roomOf, SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
 import { type Bound, type Recording, recordingOf } from "./recording.ts";
 import type { Device, Executable, Memory } from "./runtime/device.ts";
@@ -54,6 +62,7 @@ const binder =
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const read: Record<string, Tensor> = {};
+    const rooms: Record<string, number> = {};
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
@@ -92,6 +101,8 @@ const binder =
           );
         }
         read[name] = tensor;
+        checkRoom(name, term, tensor);
+        tensor.room.forEach((room, axis) => rooms[roomOf(name, axis)] = room);
         memory.set(term, tensor.memory);
       }
       for (const term of new Set(Object.values(lowered.outputs))) {
@@ -100,7 +111,7 @@ const binder =
       const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-        uniforms: s.kernel.uniforms.map((u) => sizeOf(u, sizes)),
+        uniforms: s.kernel.uniforms.map((u) => rooms[u] ?? sizeOf(u, sizes)),
         groups: s.kernel.groups(sizes),
       })));
       const outputs = Object.fromEntries(

@@ -40,6 +40,15 @@ export interface Executable {
   readonly record: (launches: readonly Launch[]) => Recorded;
 }
 
+/** Words to copy from one memory to another one. */
+export interface Copy {
+  readonly from: Memory;
+  readonly at: number;
+  readonly to: Memory;
+  readonly into: number;
+  readonly words: number;
+}
+
 /** A device that runs kernels. */
 export interface Device {
   /** Which kind of device. */
@@ -52,6 +61,8 @@ export interface Device {
   readonly build: (steps: readonly Step[]) => Promise<Executable>;
   /** Runs what its executables recorded, in order, in one submission. */
   readonly run: (recorded: readonly Recorded[]) => Promise<void>;
+  /** Copies words, in order, after all that was run before. */
+  readonly copy: (copies: readonly Copy[]) => void;
   /** Reserves words; their contents are undefined. */
   readonly alloc: (words: number) => Memory;
   /** Writes words from the start of the memory. */
