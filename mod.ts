@@ -31,6 +31,7 @@ export * from "./dsl/core/build.ts";
 export * from "./dsl/core/dtype.ts";
 export * from "./dsl/core/errors.ts";
 export * from "./dsl/core/layout.ts";
+export * from "./dsl/core/routines.ts";
 export * from "./dsl/core/pieces.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
 export type { Op, OpInfo } from "./dsl/core/ops.ts";
@@ -39,6 +40,7 @@ export type {
   Common,
   Dim,
   Labels,
+  MatrixRoutine,
   MonoidName,
   Nodes,
   RoutineName,
@@ -54,6 +56,7 @@ export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
 export { residual } from "./dsl/codec/residual.ts";
 export { split } from "./dsl/codec/split.ts";
 export * from "./dsl/quantize/affine.ts";
+export { quantizeGroups } from "./dsl/quantize/groups.ts";
 export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
 export { e2m1, lloydMax, nf4 } from "./dsl/quantize/levels.ts";
 export type { Per } from "./dsl/quantize/scope.ts";
@@ -69,6 +72,7 @@ export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
 export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
 export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
+export { type Gptq, gptq, outputLoss } from "./dsl/schemes/gptq.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
 export { lathe } from "./dsl/schemes/lathe.ts";
 export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";

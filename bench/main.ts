@@ -12,7 +12,10 @@ import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { hypothesesBench } from "./hypotheses.ts";
 import { matmulBench } from "./matmul.ts";
+import { peersBench } from "./peers.ts";
+import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 
@@ -20,12 +23,15 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   encode: encodeBench,
+  prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
+  peers: peersBench,
   bounds: boundsBench,
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
+  hypotheses: hypothesesBench,
 };
 
 const args = process.argv.slice(2);
@@ -48,3 +54,5 @@ for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   tables.forEach((t) => console.log(tableText(t)));
   if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
 }
+// Workers of a peer would keep the process.
+process.exit();
