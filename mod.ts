@@ -96,6 +96,7 @@ export type { Program } from "./compiler/program.ts";
 export { type Recording, replay } from "./compiler/recording.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
 export type {
+  Copy,
   Device,
   DeviceName,
   Executable,

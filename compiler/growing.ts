@@ -15,7 +15,7 @@ import type { Codec } from "../dsl/codec/codec.ts";
 import { encodedAgainst, growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
 import { PACKED } from "../dsl/codec/window.ts";
 import { cast, input } from "../dsl/core/build.ts";
-import { rangeDim, rootOf, sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { type Given, isTensor } from "./bind.ts";
 import { InputError } from "./errors.ts";
