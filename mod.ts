@@ -97,6 +97,7 @@ export { type Recording, replay } from "./compiler/recording.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
 export type {
   Copy,
+  Copy,
   Device,
   DeviceName,
   Executable,
