@@ -24,7 +24,14 @@ interface Held extends Memory {
 const host: Device = {
   name: "eval",
   description: "evaluation in f64",
-  target: { dot16: false, exp: true, groupFloats: 0, cacheBytes: 0, partsPerGroup: 1 },
+  target: {
+    dot16: false,
+    exp: true,
+    serial: true,
+    groupFloats: 0,
+    cacheBytes: 0,
+    partsPerGroup: 1,
+  },
   build: () => Promise.reject(new Error("evaluation runs terms, not kernels")),
   alloc: (words): Held => ({ words, data: new Uint32Array(words) }),
   write: (memory, data) => (memory as Held).data.set(data),

@@ -43,6 +43,7 @@ const scoped = async <A>(
 export const WEBGPU_TARGET: Target = {
   dot16: false,
   exp: true,
+  serial: false,
   groupFloats: 4096,
   cacheBytes: 0,
   partsPerGroup: 1,
