@@ -46,6 +46,9 @@ export type {
 export * from "./dsl/codec/codec.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
+export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
+export { residual } from "./dsl/codec/residual.ts";
+export { split } from "./dsl/codec/split.ts";
 export * from "./dsl/quantize/affine.ts";
 export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
 export { e2m1, lloydMax, nf4 } from "./dsl/quantize/levels.ts";
@@ -57,6 +60,7 @@ export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
 export { type Normalization, normalize } from "./dsl/decompose/normalize.ts";
 export { pca, type Principal } from "./dsl/decompose/pca.ts";
 export { qr } from "./dsl/decompose/qr.ts";
+export { reorder } from "./dsl/decompose/reorder.ts";
 export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
 export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
@@ -80,8 +84,16 @@ export type { Given } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";
+export { type Recording, replay } from "./compiler/recording.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
-export type { Device, DeviceName, Executable, Launch, Memory } from "./compiler/runtime/device.ts";
+export type {
+  Device,
+  DeviceName,
+  Executable,
+  Launch,
+  Memory,
+  Recorded,
+} from "./compiler/runtime/device.ts";
 export type { Outputs } from "./compiler/pipeline.ts";
 export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";

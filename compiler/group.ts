@@ -12,6 +12,7 @@ import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
+import { tallOf } from "./lower/tall.ts";
 import { streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
@@ -230,9 +231,14 @@ const withRepeated = (root: Term, staged: readonly Term[], stored: ReadonlySet<T
   );
   const folds = new Set<Term>(staged.filter((t) => t.tag === "fold"));
   const repeated = new Set(inside.flatMap((t) => t.tag === "broadcast" ? t.args : []));
+  // What a product reads again and again is made once.
+  const read = new Set(
+    staged.flatMap((t) => t.tag === "contract" && !isHadamard(t.args[1]) ? t.args : []),
+  );
   const made = inside.filter((t) =>
+    t.tag === "map" && read.has(t) && isDynamic(t.shape) ||
     ((t.tag === "cast" && t.dtype === "f16") || (t.tag === "map" && repeated.has(t))) &&
-    computedBy([t], stored).some((x) => folds.has(x))
+      computedBy([t], stored).some((x) => folds.has(x))
   );
   return [...new Set([...staged, ...made])].sort((a, b) => a.id - b.id);
 };
@@ -257,6 +263,10 @@ const decide = (
     root.tag === "contract" && isDynamic(root.shape) && !root.args.some((a) => costly(a, stored)) &&
     knownCount(goneDims(root as Product)) >= LONG_PRODUCT
   ) return { plans: [plain("contract", [root])] };
+  if (tallOf(root) !== undefined) {
+    const heavy = inside.filter((t) => t !== root);
+    return heavy.length > 0 ? { need: heavy } : { plans: [plain("contract", [root])] };
+  }
   if (isBig(root)) {
     const slow = root.args.filter((a) => costly(a, stored));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };

@@ -12,6 +12,7 @@ import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
+import { type Bound, type Recording, recordingOf } from "./recording.ts";
 import type { Device, Executable, Memory } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload } from "./runtime/tensor.ts";
 
@@ -33,6 +34,8 @@ export interface Program {
     inputs: Readonly<Record<string, Given>>,
     sizes?: Sizes,
   ) => Promise<Record<string, Float64Array>>;
+  /** Binds it to inputs and to outputs of its own, to be run many times ({@link Recording}). */
+  readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording;
   /** Bytes that each kernel reads and writes at most once, for some sizes. */
   readonly bytesMoved: (sizes: Sizes) => number;
   /** Every stage as text: terms, rules, kernels, bytes, generated code. */
@@ -41,16 +44,16 @@ export interface Program {
 
 const slotKey = (slot: Slot): Term | string => slot.tag === "term" ? slot.term : slot.name;
 
-/** Runs lowered steps on a device. */
-const runner =
+type Inputs = Readonly<Record<string, Given>>;
+
+/** Checks what is given, and binds lowered steps to it and to fresh memory. */
+const binder =
   (lowered: Lowered, inputs: ReadonlyMap<string, Term>, device: Device, executable: Executable) =>
-  async (
-    given: Readonly<Record<string, Given>>,
-    start?: Sizes,
-  ): Promise<Record<string, Tensor>> => {
+  (given: Inputs, start?: Sizes): Bound => {
     const sizes = bindSizes(inputs, given, start);
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
+    const read: Record<string, Tensor> = {};
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
@@ -70,6 +73,10 @@ const runner =
       memory.set(key, made);
       return made;
     };
+    const release = (): void => {
+      scratch.forEach((m) => device.free(m));
+      uploaded.forEach((t) => t.dispose());
+    };
     try {
       for (const [name, term] of inputs) {
         const value = given[name];
@@ -84,28 +91,55 @@ const runner =
             `lies on ${which}${tensor.device.name}, the program runs on ${device.name}`,
           );
         }
+        read[name] = tensor;
         memory.set(term, tensor.memory);
       }
       for (const term of new Set(Object.values(lowered.outputs))) {
         results.set(term, tensorOn(device, term.dtype, shapeIn(term, sizes)));
       }
-      await executable.run(lowered.steps.map((s, step) => ({
+      const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
         uniforms: s.kernel.uniforms.map((u) => sizes[u]),
         groups: s.kernel.groups(sizes),
       })));
+      const outputs = Object.fromEntries(
+        Object.entries(lowered.outputs).map(([k, t]) => [k, results.get(t)!]),
+      );
+      return {
+        device,
+        inputs: read,
+        outputs,
+        work,
+        release: () => {
+          work.free();
+          release();
+        },
+      };
     } catch (error) {
       results.forEach((t) => t.dispose());
+      release();
       throw error;
-    } finally {
-      scratch.forEach((m) => device.free(m));
-      uploaded.forEach((t) => t.dispose());
     }
-    return Object.fromEntries(
-      Object.entries(lowered.outputs).map(([k, t]) => [k, results.get(t)!]),
-    );
   };
+
+/** Binds, runs once, and keeps the outputs only. */
+const runOnce = async (
+  bind: (given: Inputs, start?: Sizes) => Bound,
+  given: Inputs,
+  start?: Sizes,
+): Promise<Record<string, Tensor>> => {
+  const { device, outputs, work, release } = bind(given, start);
+  try {
+    await device.run([work]);
+  } catch (error) {
+    Object.values(outputs).forEach((t) => t.dispose());
+    throw error;
+  } finally {
+    release();
+  }
+  return outputs;
+};
 
 /** Compiles outputs for a device; a term that no kernel can make is a {@link CompileError}. */
 export const compileOn = async (
@@ -125,12 +159,14 @@ export const compileOn = async (
     throw error;
   }
   const executable = await device.build(lowered.steps);
-  const run = runner(lowered, inputs, device, executable);
+  const bind = binder(lowered, inputs, device, executable);
+  const run: Program["run"] = (given, sizes) => runOnce(bind, given, sizes);
   return right({
     device,
     outputs: lowered.outputs,
     structure: structureOf(lowered),
     run,
+    record: (given, sizes) => recordingOf(bind(given, sizes)),
     values: async (given, sizes) => {
       const results = await run(given, sizes);
       const values: Record<string, Float64Array> = {};

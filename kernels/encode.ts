@@ -19,6 +19,7 @@ import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { heldCount } from "../compiler/lower/row.ts";
+import { stageProduct } from "./product.ts";
 import { eachUnit, stageFours, storeHeld, storeRows, type Tile, turnFor } from "./rows.ts";
 import { type Held, holdRow } from "./stage.ts";
 import { mergeInto } from "./stream/merge.ts";
@@ -70,7 +71,7 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
     if (at < made) return;
     const stream = streams.indexOf(term as (typeof streams)[number]);
     if (serial) made = at + stageFours(group, plan.staged.slice(at));
-    if (at < made) return;
+    if (at < made || (serial && stageProduct(group, term))) return;
     const { arr, axes, size } = held.get(term)!;
     const four = size % 4 === 0 && axes.held[axes.held.length - 1] === term.shape.length - 1 &&
       (term.shape[term.shape.length - 1] as number) % 4 === 0 && (stream < 0 || parts[stream].wide);

@@ -1,9 +1,10 @@
 /**
- * `routine`: small eigen- and singular value problems and QR, one group a matrix.
+ * `routine`: small eigen- and singular value problems, QR and Cholesky, one group a matrix.
  * @module
  */
 import type { Skeleton } from "../compiler/kernel.ts";
 import type { RoutineName } from "../dsl/core/term.ts";
+import { choleskySkeleton } from "./routines/cholesky.ts";
 import { eighSkeleton } from "./routines/eigh.ts";
 import { qrSkeleton } from "./routines/qr.ts";
 import { svdSkeleton } from "./routines/svd.ts";
@@ -12,6 +13,7 @@ const BY_NAME: Readonly<Record<RoutineName, Skeleton>> = {
   eigh: eighSkeleton,
   svd: svdSkeleton,
   qr: qrSkeleton,
+  cholesky: choleskySkeleton,
 };
 
 /** The skeleton. */

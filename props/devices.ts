@@ -8,16 +8,24 @@
  */
 import { ok } from "node:assert/strict";
 import process from "node:process";
-import { isLeft } from "../fp.ts";
+import { isLeft, right } from "../fp.ts";
 import { evalDevice } from "../compiler/runtime/eval.ts";
 import { openWasm } from "../compiler/runtime/wasm.ts";
 import { compile, type Device, openWebgpu, type Outputs, type Program } from "../mod.ts";
+import { openTint, tintIsAsked, withTint } from "./tint.ts";
 
 /** Runs of a property on each device. */
 export interface Runs {
   readonly wasm: number;
   readonly webgpu: number;
 }
+
+const openGpu = async (): ReturnType<typeof openWebgpu> => {
+  const opened = await openWebgpu({ software: true });
+  return isLeft(opened) || !tintIsAsked()
+    ? opened
+    : right(withTint(opened.right, await openTint()));
+};
 
 let gpu: ReturnType<typeof openWebgpu> | undefined;
 
@@ -26,7 +34,7 @@ let gpu: ReturnType<typeof openWebgpu> | undefined;
  * hundreds of times in a process has been seen to end with a double free.
  */
 export const withWebgpu = async (use: (device: Device) => Promise<void>): Promise<void> => {
-  const opened = await (gpu ??= openWebgpu({ software: true }));
+  const opened = await (gpu ??= openGpu());
   if (isLeft(opened)) {
     console.warn(`SKIPPED: ${opened.left.message}`);
     ok(process.env.CI !== "true", "in CI a missing adapter is a failure");

@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { normals } from "./arbitraries.ts";
+import { gramOf } from "./laws/factors.ts";
 
 type Make = (rows: number, cols: number, next: () => number) => (i: number, j: number) => number;
 
@@ -73,6 +74,19 @@ export const matrixData = (
 export const symmetricData = (sample: MatrixSample, n: number): Float64Array => {
   const a = matrixData(sample, n, n);
   return a.map((x, k) => Math.fround(x / 2 + a[k % n * n + Math.floor(k / n)] / 2));
+};
+
+/**
+ * AᵀA over the largest magnitude of A, so that it has the size of A; with `damp` of its mean diagonal added
+ * to its diagonal.
+ */
+export const gramData = (sample: MatrixSample, n: number, damp = 0): Float64Array => {
+  const a = matrixData(sample, n, n);
+  const top = a.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+  const share = a.map((x) => top === 0 ? 0 : x / top);
+  const { data } = gramOf({ rows: n, cols: n, data: share });
+  const mean = share.reduce((sum, x) => sum + x * x, 0) / n;
+  return data.map((x, k) => Math.fround((x + (k % (n + 1) === 0 ? damp * mean : 0)) * top));
 };
 
 /** Matrices. */

@@ -6,13 +6,15 @@ import type { Matrix } from "../dsl/read/linalg.ts";
 import { hold } from "./check.ts";
 import { onDevices, programsOn } from "./devices.ts";
 import * as L from "./laws/routines.ts";
-import { matrixArb, matrixData, type MatrixSample, symmetricData } from "./matrices.ts";
+import { gramData, matrixArb, matrixData, type MatrixSample, symmetricData } from "./matrices.ts";
 
 type Results = Readonly<Record<string, Float64Array>>;
 
-/** A routine's results, and what may be wrong with them. */
+/** A routine's results, what it takes, and what may be wrong with them. */
 interface Subject {
   readonly results: readonly string[];
+  /** The matrix of a sample where only square ones are taken. */
+  readonly square?: (sample: MatrixSample, n: number) => Float64Array;
   readonly broken: (a: Matrix, results: Results, machine: Machine) => string[];
 }
 
@@ -23,9 +25,17 @@ const SUBJECTS: Readonly<Record<RoutineName, Subject>> = {
   },
   eigh: {
     results: ["vectors", "values"],
+    square: symmetricData,
     broken: (a, { vectors, values }, m) => L.eighBroken(a, { vectors, values }, m),
   },
   qr: { results: ["q", "r"], broken: (a, { q, r }, m) => L.qrBroken(a, { q, r }, m) },
+  cholesky: {
+    results: ["lower", "inverse"],
+    // Definite as calibration makes them, as far from it as rank allows, and indefinite.
+    square: (sample, n) =>
+      [gramData(sample, n, 0.01), gramData(sample, n), symmetricData(sample, n)][sample.seed % 3],
+    broken: (a, { lower, inverse }, m) => L.choleskyBroken(a, { lower, inverse }, m),
+  },
 };
 
 const COLUMNS = [1, 3, 5, 16, 33];
@@ -69,15 +79,15 @@ const IEEE: Machine = { ...F32, div: F32.u, sqrt: F32.u };
 const machineOf = (device: Device): Machine => device.name === "wasm" ? IEEE : F32;
 
 onDevices(
-  "routines: factors are orthogonal, in order, and rebuild the matrix",
+  "routines: factors are orthogonal or triangular, in order, and rebuild the matrix",
   { wasm: 400, webgpu: 60 },
   (device, runs) => {
     const programs = programsOn(device);
     return hold(
       fc.asyncProperty(given, async ({ name, cols, more, known, batch }) => {
-        const { results, broken } = SUBJECTS[name];
-        const fixed = known || name === "eigh";
-        const rows = name === "eigh"
+        const { results, square, broken } = SUBJECTS[name];
+        const fixed = known || square !== undefined;
+        const rows = square !== undefined
           ? cols
           : Math.max(1, cols + (known ? Math.max(0, more) : more));
         const shape = ["batch", fixed ? rows : "rows", cols];
@@ -86,7 +96,7 @@ onDevices(
           return Object.fromEntries(results.map((r) => [r, routine(name, r, x)]));
         });
         const matrices = batch.map((sample) =>
-          name === "eigh" ? symmetricData(sample, cols) : matrixData(sample, rows, cols)
+          square?.(sample, cols) ?? matrixData(sample, rows, cols)
         );
         const values = await program.values(
           { x: matrices.flatMap((m) => Array.from(m)) },

@@ -50,7 +50,7 @@ const quotient: Kind = (soil) => {
   const a = before(soil);
   const axis = a.term.shape.length - 1;
   if (axis >= 0 && soil.dice.chance(0.2)) {
-    const scale = partner(soil, a.term.shape.slice(0, -1));
+    const scale = soil.fresh(a.term.shape.slice(0, -1));
     const stored = B.cast(B.map("max", B.map("abs", scale.term), 2 ** -10), "f16");
     const by = B.broadcast(stored, a.term.shape, stored.shape.map((_, i) => i));
     return grown(B.map("div", a.term, by), 1024 * a.bound, a, scale);

@@ -89,6 +89,22 @@ const others = <E>(low: Writer, { wide, steps, at }: Walk<E>, step: (e: E) => vo
   });
 };
 
+/** Every element of a static box, written out or as a loop with as many written out in a turn as divide it. */
+export const eachElement = <E>(
+  low: Writer,
+  sizes: readonly number[],
+  element: (box: Index, wide: boolean) => E | undefined,
+  step: (e: E, turn: number) => void,
+): void => {
+  const { steps, at } = walkOf(sizes, element);
+  const turn = turnOf(steps);
+  const turns = (from: Expr): void => {
+    for (let s = 0; s < turn; s++) step(at(bin("add", from, int(s))), s);
+  };
+  if (turn === steps) turns(int(0));
+  else low.loop("r", int(0), int(steps / turn), 1, (r) => turns(bin("mul", r, int(turn))));
+};
+
 /**
  * Several reductions of the same elements in one walk; four partial results each where lanes run along
  * the box.

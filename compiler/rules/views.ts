@@ -6,17 +6,19 @@
 import {
   broadcast,
   cast,
+  concat,
   constant,
   contractBy,
   gather,
   map,
   permute,
   reshape,
+  slice,
 } from "../../dsl/core/build.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
-import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
 export interface Rule {
@@ -99,6 +101,55 @@ const reciprocal = (term: Term): Term | undefined => {
   const [x, by] = term.args;
   if (by.tag !== "broadcast" || by.dtype !== "f16") return undefined;
   return map("mul", x, broadcast(map("div", 1, by.args[0]), term.shape, by.axes));
+};
+
+/** Entries of an axis, where they repeat of what is repeated. */
+const part = (t: Term, axis: number, start: number, size: number): Term => {
+  const shape = t.shape.map((d, i) => i === axis ? size : d);
+  if (t.tag === "constant") return constant(t.value, shape);
+  return t.tag === "broadcast" && !t.axes.includes(axis)
+    ? broadcast(t.args[0], shape, t.axes)
+    : slice(t, axis, start, start + size);
+};
+
+/** Ranges of a cache side by side, scaled or shifted: each by itself. */
+const concatOutward = (term: Term): Term | undefined => {
+  if (term.tag !== "map" || !holdsCodes(term)) return undefined;
+  const joined = term.args.find((a): a is TermOf<"concat"> & Term =>
+    a.tag === "concat" && holdsCodes(a)
+  );
+  if (joined === undefined) return undefined;
+  let start = 0;
+  const parts = joined.args.map((own) => {
+    const size = own.shape[joined.axis] as number;
+    const at = start;
+    start += size;
+    return map(
+      term.op,
+      ...term.args.map((a) => a === joined ? own : part(a, joined.axis, at, size)),
+    );
+  });
+  return concat(parts, joined.axis);
+};
+
+/** A view of what lies side by side, where it leaves that axis as it is. */
+const viewOfConcat = (term: Term): Term | undefined => {
+  if ((term.tag !== "reshape" && term.tag !== "permute") || term.args[0].tag !== "concat") {
+    return undefined;
+  }
+  const [{ args, axis }] = term.args;
+  if (term.tag === "permute") {
+    return concat(args.map((a) => permute(a, term.axes)), term.axes.indexOf(axis));
+  }
+  const own = regroups(term.args[0].shape, term.shape).find(({ from: [a, b] }) =>
+    a <= axis && axis < b
+  );
+  if (own === undefined || own.from[1] - own.from[0] !== 1 || own.to[1] - own.to[0] !== 1) {
+    return undefined;
+  }
+  const [to] = own.to;
+  const sized = (size: Dim): Shape => term.shape.map((d, i) => i === to ? size : d);
+  return concat(args.map((a) => reshape(a, sized(a.shape[axis]))), to);
 };
 
 const withShape = (term: TermOf<"map">, args: readonly Term[]): Term => map(term.op, ...args);
@@ -216,6 +267,12 @@ export const VIEW_RULES: readonly Rule[] = [
     says: "x / broadcast(s) → x · broadcast(1 / s), s stored as f16: a quotient once a group",
     apply: reciprocal,
   },
+  {
+    name: "concat-outward",
+    says: "f(A | B, c) → f(A, c) | f(B, c)",
+    apply: concatOutward,
+  },
+  { name: "view-of-concat", says: "view(A | B) → view A | view B", apply: viewOfConcat },
   { name: "view-inward", says: "view(f(a, b)) → f(view a, view b)", apply: viewInward },
   { name: "split-inward", says: "split(A·B) → split(A)·B", apply: splitInward },
   {

@@ -26,12 +26,18 @@ export interface Launch {
   readonly groups: number;
 }
 
+/** Launches that are ready to run, again and again: what a device needs for each is made once. */
+export interface Recorded {
+  /** Gives back what the device made; the memory of the launches is not its. */
+  readonly free: () => void;
+}
+
 /** Kernels ready to run. */
 export interface Executable {
   /** The generated text, for people. */
   readonly text: string;
-  /** Runs launches in order. */
-  readonly run: (launches: readonly Launch[]) => Promise<void>;
+  /** Makes launches, in order, ready to run. */
+  readonly record: (launches: readonly Launch[]) => Recorded;
 }
 
 /** A device that runs kernels. */
@@ -44,6 +50,8 @@ export interface Device {
   readonly target: Target;
   /** Makes kernels ready to run. */
   readonly build: (steps: readonly Step[]) => Promise<Executable>;
+  /** Runs what its executables recorded, in order, in one submission. */
+  readonly run: (recorded: readonly Recorded[]) => Promise<void>;
   /** Reserves words; their contents are undefined. */
   readonly alloc: (words: number) => Memory;
   /** Writes words from the start of the memory. */

@@ -21,6 +21,8 @@ export interface Tensor {
   readonly bytes: number;
   /** Its values, row-major. One read-back. */
   readonly read: () => Promise<Float64Array>;
+  /** Puts new values in their place, row-major; throws where one has no place in the dtype. */
+  readonly write: (values: ArrayLike<number>) => void;
   /** Gives its memory back. */
   readonly dispose: () => void;
   /** Same as {@link Tensor.dispose}, for `using`. */
@@ -108,6 +110,7 @@ export const tensorOn = (
     device,
     bytes: words * 4,
     read: async () => fromWords(dtype, shape, (await device.read([memoryNow()]))[0]),
+    write: (values) => device.write(memoryNow(), toWords("tensor", dtype, shape, values)),
     dispose,
     [Symbol.dispose]: dispose,
   };

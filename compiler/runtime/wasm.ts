@@ -8,12 +8,25 @@ import { emitWat, scratchBytes } from "../emit/wat.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
 import { type Crew, type Loaded, openCrew } from "./crew.ts";
-import type { Device, Executable, Memory } from "./device.ts";
+import type { Device, Executable, Memory, Recorded } from "./device.ts";
 import { assemble } from "./modules.ts";
 
 interface Block extends Memory {
   readonly address: number;
   readonly bytes: number;
+}
+
+/** Scratch memory: where it lies, and bytes for each thread. */
+interface Scratch {
+  readonly address: number;
+  readonly each: number;
+}
+
+interface Calls extends Recorded {
+  readonly calls: readonly ((scratch: Scratch) => void)[];
+  readonly needed: number;
+  /** Held, since the bytes of its modules are given back with it. */
+  readonly executable: Executable;
 }
 
 const PAGE = 65536;
@@ -134,15 +147,16 @@ export const openWasm = (
     free.set(block.bytes, [...free.get(block.bytes) ?? [], block]);
   };
 
-  let scratch = { block: undefined as Block | undefined, each: 0 };
+  let held: { readonly block: Block; readonly each: number } | undefined;
   /** Scratch memory for every thread, at least this much each. */
-  const scratchFor = (bytes: number): Block => {
-    if (scratch.block !== undefined && scratch.each >= bytes) return scratch.block;
-    if (scratch.block !== undefined) giveBack(scratch.block);
-    // Whole lines of a processor's cache: no two threads write to one.
-    const each = Math.ceil((bytes + SLACK) / 256) * 256;
-    scratch = { block: alloc(threads * each / 4), each };
-    return scratch.block!;
+  const scratchFor = (bytes: number): Scratch => {
+    if (held === undefined || held.each < bytes) {
+      if (held !== undefined) giveBack(held.block);
+      // Whole lines of a processor's cache: no two threads write to one.
+      const each = Math.ceil((bytes + SLACK) / 256) * 256;
+      held = { block: alloc(threads * each / 4), each };
+    }
+    return { address: held.block.address, each: held.each };
   };
 
   let modules = 0;
@@ -161,23 +175,16 @@ export const openWasm = (
     const loaded: Loaded = { id: modules++, address, bytes: bytes.length, kernels };
     const executable: Executable = {
       text,
-      run: (launches) => {
-        const { address: scratchAt } = scratchFor(needed);
-        for (const { step, memory: blocks, uniforms, groups } of launches) {
+      record: (launches): Calls => {
+        const calls = launches.map(({ step, memory: blocks, uniforms, groups }) => {
           const args = [...blocks.map((m) => (m as Block).address), ...uniforms];
-          if (crew === undefined) kernels[step](...args, scratchAt, 0, groups);
-          else {
-            crew.run({
-              loaded,
-              kernel: step,
-              args,
-              groups,
-              scratch: scratchAt,
-              stride: scratch.each,
-            });
-          }
-        }
-        return Promise.resolve();
+          return (scratch: Scratch): void => {
+            const { address, each: stride } = scratch;
+            if (crew === undefined) kernels[step](...args, address, 0, groups);
+            else crew.run({ loaded, kernel: step, args, groups, scratch: address, stride });
+          };
+        });
+        return { calls, needed, executable, free: () => {} };
       },
     };
     if (block) unloaded.register(executable, block);
@@ -188,6 +195,13 @@ export const openWasm = (
     description: `WebAssembly SIMD, ${threads === 1 ? "one thread" : `${threads} threads`}`,
     target: wasmTarget(threads),
     build,
+    run: (recorded) => {
+      for (const { calls, needed } of recorded as readonly Calls[]) {
+        const scratch = scratchFor(needed);
+        calls.forEach((call) => call(scratch));
+      }
+      return Promise.resolve();
+    },
     alloc,
     write: (m, data) => new Uint32Array(memory.buffer, (m as Block).address, m.words).set(data),
     read: (blocks) =>

@@ -1,5 +1,6 @@
 /**
- * WebGPU through `navigator.gpu`. A software or null adapter is opened only when asked for by name.
+ * WebGPU, of the runtime or of a package (`runtime/gpu.ts`). A software or null adapter is opened only
+ * when asked for by name.
  * Every module and pipeline is created inside an error scope, and the device listens for uncaptured
  * errors: a validation error, a lost device or too little memory is an error that says so.
  * @module
@@ -8,11 +9,9 @@ import { type Either, left, right } from "../../fp.ts";
 import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
-import type { Device, Executable, Launch, Memory } from "./device.ts";
-
-interface GpuMemory extends Memory {
-  readonly buffer: GPUBuffer;
-}
+import type { Device, Executable, Memory } from "./device.ts";
+import { COMPUTE, findGpu, isSoftware, MAP_READ, scoped, USAGE } from "./gpu.ts";
+import { type GpuMemory, recordOn, runOn } from "./gpu_record.ts";
 
 /** How to open the device. */
 export interface GpuOptions {
@@ -20,24 +19,11 @@ export interface GpuOptions {
   readonly software?: boolean;
 }
 
-const SOFTWARE = /llvmpipe|lavapipe|swiftshader|software|basic render|warp/i;
-
 const wanted = [
   "maxStorageBufferBindingSize",
   "maxBufferSize",
   "maxStorageBuffersPerShaderStage",
 ] as const;
-
-/** Runs `make` and returns what validation said. */
-const scoped = async <A>(
-  device: GPUDevice,
-  make: () => A,
-): Promise<{ value: A; error: string | undefined }> => {
-  device.pushErrorScope("validation");
-  const value = make();
-  const error = await device.popErrorScope();
-  return { value, error: error?.message };
-};
 
 /** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
 export const WEBGPU_TARGET: Target = {
@@ -57,20 +43,17 @@ const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>
       ...kernel.arrays.map((a) => a.mutable ? "storage" as const : "read-only-storage" as const),
       "uniform" as const,
     ]
-      .map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } })),
+      .map((type, binding) => ({ binding, visibility: COMPUTE, buffer: { type } })),
   });
 
 const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => {
-  const gpu = globalThis.navigator?.gpu;
-  if (gpu === undefined) throw new DeviceError("webgpu", "this runtime has no navigator.gpu");
-  const adapter = await gpu.requestAdapter();
+  const adapter = await (await findGpu()).requestAdapter();
   if (adapter === null) throw new DeviceError("webgpu", "no adapter was found");
   const { description, vendor } = adapter.info;
-  const fallback = "isFallbackAdapter" in adapter.info && adapter.info.isFallbackAdapter === true;
-  if (!software && (fallback || SOFTWARE.test(description))) {
+  if (!software && isSoftware(adapter)) {
     throw new DeviceError(
       "webgpu",
-      `the only adapter is software (${description}): ask for it by name`,
+      `the only adapter is software (${description || "null"}): ask for it by name`,
     );
   }
   const limits = Object.fromEntries(wanted.map((k) => [k, adapter.limits[k]]));
@@ -95,7 +78,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
         `out of memory: ${size} bytes, a buffer holds ${device.limits.maxStorageBufferBindingSize}`,
       );
     }
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const usage = USAGE.storage | USAGE.copySrc | USAGE.copyDst;
     return { words, buffer: device.createBuffer({ size, usage }) };
   };
 
@@ -126,44 +109,10 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       }
       pipelines.push(made.value);
     }
-    const run = async (launches: readonly Launch[]): Promise<void> => {
-      device.pushErrorScope("validation");
-      device.pushErrorScope("out-of-memory");
-      const encoder = device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      const uniforms: GPUBuffer[] = [];
-      for (const { step, memory, uniforms: values, groups } of launches) {
-        if (groups === 0) continue;
-        const args = device.createBuffer({
-          size: Math.max(16, Math.ceil((values.length + 1) / 4) * 16),
-          usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-        });
-        device.queue.writeBuffer(args, 0, Int32Array.from([groups, ...values]));
-        uniforms.push(args);
-        const buffers = [...memory.map((m) => (m as GpuMemory).buffer), args];
-        pass.setPipeline(pipelines[step]);
-        pass.setBindGroup(
-          0,
-          device.createBindGroup({
-            layout: pipelines[step].getBindGroupLayout(0),
-            entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
-          }),
-        );
-        const width = Math.min(groups, 32768);
-        pass.dispatchWorkgroups(width, Math.ceil(groups / width));
-      }
-      pass.end();
-      device.queue.submit([encoder.finish()]);
-      const memoryError = await device.popErrorScope();
-      const error = await device.popErrorScope();
-      uniforms.forEach((u) => u.destroy());
-      if (memoryError !== null) {
-        throw new DeviceError("webgpu", `out of memory: ${memoryError.message}`);
-      }
-      if (error !== null) throw new DeviceError("webgpu", error.message);
-      intact();
+    return {
+      text: texts.join("\n"),
+      record: (launches) => recordOn(device, pipelines, launches),
     };
-    return { text: texts.join("\n"), run };
   };
 
   const read = async (blocks: readonly Memory[]): Promise<Uint32Array[]> => {
@@ -172,7 +121,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
     const total = sizes.reduce((a, b) => a + b, 0);
     const staging = device.createBuffer({
       size: total,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      usage: USAGE.mapRead | USAGE.copyDst,
     });
     const encoder = device.createCommandEncoder();
     let at = 0;
@@ -181,7 +130,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       at += sizes[i];
     });
     device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MAP_READ);
     const bytes = staging.getMappedRange().slice(0);
     staging.destroy();
     intact();
@@ -197,6 +146,11 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
     description: `${description} (vendor ${vendor})`,
     target: WEBGPU_TARGET,
     build,
+    run: async (recorded) => {
+      intact();
+      await runOn(device, recorded);
+      intact();
+    },
     alloc,
     write: (m, data) =>
       device.queue.writeBuffer((m as GpuMemory).buffer, 0, data as Uint32Array<ArrayBuffer>),

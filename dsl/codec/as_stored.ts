@@ -1,12 +1,24 @@
 /**
- * A codec's program with scales and factors as they were stored.
+ * A codec's program with what was stored before its codes were made: scales, factors, and codes that other
+ * parts are made against.
+ *
+ * ```text
+ * quantize               codes                follow x       scale        is as stored
+ * residual(two, two)     rest.codes           follow x       base.codes   are as stored: the rest is what they leave
+ * ```
  * @module
  */
 import { type Term, topological } from "../core/term.ts";
 import { directOf } from "../bound/ideal.ts";
 import type { Codec, Parts } from "./codec.ts";
 
-/** What a codec makes of x, and what stands for its terms that were stored: codes follow x, the rest is given. */
+/** Parts that others follow x against, value by value. */
+const settledIn = (own: readonly Term[], direct: ReadonlySet<Term>): ReadonlySet<Term> => {
+  const below = own.filter((t) => direct.has(t)).map((t) => [t, topological([t])] as const);
+  return new Set(own.filter((t) => below.some(([by, cone]) => by !== t && cone.includes(t))));
+};
+
+/** What a codec makes of x, and what stands for its terms that were stored: the last codes follow x, the rest is given. */
 export const asStored = (
   codec: Codec,
   x: Term,
@@ -15,7 +27,8 @@ export const asStored = (
 ): { readonly decoded: Term; readonly stored: ReadonlyMap<Term, Term> } => {
   const own = codec.encode(x, batch);
   const direct = directOf(topological(Object.values(own)));
-  const kept = Object.entries(own).filter(([, t]) => !direct.has(t));
+  const settled = settledIn(Object.values(own), direct);
+  const kept = Object.entries(own).filter(([, t]) => !direct.has(t) || settled.has(t));
   return {
     decoded: codec.decode(own, x.shape, batch),
     stored: new Map(kept.map(([name, t]): [Term, Term] => [t, parts[name]])),

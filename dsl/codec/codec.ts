@@ -15,9 +15,9 @@ import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { storedBits } from "../core/layout.ts";
 import type { Sizes } from "../core/shape.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
+import { inside, outside, type Parts, prefixed } from "./parts.ts";
 
-/** Named stored parts of an encoded tensor. */
-export type Parts = Readonly<Record<string, Term>>;
+export type { Parts } from "./parts.ts";
 
 /** The name of the part that holds the tensor itself in a codec of one part. */
 export const VALUES = "values";
@@ -45,19 +45,6 @@ export const f16: Codec = {
   encode: (x) => ({ [VALUES]: cast(x, "f16") }),
   decode: (parts) => parts[VALUES],
 };
-
-const inside = (parts: Parts, part: string): Parts =>
-  Object.fromEntries(
-    Object.entries(parts).filter(([k]) => k.startsWith(`${part}.`)).map((
-      [k, v],
-    ) => [k.slice(part.length + 1), v]),
-  );
-
-const outside = (parts: Parts, part: string): Parts =>
-  Object.fromEntries(Object.entries(parts).filter(([k]) => !k.startsWith(`${part}.`)));
-
-const prefixed = (part: string, parts: Parts): Parts =>
-  Object.fromEntries(Object.entries(parts).map(([k, v]) => [`${part}.${k}`, v]));
 
 /** A codec whose parts can be stored by other codecs: a decomposition. */
 export interface Factored extends Codec {

@@ -359,7 +359,9 @@ export const routine = (name: RoutineName, project: string, arg: Term): Term => 
     throw new ShapeError(name, `needs a matrix, got ${shapeText(arg.shape)}`);
   }
   if (typeof n !== "number") throw new ShapeError(name, `columns have the dynamic size ${n}`);
-  if (name === "eigh" && m !== n) throw new ShapeError(name, `matrix is ${m} by ${n}, not square`);
+  if ((name === "eigh" || name === "cholesky") && m !== n) {
+    throw new ShapeError(name, `matrix is ${m} by ${n}, not square`);
+  }
   if (typeof m === "number" && m < n) {
     throw new ShapeError(name, `matrix is ${m} by ${n}, wider than tall`);
   }
@@ -367,6 +369,7 @@ export const routine = (name: RoutineName, project: string, arg: Term): Term => 
     eigh: { vectors: [n, n], values: [n] },
     svd: { u: [m, n], s: [n], v: [n, n] },
     qr: { q: [m, n], r: [n, n] },
+    cholesky: { lower: [n, n], inverse: [n, n] },
   };
   const shape = shapes[name][project];
   if (shape === undefined) {

@@ -24,7 +24,7 @@ export interface Labels {
 export type MonoidName = "sum" | "max" | "extent" | "gram" | "softmax";
 
 /** Routines: what no expression derives. */
-export type RoutineName = "eigh" | "svd" | "qr";
+export type RoutineName = "eigh" | "svd" | "qr" | "cholesky";
 
 /** The node kinds, one record a tag. */
 export interface Nodes {

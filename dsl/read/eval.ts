@@ -8,7 +8,7 @@ import * as M from "../core/monoid.ts";
 import { OPS } from "../core/ops.ts";
 import { sizeOf, type Sizes, stridesOf } from "../core/shape.ts";
 import { argsOf, type Labels, read, type Reading, type Term, topological } from "../core/term.ts";
-import { eigh, type Matrix, qr, svd } from "./linalg.ts";
+import { cholesky, eigh, type Matrix, qr, svd } from "./linalg.ts";
 
 /** A tensor of numbers with known sizes, row-major. */
 export interface Value {
@@ -223,6 +223,8 @@ const EVAL: Reading<[Env, Args], Value> = {
       v: (m) => svd(m).v.data,
       q: (m) => qr(m).q.data,
       r: (m) => qr(m).r.data,
+      lower: (m) => cholesky(m).lower.data,
+      inverse: (m) => cholesky(m).inverse.data,
     };
     return matrices(a, shapeFor(t, env), results[t.project]);
   },

@@ -1,5 +1,5 @@
 /**
- * The routines in f64, as the meaning of `routine`: Jacobi and Householder, small and plain.
+ * The routines in f64, as the meaning of `routine`: Jacobi, Householder and Cholesky, small and plain.
  * A device's factors are held to these by invariants (A ≈ U S Vᵀ, orthogonality, order), never by raw vectors.
  * @module
  */
@@ -162,6 +162,36 @@ export const qr = (a: Matrix): { q: Matrix; r: Matrix } => {
     q: matrix(m, n, (i, j) => at(q, i, j) * sign[j]),
     r: matrix(n, n, (i, j) => i > j || i >= m ? 0 : at(w, i, j) * sign[i] * scale),
   };
+};
+
+/**
+ * Cholesky factor of a symmetric matrix, A = L Lᵀ, and L⁻¹, both lower triangular; the lower triangle of A
+ * is read. A pivot that is not above the rounding of its diagonal entry, so that A is not positive definite
+ * as far as can be seen, leaves a column of zeros in both: its 0 on the diagonal says so.
+ */
+export const cholesky = (a: Matrix): { lower: Matrix; inverse: Matrix } => {
+  const n = a.rows;
+  const [lower, inverse] = [0, 0].map(() => matrix(n, n, () => 0));
+  for (let j = 0; j < n; j++) {
+    const left = (i: number): number => {
+      let rest = at(a, i, j);
+      for (let k = 0; k < j; k++) rest -= at(lower, i, k) * at(lower, j, k);
+      return rest;
+    };
+    const pivot = left(j);
+    if (!(pivot > n * EPS * at(a, j, j))) continue;
+    const root = Math.sqrt(pivot);
+    for (let i = j; i < n; i++) lower.data[i * n + j] = i === j ? root : left(i) / root;
+  }
+  for (let j = 0; j < n; j++) {
+    for (let i = j; i < n; i++) {
+      if (at(lower, i, i) === 0) continue;
+      let rest = i === j ? 1 : 0;
+      for (let k = j; k < i; k++) rest -= at(lower, i, k) * at(inverse, k, j);
+      inverse.data[i * n + j] = rest / at(lower, i, i);
+    }
+  }
+  return { lower, inverse };
 };
 
 /** Column j minus twice its part along the unit vector x. */

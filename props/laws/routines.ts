@@ -128,3 +128,67 @@ export const qrBroken = (
     "q r is a": rebuilds(a, product(left, right), tolerance),
   });
 };
+
+/**
+ * What Cholesky leaves of an entry, relative to the sum of magnitudes that made it: its sum, taken in any
+ * order, and a quotient by a root or a root squared.
+ */
+export const cholesky = (n: number, m: Machine): number => 2 * gamma(m, n + 4) + m.div + 2 * m.sqrt;
+
+/** Smallest eigenvalue of the matrix scaled to a diagonal of 1; none where that cannot be done in f32. */
+const definiteness = (a: Matrix): number => {
+  const size = (i: number): number => Math.sqrt(a.data[i * (a.cols + 1)]);
+  const scaled = a.data.map((x, k) => x / size(Math.floor(k / a.cols)) / size(k % a.cols));
+  const fits = column({ ...a, data: a.data }, 0).every((_, i) => size(i) > 2 ** -50);
+  return fits ? eigh({ ...a, data: scaled }).values[a.cols - 1] : -Infinity;
+};
+
+/**
+ * What is wrong with a Cholesky factor and its inverse. A column whose pivot was not above rounding is zeros;
+ * no claim is made on what stood below that pivot.
+ */
+export const choleskyBroken = (
+  a: Matrix,
+  { lower, inverse }: Readonly<Record<"lower" | "inverse", Float64Array>>,
+  machine: Machine,
+): string[] => {
+  const n = a.cols;
+  const growth = cholesky(n, machine);
+  const [l, x] = [{ ...a, data: lower }, { ...a, data: inverse }];
+  const magnitude = (b: Matrix): Matrix => ({ ...b, data: b.data.map(Math.abs) });
+  const largest = (b: Matrix): number => magnitude(b).data.reduce((m, v) => Math.max(m, v), 1);
+  const flush = (2 * n + 4) * FLUSH * largest(l) * largest(x);
+  const lost = (j: number): boolean => lower[j * (n + 1)] === 0;
+  const [squared, size] = [
+    product(l, transpose(l)),
+    product(magnitude(l), magnitude(transpose(l))),
+  ];
+  const [unit, reach] = [product(l, x), product(magnitude(l), magnitude(x))];
+  const cells = (holds: (i: number, j: number, at: number) => boolean): boolean =>
+    a.data.every((_, at) => holds(Math.floor(at / n), at % n, at));
+  const columns = (holds: (j: number) => boolean): boolean =>
+    column(a, 0).every((_, j) => holds(j));
+  const off = (at: number): number => growth * (size.data[at] + Math.abs(a.data[at])) + flush;
+  return broken({
+    "both are lower triangular": cells((i, j, at) =>
+      i >= j || (lower[at] === 0 && inverse[at] === 0)
+    ),
+    "diagonals are not negative": columns((j) => lower[j * (n + 1)] >= 0),
+    "l lᵀ is a": cells((i, j, at) =>
+      i < j || lost(j) || Math.abs(squared.data[at] - a.data[at]) <= off(at)
+    ),
+    "a lost column is zeros": cells((_i, j, at) => !lost(j) || lower[at] === 0),
+    "a lost pivot is no more than rounding": columns((j) => {
+      const at = j * (n + 1);
+      const limit = 2 * n * machine.u * Math.abs(a.data[at]);
+      return !lost(j) || a.data[at] - squared.data[at] <= limit + off(at);
+    }),
+    "a positive definite matrix loses none": columns((j) => !lost(j)) ||
+      !(definiteness(a) > n * (growth + 2 * machine.u)),
+    "l l⁻¹ is the identity": cells((i, j, at) => {
+      const one = i === j ? 1 : 0;
+      return lost(i) ? inverse[at] === 0 : lost(j) ||
+        Math.abs(unit.data[at] - one) <= growth * (reach.data[at] + one) + flush;
+    }),
+  });
+};
