@@ -4,6 +4,7 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
+import { window } from "../dsl/codec/window.ts";
 import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
 import { split } from "../dsl/codec/split.ts";
@@ -22,6 +23,7 @@ import { svd } from "../dsl/decompose/svd.ts";
 import { type Affine, quantize } from "../dsl/quantize/affine.ts";
 import { codebook } from "../dsl/quantize/codebook.ts";
 import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
+import { quantizeGroups } from "../dsl/quantize/groups.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
@@ -146,6 +148,8 @@ export const lossy = (bits: Bits): readonly Codec[] => {
     ...codebooks(bits),
     perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
     rtnGrouped(bits, 16),
+    // The last group is shorter.
+    quantizeGroups(bits, 12),
     pipe(hadamard(), on("values", asymmetric)),
     pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
     joinHeads(pipe(mpo({ inner: 2, tokens: 1 }), on("large", asymmetric), on("small", f16))),
@@ -157,6 +161,24 @@ export const lossy = (bits: Bits): readonly Codec[] => {
     ),
   ];
 };
+
+/** Windows in full precision around codecs. */
+const windows = (bits: Bits): readonly Codec[] => {
+  const token = quantize({ bits, per: "token", range: "asymmetric" });
+  return [
+    window({ tail: 3, sinks: 2 }, rtnGrouped(bits, 16)),
+    window({ tail: 1, group: 4 }, quantize({ bits, per: { tokens: 2 }, range: "asymmetric" })),
+    joinHeads(window({ tail: 2, group: 3 }, token)),
+  ];
+};
+
+const WINDOWS: readonly Codec[] = [
+  ...BITS.flatMap(windows),
+  perHead(window({ tail: 4 }, pipe(mpo({ inner: 4 }), on("small", f16)))),
+  window({ sinks: 1, tail: 2 }, decoquantB(4, 4)),
+  window({ tail: 2 }, window({ tail: 4, group: 2 }, rtnGrouped(2, 16))),
+  window({ sinks: 3 }, f16),
+];
 
 /** What combinators make of codecs. */
 const COMBINED: readonly Codec[] = [
@@ -199,7 +221,7 @@ const rows: readonly (readonly [string, Case])[] = [
   ...KNOWN_TOKENS.map((c) => row(c.name, c, { lossless: true, streams: false })),
   row(f16.name, f16),
   ...BITS.flatMap(lossy).map((c) => row(c.name, c)),
-  ...COMBINED.map((c) => row(c.name, c)),
+  ...[...COMBINED, ...WINDOWS].map((c) => row(c.name, c)),
   // Groups of tokens: those of one divide any number of them, once it is known.
   ...BITS.map((bits) => {
     const codec = quantize({ bits, per: { tokens: 1 }, range: "asymmetric" });

@@ -21,7 +21,7 @@ const [LEAST, MOST] = [8, 1024];
 /** Is it H[i, j] = (−1)^popcount(i & j)? */
 export const isHadamard = (t: Term): boolean =>
   t.tag === "map" && t.op === "hadamard" && t.shape.length === 2 && t.shape[0] === t.shape[1] &&
-  t.args.every((a, k) => a.tag === "iota" && a.axis === k);
+  t.args.every((a, k) => a.tag === "iota" && a.axis === k && a.start === 0);
 
 const signs = (n: number): Term => map("hadamard", iota([n, n], 0), iota([n, n], 1));
 
