@@ -12,6 +12,7 @@ import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { hypothesesBench } from "./hypotheses.ts";
 import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { prefillBench } from "./prefill.ts";
@@ -30,6 +31,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
+  hypotheses: hypothesesBench,
 };
 
 const args = process.argv.slice(2);
