@@ -12,6 +12,7 @@ import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { growthBench } from "./growth.ts";
 import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { schemesBench } from "./schemes.ts";
@@ -20,6 +21,7 @@ import { threadsBench } from "./threads.ts";
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
+  growth: growthBench,
   encode: encodeBench,
   matmul: matmulBench,
   threads: threadsBench,
