@@ -164,7 +164,7 @@ const timed = async (
       far.set(r, agree(r.name, await r.result(), exact(r), r.limit));
       right.push(r);
     } catch (error) {
-      wrong.push({ ...heads, what: r.name, ms: `wrong: ${(error as Error).message}` });
+      wrong.push({ what: r.name, ...heads, ms: `wrong: ${(error as Error).message}` });
     }
   }
   const timings = await compare(right, effort);
@@ -174,8 +174,8 @@ const timed = async (
       return to === undefined ? [] : [[head, ratio(t, to)]];
     });
     return {
-      ...heads,
       what: t.name,
+      ...heads,
       ...Object.hasOwn(tos, "÷ ours 4 bits") ? { "bits/value": right[i].bits } : {},
       ms: t.ms,
       iqr: t.iqr,
