@@ -117,7 +117,7 @@ const prepare = async (
       parts: { ...parts, q },
       bytes: program.bytesMoved({ tokens }),
       bits: bitsOf(way.codec, cacheShape(sizes), { tokens }),
-      by: instructionOf(program.explain()),
+      by: instructionOf(program.text),
       far,
     });
   }
