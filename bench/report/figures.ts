@@ -14,7 +14,7 @@ const OURS = "#1b5fc1";
 const THEIRS = "#9aa3b2";
 const COLORS = [
   "#c2410c",
-  "#b45309",
+  "#64748b",
   "#0f766e",
   "#1b5fc1",
   "#7c3aed",
@@ -106,7 +106,11 @@ export const roofline = (result: Result): readonly Figure[] =>
       knee: Math.max(low, Math.min(high, rate(r) / bandwidth)),
     }));
     const top = Math.max(...lines.map((l) => l.peak));
-    const labels = apart(points, (p) => p.y, 1.085);
+    const bottom = Math.min(...points.map((p) => p.y), bandwidth * low) / 1.3;
+    // A line of text is about a twenty-sixth of the height.
+    const line = (1.25 * top / bottom) ** (1 / 26);
+    const labels = apart(points, (p) => p.y, line);
+    const ceilings = apart(lines.filter((l) => bandwidth * high >= l.peak), (l) => l.peak, line);
     return {
       caption: `${shapeOf(title)}. Each dot is a kernel, with its share of the roof over it; the ` +
         `slope is the bandwidth measured in the same run (${
@@ -115,11 +119,16 @@ export const roofline = (result: Result): readonly Figure[] =>
         `what one thread multiplies in registers.`,
       plot: {
         width: 620,
-        marginRight: 130,
-        x: { type: "log", domain: [low, high], label: "multiply-adds a byte moved →" },
+        marginRight: 210,
+        x: {
+          type: "log",
+          domain: [low, high],
+          label: "multiply-adds a byte moved →",
+          tickFormat: (d: number) => `${d}`,
+        },
         y: {
           type: "log",
-          domain: [Math.min(...points.map((p) => p.y), bandwidth * low) / 1.3, top * 1.25],
+          domain: [bottom, top * 1.25],
           label: "↑ billion multiply-adds a second",
           tickFormat: (d: number) => `${d}`,
         },
@@ -133,12 +142,12 @@ export const roofline = (result: Result): readonly Figure[] =>
               { stroke: SOFT, strokeWidth: 1.5, strokeDasharray: used.has(name) ? "" : "3 3" },
             )
           ),
-          Plot.text(lines.filter((l) => bandwidth * high >= l.peak), {
+          Plot.text(ceilings, {
             x: () => high,
-            y: "peak",
-            text: (l) => `${l.name.replace(/^.*\./, "")} ${digits(l.peak)}`,
-            textAnchor: "end",
-            dy: -8,
+            y: "at",
+            text: ({ item }) => `${item.name.replace(/^.*\./, "")} ${digits(item.peak)}`,
+            textAnchor: "start",
+            dx: 5,
             fill: SOFT,
           }),
           Plot.link(labels, {
