@@ -68,6 +68,17 @@ export const attention = ({ codec }: Named, sizes: Sizes): ReturnType<typeof att
   });
 };
 
+/** Attention of a whole prompt on its own stored cache. */
+export const prompted = ({ codec }: Named, sizes: Sizes): ReturnType<typeof attend> => {
+  const shape = cacheShape(sizes);
+  return attend({
+    q: input("q", [sizes.kv, sizes.group, "tokens", sizes.dim], "f32"),
+    k: cached(codec, "k", shape),
+    v: cached(codec, "v", shape),
+    causal: { offset: 0 },
+  });
+};
+
 /** Stored parts on the device, named as a program wants them. */
 export type Stored = Readonly<Record<string, Tensor>>;
 

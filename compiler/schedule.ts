@@ -31,6 +31,7 @@ export const CANDIDATES: Required<Candidates> = {
   chunk: [64, 128, 256, 512],
   fixed: [],
   lanes: [32, 64],
+  queries: [1, 8, 32],
   rows: [2, 4, 8],
 };
 
