@@ -14,6 +14,7 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { growthBench } from "./growth.ts";
+import { hypothesesBench } from "./hypotheses.ts";
 import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { writeReport } from "./report.ts";
@@ -34,6 +35,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
+  hypotheses: hypothesesBench,
 };
 
 const args = process.argv.slice(2);
