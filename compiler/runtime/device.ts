@@ -42,10 +42,15 @@ export interface Executable {
 
 /** Words to copy from one memory to another one. */
 export interface Copy {
+  /** What is copied. */
   readonly from: Memory;
+  /** The first of its words. */
   readonly at: number;
+  /** Where to. */
   readonly to: Memory;
+  /** The first word there. */
   readonly into: number;
+  /** How many. */
   readonly words: number;
 }
 
