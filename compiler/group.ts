@@ -9,7 +9,7 @@
 import { isPacked } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
-import { argsOf } from "../dsl/core/term.ts";
+import { argsOf, topological } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { streamChunk } from "./lower/chunk.ts";
@@ -169,10 +169,14 @@ const streamPlan = (
   const single = roles.members.filter((m) => m.channels.length === 0).map((m) => m.term.args[1]);
   const candidates = longProducts([scores, ...single], stored);
   const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(operands, stored));
+  // Lanes keep such a product in registers, unless values ask for it again.
+  const asked = new Set(topological(folds.map((t) => t.args[1])));
   const tile = streamChunk(
     folds,
     floatsOf(staged),
-    [...moving].map(([t, m]) => heldCount(t, m)),
+    [...moving].filter(([t]) => !target.sideBySide || asked.has(t)).map(([t, m]) =>
+      heldCount(t, m)
+    ),
     stored,
     schedule,
     target,

@@ -57,6 +57,8 @@ export interface Target {
   readonly cacheBytes: number;
   /** Parts of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
+  /** Lanes of a group run side by side (a GPU): loops over tokens are theirs to share. */
+  readonly sideBySide: boolean;
 }
 
 /** Numbers a schedule may change; every choice is correct. */
@@ -69,10 +71,12 @@ export interface Schedule {
   readonly lanes: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
+  /** Largest number of parts of a streaming fold on a GPU, up to eight chunks each. */
+  readonly splits: number;
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, rows: 8 };
+export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, rows: 8, splits: 128 };
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];

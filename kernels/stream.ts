@@ -14,21 +14,23 @@
  * merge, in the kernel that uses the result              stream/merge.ts
  * ```
  * Ladder: one token a lane → long products apart, lanes along tokens → 16-bit integer products where
- * the target has them. Not yet: lanes of a GPU spread over tokens in the last loop.
+ * the target has them; where lanes run side by side, they share each of these loops (stream/lanes.ts).
  * @module
  */
 import { countOf } from "../dsl/core/shape.ts";
 import { bin, int, num } from "../compiler/ir/expr.ts";
 import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
+import { laneStream } from "./stream/lanes.ts";
 import { weights } from "./stream/scores.ts";
-import { chunksExpr, frameOf, groupOf, spanOf, streamOf } from "./stream/shape.ts";
+import { chunksExpr, frameOf, groupOf, spanOf, spansExpr, streamOf } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
 import { addValues } from "./stream/values.ts";
 
 /** The skeleton. */
 export const streamSkeleton: Skeleton = (plan, context) => {
-  const stream = streamOf(plan);
+  if (context.target.sideBySide) return [laneStream(plan, context)];
+  const stream = streamOf(plan, context);
   const b = new Builder(context);
   const staged = [...plan.axes.keys()];
   staged.forEach((t) => b.low.sources.set(t, constantSource(num(0))));
@@ -36,7 +38,8 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
-  const { outer, flat, part: from } = groupOf(b, stream, span);
+  const { outer, flat, nth } = groupOf(b, stream, spansExpr(b, stream, span));
+  const from = bin("mul", nth, int(span));
   stage(b, plan, outer);
   const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
   b.low.loop("part", from, to, 1, (at) => {

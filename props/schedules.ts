@@ -11,6 +11,7 @@ export const CHOICES: { readonly [K in keyof Schedule]: readonly Schedule[K][] }
   fixed: [false, true],
   lanes: [32, 64],
   rows: [2, 4, 8],
+  splits: [1, 3, 128],
 };
 
 /** Any schedule. */

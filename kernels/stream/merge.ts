@@ -8,7 +8,7 @@ import type { Dim, Term } from "../../dsl/core/term.ts";
 import { bin, type Expr, int, load, madd, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder, Context } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
-import { chunksExpr, streamOf } from "./shape.ts";
+import { partsExpr, streamOf } from "./shape.ts";
 
 /** A finished streaming fold: one value, or four channels where they end its index. */
 export interface Merged {
@@ -18,7 +18,7 @@ export interface Merged {
 
 /** Reads the parts of a fold. */
 export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
-  const stream = streamOf(context.streamOf(fold));
+  const stream = streamOf(context.streamOf(fold), context);
   const { roles, rows, peak } = stream;
   const sum = stream.sums.find((s) => s.term === fold)!;
   const { low } = b;
@@ -29,7 +29,7 @@ export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
       linear(low.dims(labels.map(dim)), labels.map((l) => index[sum.out.indexOf(l)]));
     const [outer, row] = [at(roles.outer, roles.dim), at(roles.rows, roles.dim)];
     const channel = bin("add", at(sum.channels, sum.dim), int(sum.at));
-    const chunks = chunksExpr(b, stream);
+    const chunks = partsExpr(b, stream);
     const baseAt = (c: Expr): Expr =>
       bin(
         "mul",
