@@ -29,13 +29,16 @@ export * from "./dsl/core/build.ts";
 export * from "./dsl/core/dtype.ts";
 export * from "./dsl/core/errors.ts";
 export * from "./dsl/core/layout.ts";
+export * from "./dsl/core/routines.ts";
+export * from "./dsl/core/pieces.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
 export type { Op, OpInfo } from "./dsl/core/ops.ts";
-export type { Sizes } from "./dsl/core/shape.ts";
+export type { Place, Sizes } from "./dsl/core/dims.ts";
 export type {
   Common,
   Dim,
   Labels,
+  MatrixRoutine,
   MonoidName,
   Nodes,
   RoutineName,
@@ -45,8 +48,13 @@ export type {
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
+export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
+export { residual } from "./dsl/codec/residual.ts";
+export { split } from "./dsl/codec/split.ts";
 export * from "./dsl/quantize/affine.ts";
+export { quantizeGroups } from "./dsl/quantize/groups.ts";
 export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
 export { e2m1, lloydMax, nf4 } from "./dsl/quantize/levels.ts";
 export type { Per } from "./dsl/quantize/scope.ts";
@@ -57,10 +65,12 @@ export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
 export { type Normalization, normalize } from "./dsl/decompose/normalize.ts";
 export { pca, type Principal } from "./dsl/decompose/pca.ts";
 export { qr } from "./dsl/decompose/qr.ts";
+export { reorder } from "./dsl/decompose/reorder.ts";
 export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
 export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
 export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
+export { type Gptq, gptq, outputLoss } from "./dsl/schemes/gptq.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
 export { lathe } from "./dsl/schemes/lathe.ts";
 export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";

@@ -13,6 +13,8 @@ import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
+import { peersBench } from "./peers.ts";
+import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 
@@ -20,8 +22,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   encode: encodeBench,
+  prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
+  peers: peersBench,
   bounds: boundsBench,
   certify: certifyBench,
   expected: expectedBench,
@@ -48,3 +52,5 @@ for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   tables.forEach((t) => console.log(tableText(t)));
   if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
 }
+// Workers of a peer would keep the process.
+process.exit();

@@ -10,6 +10,7 @@ import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
 import type { HeldAxes } from "./lower/row.ts";
+import { uniformEnds } from "./lower/uniform.ts";
 import { writeOut } from "./lower/write_out.ts";
 
 /** Loop structures that exist. */
@@ -28,6 +29,16 @@ export interface Step {
   readonly slots: readonly Slot[];
 }
 
+/** Queries of a streaming fold that share what is decoded for them, a few tokens at a time. */
+export interface Block {
+  /** The label they run along (`lower/roles.ts`). */
+  readonly label: string;
+  /** How many; a multiple of 4. */
+  readonly queries: number;
+  /** Tokens decoded at a time; a multiple of 4 that divides the tokens of a part. */
+  readonly tokens: number;
+}
+
 /** Terms that one skeleton makes in one go. */
 export interface Plan {
   readonly skeleton: SkeletonName;
@@ -43,6 +54,8 @@ export interface Plan {
   readonly axes: ReadonlyMap<Term, HeldAxes>;
   /** Products that a streaming fold makes once a token. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** Where a streaming fold takes a block of queries at a time. */
+  readonly block?: Block;
 }
 
 /** What a target offers to skeletons. */
@@ -69,6 +82,8 @@ export interface Schedule {
   readonly fixed: boolean;
   /** Lanes of a group on a GPU. */
   readonly lanes: number;
+  /** Queries for which a streaming fold decodes a tile of tokens once; 1: each on its own. */
+  readonly queries: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
   /** Largest number of parts of a streaming fold on a GPU, up to eight chunks each. */
@@ -76,7 +91,14 @@ export interface Schedule {
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, rows: 8, splits: 128 };
+export const SCHEDULE: Schedule = {
+  chunk: 256,
+  fixed: true,
+  lanes: 64,
+  queries: 32,
+  rows: 8,
+  splits: 128,
+};
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -149,6 +171,11 @@ export class Builder {
     return shape.reduce<Expr>((n, d) => bin("mul", n, this.size(d)), int(1));
   }
 
+  /** Is the term read from memory as it is? */
+  isLeaf(term: Term): boolean {
+    return term.tag === "input" || this.context.materialized.has(term);
+  }
+
   // `in`, `out` and `mid` are no variable's stem: both are followed by a number of their own.
   private array(stem: string, elem: Arr["elem"], mutable: boolean, slot: Slot): Arr {
     const arr: Arr = {
@@ -203,6 +230,7 @@ export class Builder {
 
   /** The finished step. */
   finish(name: string, skeleton: SkeletonName, groups: Size): Step {
+    const body = writeOut(this.low.block, this.context.target);
     return {
       kernel: {
         name,
@@ -212,7 +240,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: writeOut(this.low.block, this.context.target),
+        body: this.context.target.sideBySide ? uniformEnds(body) : body,
       },
       slots: this.slots,
     };

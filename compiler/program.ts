@@ -4,7 +4,7 @@
  */
 import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
-import type { Sizes } from "../dsl/core/shape.ts";
+import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
 import type { Certify } from "./bounds.ts";
@@ -100,7 +100,7 @@ const binder =
       const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-        uniforms: s.kernel.uniforms.map((u) => sizes[u]),
+        uniforms: s.kernel.uniforms.map((u) => sizeOf(u, sizes)),
         groups: s.kernel.groups(sizes),
       })));
       const outputs = Object.fromEntries(

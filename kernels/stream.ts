@@ -17,18 +17,19 @@
  * the target has them; where lanes run side by side, they share each of these loops (stream/lanes.ts).
  * @module
  */
-import { countOf } from "../dsl/core/shape.ts";
 import { bin, int, num } from "../compiler/ir/expr.ts";
 import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { laneStream } from "./stream/lanes.ts";
 import { weights } from "./stream/scores.ts";
-import { chunksExpr, frameOf, groupOf, spanOf, spansExpr, streamOf } from "./stream/shape.ts";
+import { chunksExpr, frameOf, groupOf, groupsOf, spanOf, streamOf } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
+import { tiledStream } from "./stream/tile.ts";
 import { addValues } from "./stream/values.ts";
 
 /** The skeleton. */
 export const streamSkeleton: Skeleton = (plan, context) => {
+  if (plan.block !== undefined) return tiledStream(plan, context);
   if (context.target.sideBySide) return [laneStream(plan, context)];
   const stream = streamOf(plan, context);
   const b = new Builder(context);
@@ -38,8 +39,7 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
-  const { outer, flat, nth } = groupOf(b, stream, spansExpr(b, stream, span));
-  const from = bin("mul", nth, int(span));
+  const { outer, flat, part: from } = groupOf(b, stream, span);
   stage(b, plan, outer);
   const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
   b.low.loop("part", from, to, 1, (at) => {
@@ -47,12 +47,5 @@ export const streamSkeleton: Skeleton = (plan, context) => {
     const weight = weights(b, plan, frame, stream, part);
     stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
   });
-  const dims = stream.roles.outer.map(stream.roles.dim);
-  return [
-    b.finish(
-      context.name,
-      "stream",
-      (sizes) => countOf(dims, sizes) * Math.ceil(stream.chunks(sizes) / span),
-    ),
-  ];
+  return [b.finish(context.name, "stream", groupsOf(stream, span))];
 };

@@ -4,6 +4,10 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
+import { window } from "../dsl/codec/window.ts";
+import { outliers } from "../dsl/codec/outliers.ts";
+import { residual } from "../dsl/codec/residual.ts";
+import { split } from "../dsl/codec/split.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { ShapeError } from "../dsl/core/errors.ts";
 import { input } from "../dsl/core/build.ts";
@@ -13,11 +17,13 @@ import { mpo } from "../dsl/decompose/mpo.ts";
 import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { qr } from "../dsl/decompose/qr.ts";
+import { reorder } from "../dsl/decompose/reorder.ts";
 import { rotate } from "../dsl/decompose/rotate.ts";
 import { svd } from "../dsl/decompose/svd.ts";
 import { type Affine, quantize } from "../dsl/quantize/affine.ts";
 import { codebook } from "../dsl/quantize/codebook.ts";
 import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
+import { quantizeGroups } from "../dsl/quantize/groups.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
@@ -33,6 +39,15 @@ export interface Case {
   /** Does it give back what it was given? */
   readonly lossless: boolean;
 }
+
+/** An order of 16 channels that leaves none but the last where it was. */
+const ORDER = Array.from({ length: 16 }, (_, i) => (11 * i + 6) % 16);
+
+const coded = (bits: Bits, range: Affine["range"] = "asymmetric"): Codec =>
+  quantize({ bits, per: "token", range });
+
+const lowRank = (rank: number): Codec =>
+  pipe(pca({ rank }), on("coefficients", f16), on("basis", f16));
 
 /** Codecs that give back what they were given. */
 const LOSSLESS: readonly Codec[] = [
@@ -57,6 +72,11 @@ const LOSSLESS: readonly Codec[] = [
   ...[0, 1, 2].map((tokens) => mpo({ channels: [2, 4, 2], tokens })),
   perHead(mpo({ channels: [2, 4, 2], tokens: 0 })),
   mpo({ channels: [2, 2, 2, 2], tokens: 1 }),
+  split([16]),
+  split([4, 5, 7]),
+  reorder(ORDER),
+  residual(coded(2)),
+  perHead(residual(pca({ rank: 2 }))),
 ];
 
 /** The same, where the shape of a factor depends on which side is longer: tokens must be known. */
@@ -128,6 +148,8 @@ export const lossy = (bits: Bits): readonly Codec[] => {
     ...codebooks(bits),
     perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
     rtnGrouped(bits, 16),
+    // The last group is shorter.
+    quantizeGroups(bits, 12),
     pipe(hadamard(), on("values", asymmetric)),
     pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
     joinHeads(pipe(mpo({ inner: 2, tokens: 1 }), on("large", asymmetric), on("small", f16))),
@@ -139,6 +161,41 @@ export const lossy = (bits: Bits): readonly Codec[] => {
     ),
   ];
 };
+
+/** Windows in full precision around codecs. */
+const windows = (bits: Bits): readonly Codec[] => {
+  const token = quantize({ bits, per: "token", range: "asymmetric" });
+  return [
+    window({ tail: 3, sinks: 2 }, rtnGrouped(bits, 16)),
+    window({ tail: 1, group: 4 }, quantize({ bits, per: { tokens: 2 }, range: "asymmetric" })),
+    joinHeads(window({ tail: 2, group: 3 }, token)),
+  ];
+};
+
+const WINDOWS: readonly Codec[] = [
+  ...BITS.flatMap(windows),
+  perHead(window({ tail: 4 }, pipe(mpo({ inner: 4 }), on("small", f16)))),
+  window({ sinks: 1, tail: 2 }, decoquantB(4, 4)),
+  window({ tail: 2 }, window({ tail: 4, group: 2 }, rtnGrouped(2, 16))),
+  window({ sinks: 3 }, f16),
+];
+
+/** What combinators make of codecs. */
+const COMBINED: readonly Codec[] = [
+  residual(coded(2), coded(2)),
+  residual(coded(4, "symmetric"), residual(coded(1), coded(1))),
+  residual(lowRank(2), coded(2)),
+  perHead(residual(coded(3), lowRank(2))),
+  split([4, 12], [coded(4), coded(2)]),
+  split([3, 8, 5], [f16, coded(2, "symmetric")]),
+  pipe(reorder(ORDER), on("values", split([2, 14], [f16, coded(3)]))),
+  pipe(center(), on("values", pipe(rotate(), on("values", split([8, 8], [coded(3), coded(1)]))))),
+  pipe(hadamard(), on("values", split([16, 48], [coded(8), coded(2)]))),
+  outliers({ count: 1 })(coded(2)),
+  outliers({ count: 4 })(rtnGrouped(3, 16)),
+  joinHeads(outliers({ count: 2 })(coded(4))),
+  outliers({ count: 2 })(residual(coded(2), lowRank(2))),
+];
 
 const takes = (codec: Codec, channels: number): boolean => {
   try {
@@ -164,6 +221,7 @@ const rows: readonly (readonly [string, Case])[] = [
   ...KNOWN_TOKENS.map((c) => row(c.name, c, { lossless: true, streams: false })),
   row(f16.name, f16),
   ...BITS.flatMap(lossy).map((c) => row(c.name, c)),
+  ...[...COMBINED, ...WINDOWS].map((c) => row(c.name, c)),
   // Groups of tokens: those of one divide any number of them, once it is known.
   ...BITS.map((bits) => {
     const codec = quantize({ bits, per: { tokens: 1 }, range: "asymmetric" });

@@ -10,6 +10,7 @@ export const CHOICES: { readonly [K in keyof Schedule]: readonly Schedule[K][] }
   chunk: [1, 4, 13, 64, 256],
   fixed: [false, true],
   lanes: [32, 64],
+  queries: [1, 8, 32],
   rows: [2, 4, 8],
   splits: [1, 3, 128],
 };

@@ -114,11 +114,44 @@ const leaves = (m: Term): boolean => {
   return scaled !== undefined && leaves(argsOf(scaled)[0]);
 };
 
-/** A sum of values of which each becomes smaller outside: two means. */
+/** Does a product leave the fold, so that what is summed is smaller? */
+const leavesAsFactor = (m: Term): boolean => {
+  if (factorOutOfFold(m) !== undefined) return true;
+  const scaled = scaleOutOfFold(m);
+  return scaled !== undefined && leavesAsFactor(argsOf(scaled)[0]);
+};
+
+/** The terms of a sum, each with its sign. */
+const addends = (t: Term): { term: Term; sign: 1 | -1 }[] => {
+  if (t.tag !== "map" || (t.op !== "add" && t.op !== "sub")) return [{ term: t, sign: 1 }];
+  const [a, b] = t.args.map(addends);
+  const turned = b.map(({ term, sign }) => ({
+    term,
+    sign: t.op === "add" ? sign : -sign as 1 | -1,
+  }));
+  return [...a, ...turned];
+};
+
+/** Products among the terms of a sum: a mean of each by itself, and one of all the others. */
+const productsOutOfSum = (values: Term, mean: (of: Term) => Term): Term | undefined => {
+  const terms = addends(values);
+  const [own, rest] = [true, false].map((is) =>
+    terms.filter(({ term }) => leavesAsFactor(mean(term)) === is)
+  );
+  const [first, ...others] = rest;
+  if (own.length === 0 || first === undefined || first.sign < 0) return undefined;
+  const total = (of: Term, more: typeof terms): Term =>
+    more.reduce((sum, { term, sign }) => map(sign > 0 ? "add" : "sub", sum, term), of);
+  const apart = own.map(({ term, sign }) => ({ term: mean(term), sign }));
+  return total(mean(total(first.term, others)), apart);
+};
+
+/** A sum of values of which each becomes smaller outside, or some as products: a mean of each. */
 export const sumOutOfFold = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
   const [scores, values] = term.args;
   if (values.tag !== "map" || (values.op !== "add" && values.op !== "sub")) return undefined;
-  const means = values.args.map((v) => relabel(term as Labelled, term.labels, [scores, v]));
-  return means.every(leaves) ? map(values.op, means[0], means[1]) : undefined;
+  const mean = (of: Term): Term => relabel(term as Labelled, term.labels, [scores, of]);
+  const means = values.args.map(mean);
+  return means.every(leaves) ? map(values.op, means[0], means[1]) : productsOutOfSum(values, mean);
 };

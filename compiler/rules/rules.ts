@@ -4,6 +4,7 @@
  * @module
  */
 import { contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { concat, sliced } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import type { Term } from "../../dsl/core/term.ts";
@@ -14,6 +15,7 @@ import {
   scaleOutOfFold,
   sumOutOfFold,
 } from "./folds.ts";
+import { piecesOf } from "./cut.ts";
 import { isCached, type Labelled, relabel, renamed, smallFactor, splitOperand } from "./labels.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
 
@@ -101,12 +103,33 @@ const separable = (t: Term): boolean =>
   (t.tag === "map" && t.op === "mul" &&
     t.args.some((a) => a.tag === "broadcast" || a.tag === "constant"));
 
+/** Is the value read from a cache, whatever is known of its size? */
+const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t);
+
 const addApart = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "map" || !holdsCodes(operand)) return undefined;
   if (operand.op !== "add" && operand.op !== "sub") return undefined;
-  if (!operand.args.some(separable)) return undefined;
+  if (!operand.args.some(separable) && !operand.args.every(isRead)) return undefined;
   const [a, b] = operand.args.map((x) => relabel(term, term.labels, replaced(term.args, i, x)));
   return map(operand.op, a, b);
+});
+
+/** Ranges of a cache side by side: each meets its part of the other operand, or makes its part of the result. */
+const concatApart = onOperand((term, i, operand) => {
+  if (operand.tag !== "concat" || !isRead(operand)) return undefined;
+  const label = term.labels.args[i][operand.axis];
+  const at = term.labels.args[1 - i].indexOf(label);
+  const to = term.labels.out.indexOf(label);
+  const over = (part: Term, other: Term): Term =>
+    relabel(term, term.labels, replaced(replaced(term.args, i, part), 1 - i, other));
+  if (to >= 0) {
+    return at >= 0 ? undefined : concat(operand.args.map((p) => over(p, term.args[1 - i])), to);
+  }
+  // Tokens of a fold, and a sum of one operand alone, stay as they are.
+  if (term.tag !== "contract" || at < 0) return undefined;
+  return piecesOf(operand.args.map((part) => part.shape[operand.axis]))
+    .map(({ start, size }, k) => over(operand.args[k], sliced(term.args[1 - i], at, start, size)))
+    .reduce((a, b) => map("add", a, b));
 });
 
 const scaleOut = onOperand((term, i, operand) => {
@@ -172,6 +195,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
   { name: "outer-product", says: "a ⊗ b → broadcast(a)·broadcast(b)", apply: outerProduct },
   { name: "constant-off-operand", says: "A·c → (Σ A)·c", apply: constantOff },
   { name: "add-apart", says: "q·(s·c + m) → q·(s·c) + q·m", apply: addApart },
+  {
+    name: "concat-apart",
+    says: "q·(A | B) → q₁·A + q₂·B, p·(A | B) → p·A | p·B",
+    apply: concatApart,
+  },
   {
     name: "scale-out",
     says: "q·(s·c) → s·(q·c): a scale is applied once a group",

@@ -13,10 +13,12 @@ import {
   permute,
   reshape,
 } from "../../dsl/core/build.ts";
+import { concat } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { isPacked } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
-import { argsOf, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { cutter, piecesOf } from "./cut.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
 export interface Rule {
@@ -87,6 +89,40 @@ const mergeOutward = (term: Term): Term | undefined => {
   if (!fits) return undefined;
   const args = term.args.map((a) => a.tag === "constant" ? constant(a.value, first) : argsOf(a)[0]);
   return reshape(map(term.op, ...args), term.shape);
+};
+
+/** Ranges of a cache side by side, scaled or shifted: each by itself. */
+const concatOutward = (term: Term): Term | undefined => {
+  if (term.tag !== "map" || !holdsCodes(term)) return undefined;
+  const joined = term.args.find((a): a is TermOf<"concat"> & Term =>
+    a.tag === "concat" && holdsCodes(a)
+  );
+  if (joined === undefined) return undefined;
+  const parts = piecesOf(joined.args.map((own) => own.shape[joined.axis])).map((piece) => {
+    const cut = cutter(piece);
+    return map(term.op, ...term.args.map((a) => cut(a, joined.axis)));
+  });
+  return concat(parts, joined.axis);
+};
+
+/** A view of what lies side by side, where it leaves that axis as it is. */
+const viewOfConcat = (term: Term): Term | undefined => {
+  if ((term.tag !== "reshape" && term.tag !== "permute") || term.args[0].tag !== "concat") {
+    return undefined;
+  }
+  const [{ args, axis }] = term.args;
+  if (term.tag === "permute") {
+    return concat(args.map((a) => permute(a, term.axes)), term.axes.indexOf(axis));
+  }
+  const own = regroups(term.args[0].shape, term.shape).find(({ from: [a, b] }) =>
+    a <= axis && axis < b
+  );
+  if (own === undefined || own.from[1] - own.from[0] !== 1 || own.to[1] - own.to[0] !== 1) {
+    return undefined;
+  }
+  const [to] = own.to;
+  const sized = (size: Dim): Shape => term.shape.map((d, i) => i === to ? size : d);
+  return concat(args.map((a) => reshape(a, sized(a.shape[axis]))), to);
 };
 
 const withShape = (term: TermOf<"map">, args: readonly Term[]): Term => map(term.op, ...args);
@@ -199,6 +235,12 @@ export const VIEW_RULES: readonly Rule[] = [
     says: "f(merge(broadcast a), c) → merge f(broadcast a, c)",
     apply: mergeOutward,
   },
+  {
+    name: "concat-outward",
+    says: "f(A | B, c) → f(A, c) | f(B, c)",
+    apply: concatOutward,
+  },
+  { name: "view-of-concat", says: "view(A | B) → view A | view B", apply: viewOfConcat },
   { name: "view-inward", says: "view(f(a, b)) → f(view a, view b)", apply: viewInward },
   { name: "split-inward", says: "split(A·B) → split(A)·B", apply: splitInward },
   {

@@ -1,23 +1,47 @@
 /**
- * A codec's program with scales and factors as they were stored.
+ * A codec's program with what was stored before its codes were made: scales, factors, and codes that other
+ * parts are made against.
+ *
+ * ```text
+ * quantize               codes                follow x       scale        is as stored
+ * residual(two, two)     rest.codes           follow x       base.codes   are as stored: the rest is what they leave
+ * ```
  * @module
  */
-import { type Term, topological } from "../core/term.ts";
-import { directOf } from "../bound/ideal.ts";
+import { argsOf, type Term, topological } from "../core/term.ts";
+import { directOf, isLossy } from "../bound/ideal.ts";
 import type { Codec, Parts } from "./codec.ts";
 
-/** What a codec makes of x, and what stands for its terms that were stored: codes follow x, the rest is given. */
+/** Roundings that factors are made of: those count as they were made, as the factors do. */
+const belowRoutines = (root: Term): Term[] =>
+  topological(topological([root]).filter((t) => t.tag === "routine").flatMap(argsOf))
+    .filter(isLossy);
+
+/** Parts that others follow x against, value by value. */
+const settledIn = (own: readonly Term[], direct: ReadonlySet<Term>): ReadonlySet<Term> => {
+  const below = own.filter((t) => direct.has(t)).map((t) => [t, topological([t])] as const);
+  return new Set(own.filter((t) => below.some(([by, cone]) => by !== t && cone.includes(t))));
+};
+
+/** What a codec makes of x, and what stands for its terms that were stored: the last codes follow x, the rest is given. */
 export const asStored = (
   codec: Codec,
   x: Term,
   parts: Parts,
   batch: number,
-): { readonly decoded: Term; readonly stored: ReadonlyMap<Term, Term> } => {
+): {
+  readonly decoded: Term;
+  readonly stored: ReadonlyMap<Term, Term>;
+  readonly exact: readonly Term[];
+} => {
   const own = codec.encode(x, batch);
   const direct = directOf(topological(Object.values(own)));
-  const kept = Object.entries(own).filter(([, t]) => !direct.has(t));
+  const settled = settledIn(Object.values(own), direct);
+  const kept = Object.entries(own).filter(([, t]) => !direct.has(t) || settled.has(t));
+  const decoded = codec.decode(own, x.shape, batch);
   return {
-    decoded: codec.decode(own, x.shape, batch),
+    decoded,
     stored: new Map(kept.map(([name, t]): [Term, Term] => [t, parts[name]])),
+    exact: [...kept.map(([, t]) => t), ...belowRoutines(decoded)],
   };
 };

@@ -17,7 +17,6 @@
  * @module
  */
 import { MASKED } from "../../dsl/core/monoid.ts";
-import { countOf } from "../../dsl/core/shape.ts";
 import {
   type Arr,
   bin,
@@ -41,7 +40,7 @@ import {
   chunksExpr,
   type Frame,
   frameOf,
-  groupOf,
+  memberOf,
   partsExpr,
   type Stream,
   streamOf,
@@ -141,7 +140,7 @@ export const laneStream = (plan: Plan, context: Context): Step => {
   const values = stream.sums.map((s) => s.term.args[1]);
   b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const out = b.scratch(stream.scratch, stream.partWords, true);
-  const { outer, flat, nth } = groupOf(b, stream, partsExpr(b, stream));
+  const { outer, flat, nth } = memberOf(b, stream, partsExpr(b, stream));
   const each = walkedExpr(b, stream);
   stage(b, plan, outer);
   const part = b.local("part", rows * width);
@@ -178,10 +177,9 @@ export const laneStream = (plan: Plan, context: Context): Step => {
     const at = bin("mul", p, int(4));
     low.store(out, bin("add", base, at), load(part, at, true));
   });
-  const dims = roles.outer.map(roles.dim);
   return b.finish(
     context.name,
     "stream",
-    (sizes) => countOf(dims, sizes) * stream.parts(sizes),
+    (sizes) => stream.groups(sizes) * stream.parts(sizes),
   );
 };

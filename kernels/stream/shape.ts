@@ -9,6 +9,7 @@ import { bin, type Expr, int, variable } from "../../compiler/ir/expr.ts";
 import { GROUP } from "../../compiler/ir/stmt.ts";
 import type { Builder, Context, Plan } from "../../compiler/kernel.ts";
 import { unravel } from "../../compiler/kernel.ts";
+import { linear } from "../../compiler/lower/memory.ts";
 import {
   countOf,
   innerOf,
@@ -36,8 +37,11 @@ export interface Stream {
   readonly sums: readonly Sum[];
   /** Tokens of one part. */
   readonly chunk: number;
-  /** Rows of one group. */
+  /** Rows of one group; where it takes a block of queries, all of them. */
   readonly rows: number;
+  /** Queries of a block, 1 where each is a group of its own, and the label they run along. */
+  readonly queries: number;
+  readonly query: string | undefined;
   /** Floats of a row of a part: the weighted sums, then m and l, padded to four. */
   readonly part: number;
   /** Where m lies in a row of a part; l is next to it. */
@@ -45,6 +49,8 @@ export interface Stream {
   /** Where the parts lie between the kernels. */
   readonly scratch: string;
   readonly partWords: (sizes: Sizes) => number;
+  /** Groups of rows, each with parts of its own. */
+  readonly groups: (sizes: Sizes) => number;
   readonly chunks: (sizes: Sizes) => number;
   /** Parts of a row that are stored: its chunks, or on a GPU what groups of several made of them. */
   readonly parts: (sizes: Sizes) => number;
@@ -73,9 +79,10 @@ const likeOf = (roles: StreamRoles, { values }: Member): number[] => {
 };
 
 /** Looks at the streaming folds of a plan. */
-export const streamOf = ({ roots, tile: chunk }: Plan, context: Context): Stream => {
+export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context): Stream => {
   const roles = streamRoles(roots as readonly Member["term"][]);
-  const rows = countOf(roles, roles.rows);
+  const queries = block?.queries ?? 1;
+  const rows = countOf(roles, roles.rows) * queries;
   const sums: Sum[] = [];
   let peak = 0;
   for (const member of roles.members) {
@@ -86,10 +93,14 @@ export const streamOf = ({ roots, tile: chunk }: Plan, context: Context): Stream
     peak = at + count;
   }
   const part = upTo(peak + 2, 4);
-  const outer = roles.outer.map(roles.dim);
+  const groups = (sizes: Sizes): number =>
+    roles.outer.reduce((n, l) => {
+      const size = countDims([roles.dim(l)], sizes);
+      return n * (l === block?.label ? Math.ceil(size / queries) : size);
+    }, 1);
   const chunks = (sizes: Sizes): number =>
     Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
-  const splits = context.target.sideBySide ? context.schedule.splits : 0;
+  const splits = context.target.sideBySide && block === undefined ? context.schedule.splits : 0;
   const parts = (sizes: Sizes): number => {
     const all = chunks(sizes);
     return splits === 0
@@ -105,10 +116,37 @@ export const streamOf = ({ roots, tile: chunk }: Plan, context: Context): Stream
     part,
     peak,
     scratch: `parts${roots[0].id}`,
-    partWords: (sizes) => countDims(outer, sizes) * Math.max(1, parts(sizes)) * rows * part,
+    partWords: (sizes) => groups(sizes) * Math.max(1, parts(sizes)) * rows * part,
+    queries,
+    query: block?.label,
+    groups,
     chunks,
     parts,
     splits,
+  };
+};
+
+/** Sizes of the labels that tell groups of rows apart: of the queries, the number of blocks. */
+export const groupDims = (b: Builder, { roles, query, queries }: Stream): Expr[] =>
+  roles.outer.map((l) => {
+    const size = b.size(roles.dim(l));
+    return l === query ? bin("div", bin("add", size, int(queries - 1)), int(queries)) : size;
+  });
+
+/** Which group of rows holds a result, and which of its rows, from the index along its labels. */
+export const rowOf = (
+  b: Builder,
+  stream: Stream,
+  index: (label: string) => Expr,
+): { group: Expr; row: Expr } => {
+  const { roles, query, queries } = stream;
+  const outer = roles.outer.map((l) => l === query ? bin("div", index(l), int(queries)) : index(l));
+  const row = linear(roles.rows.map((l) => int(roles.dim(l) as number)), roles.rows.map(index));
+  return {
+    group: linear(groupDims(b, stream), outer),
+    row: query === undefined
+      ? row
+      : bin("add", bin("mul", row, int(queries)), bin("rem", index(query), int(queries))),
   };
 };
 
@@ -164,20 +202,34 @@ export const padded = (frame: Frame, unit: 4 | 8): Expr =>
 /** Parts that one group walks: what it stages serves them all. */
 export const spanOf = (context: Context): number => context.target.partsPerGroup;
 
+/** Groups of a kernel that walks this many parts in each. */
+export const groupsOf = (stream: Stream, span: number) => (sizes: Sizes): number =>
+  stream.groups(sizes) * Math.ceil(stream.chunks(sizes) / span);
+
 /** Groups of a row's parts. */
 export const spansExpr = (b: Builder, stream: Stream, span: number): Expr =>
   bin("div", bin("add", chunksExpr(b, stream), int(span - 1)), int(span));
 
-/** Index of batch, unknown rows and unknown channels that this group works on, and which of their groups it is. */
+/** Index of batch, unknown rows and unknown channels that this group works on, and its first part. */
 export const groupOf = (
   b: Builder,
-  { roles }: Stream,
+  stream: Stream,
+  span: number,
+): { outer: Expr[]; flat: Expr; part: Expr } => {
+  const { outer, flat, nth } = memberOf(b, stream, spansExpr(b, stream, span));
+  return { outer, flat, part: bin("mul", nth, int(span)) };
+};
+
+/** The same, and which of the groups that share it this one is. */
+export const memberOf = (
+  b: Builder,
+  stream: Stream,
   groups: Expr,
 ): { outer: Expr[]; flat: Expr; nth: Expr } => {
   const group = variable(GROUP, "i32", { lo: 0 });
   const flat = bin("div", group, groups);
   return {
-    outer: unravel(flat, b.low.dims(roles.outer.map(roles.dim))),
+    outer: unravel(flat, groupDims(b, stream)),
     flat,
     nth: bin("rem", group, groups),
   };

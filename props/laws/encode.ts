@@ -128,9 +128,17 @@ export const boundBroken = (
   const inputs = Object.fromEntries(
     Object.entries(parts).map(([name, t]) => [name, input(name, t.shape, t.dtype)]),
   );
+  // Factors are the device's, also where they are of what is left after parts that were stored.
+  const stored = new Map(Object.entries(parts).map(([name, t]): [Term, Term] => [t, inputs[name]]));
+  const factors = new Map(
+    Object.entries(routines).flatMap(([name, t]) => {
+      const factor = input(name, t.shape, t.dtype);
+      return [t, exchanged(t, stored)].map((of): [Term, Term] => [of, factor]);
+    }),
+  );
   const [decoded, bound] = evalAll([
     codec.decode(inputs, shape),
-    given(codecBound(codec, x, inputs), routines),
+    exchanged(codecBound(codec, x, inputs), factors),
   ], env);
   // F32.tiny: a device may flush what it reads and what it makes.
   const slack = shareOf(parts, ran.sizes) * norm(ran.x) + 4 * F32.tiny;
