@@ -178,6 +178,7 @@ export const compileOn = async (
       return values;
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
-    explain: (sizes) => explainText(outputs, lowered, executable.text, sizes),
+    explain: (sizes) =>
+      explainText(outputs, lowered, executable.text, sizes, device.target.sideBySide),
   });
 };
