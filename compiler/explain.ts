@@ -6,8 +6,9 @@ import { storedBytes } from "../dsl/core/layout.ts";
 import type { Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { printAll, printInline } from "../dsl/read/print.ts";
-import type { Plan, Slot, Step } from "./kernel.ts";
+import type { Plan, Slot, Step, Target } from "./kernel.ts";
 import type { Lowered, Outputs } from "./pipeline.ts";
+import { type Chosen, scheduleText } from "./schedule.ts";
 import { trafficOf } from "./traffic.ts";
 
 /** What a program was compiled to, without a device's text. */
@@ -81,10 +82,11 @@ const trafficText = ({ kernel }: Step, sizes: Sizes): string[] =>
 /** Every stage as text. */
 export const explainText = (
   outputs: Outputs,
+  choice: Chosen,
   lowered: Lowered,
   text: string,
   sizes: Sizes | undefined,
-  sideBySide: boolean,
+  { serial }: Target,
 ): string => {
   const kernels = lowered.steps.map(({ kernel, slots }) =>
     [
@@ -100,6 +102,8 @@ export const explainText = (
     ? "give sizes to see them"
     : `${bytesMovedBy(lowered.steps, sizes)}`;
   return [
+    "== schedule ==",
+    scheduleText(choice),
     "== terms ==",
     printAll(Object.values(outputs)),
     "== rules that fired ==",
@@ -111,7 +115,7 @@ export const explainText = (
     `== ${lowered.steps.length} kernels ==`,
     ...kernels,
     `== bytes moved: ${moved} ==`,
-    ...sizes === undefined || !sideBySide ? [] : [
+    ...sizes === undefined || serial ? [] : [
       "== what one group asks of memory ==",
       ...lowered.steps.flatMap((s) => [`  ${s.kernel.name}:`, ...trafficText(s, sizes)]),
     ],

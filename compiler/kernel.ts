@@ -68,10 +68,10 @@ export interface Target {
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
   readonly cacheBytes: number;
+  /** A group has one lane: what lanes of a GPU would share out is done four numbers at a time, with nested loops. */
+  readonly serial: boolean;
   /** Parts of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
-  /** Lanes of a group run side by side (a GPU): loops over tokens are theirs to share. */
-  readonly sideBySide: boolean;
 }
 
 /** Numbers a schedule may change; every choice is correct. */
@@ -240,7 +240,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: this.context.target.sideBySide ? uniformEnds(body) : body,
+        body: this.context.target.serial ? body : uniformEnds(body),
       },
       slots: this.slots,
     };

@@ -30,7 +30,7 @@ import { addValues } from "./stream/values.ts";
 /** The skeleton. */
 export const streamSkeleton: Skeleton = (plan, context) => {
   if (plan.block !== undefined) return tiledStream(plan, context);
-  if (context.target.sideBySide) return [laneStream(plan, context)];
+  if (!context.target.serial) return [laneStream(plan, context)];
   const stream = streamOf(plan, context);
   const b = new Builder(context);
   const staged = [...plan.axes.keys()];

@@ -5,12 +5,13 @@
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
-import type { Term, TermOf } from "../../dsl/core/term.ts";
+import { type Term, type TermOf, topological } from "../../dsl/core/term.ts";
 import { PART } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
 import { laneMemory } from "./lane_chunk.ts";
 import { type Factor, type LinearTerms, linearTerms } from "./linear.ts";
 import { countOf, type Member, runsAlongTokens, streamRoles } from "./roles.ts";
+import { type HeldAxes, heldCount } from "./row.ts";
 
 const SMALLEST = 8;
 /** Walks over the tokens that go side by side where vectors run along them. */
@@ -88,7 +89,7 @@ export const streamChunk = (
   const rows = countOf({ dim }, labels);
   const memory = members.map((m) => memoryOf(m, rows, stored));
   const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-  const lanes = target.sideBySide
+  const lanes = !target.serial
     ? laneMemory(members, rows, (m) => scaledOf(m, stored), schedule, target)
     : undefined;
   const perToken = sum(movingCounts) + (lanes?.token ?? rows + sum(memory.map((m) => m.token)));
@@ -107,4 +108,14 @@ export const streamChunk = (
     chunk = Math.max(SMALLEST, Math.floor(chunk / 16) * 8);
   }
   return chunk;
+};
+
+/** Floats a token of the products that are held: lanes keep theirs, unless values ask for one again. */
+export const movingCounts = (
+  folds: readonly (Term & TermOf<"fold">)[],
+  moving: ReadonlyMap<Term, HeldAxes>,
+  { serial }: Target,
+): number[] => {
+  const asked = new Set(topological(folds.map((t) => t.args[1])));
+  return [...moving].filter(([t]) => serial || asked.has(t)).map(([t, axes]) => heldCount(t, axes));
 };

@@ -35,10 +35,10 @@ const host: Device = {
   target: {
     dot16: false,
     exp: true,
+    serial: true,
     groupFloats: 0,
     cacheBytes: 0,
     partsPerGroup: 1,
-    sideBySide: false,
   },
   build: () => Promise.reject(new Error("evaluation runs terms, not kernels")),
   run: async (recorded) => {
@@ -130,6 +130,7 @@ export const evalProgram = (
     },
     record: (given, start) => recordingOf(bind(given, start)),
     bytesMoved: () => 0,
+    text: "",
     explain: () => `== terms ==\n${printAll(Object.values(outputs))}`,
   });
 };

@@ -32,10 +32,10 @@ const GROUP_BYTES = 32768;
 const targetOf = (groupBytes: number): Target => ({
   dot16: false,
   exp: true,
+  serial: false,
   groupFloats: Math.min(groupBytes, GROUP_BYTES) / 4,
   cacheBytes: 0,
   partsPerGroup: 1,
-  sideBySide: true,
 });
 
 /** The target of a device that has what WebGPU promises everywhere: 16 KiB of group memory. */

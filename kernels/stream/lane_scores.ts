@@ -24,7 +24,7 @@ import {
   un,
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
-import { contractParts } from "../../compiler/lower/at.ts";
+import { contractParts } from "../../compiler/lower/reductions.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { heldCount } from "../../compiler/lower/row.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";

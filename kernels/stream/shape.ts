@@ -100,7 +100,7 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
     }, 1);
   const chunks = (sizes: Sizes): number =>
     Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
-  const splits = context.target.sideBySide && block === undefined ? context.schedule.splits : 0;
+  const splits = !context.target.serial && block === undefined ? context.schedule.splits : 0;
   const parts = (sizes: Sizes): number => {
     const all = chunks(sizes);
     return splits === 0
