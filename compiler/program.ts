@@ -193,6 +193,7 @@ export const compileOn = async (
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
     text: executable.text,
-    explain: (sizes) => explainText(outputs, choice, lowered, executable.text, sizes),
+    explain: (sizes) =>
+      explainText(outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };
