@@ -52,6 +52,8 @@ export interface Machine {
   readonly commit: string;
   /** Did files differ from the commit? */
   readonly changed: boolean;
+  /** When, to the minute, in UTC. */
+  readonly date: string;
 }
 
 /** One row of a table: what is printed and written. */
@@ -185,6 +187,7 @@ export const machine = (): Machine => ({
   ),
   commit: git("rev-parse", "HEAD") || "none",
   changed: git("status", "--porcelain", "--", ".", ":!bench/results") !== "",
+  date: `${new Date().toISOString().slice(0, 16)}Z`,
 });
 
 /** A number as a table shows it. */

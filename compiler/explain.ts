@@ -8,6 +8,7 @@ import type { Term } from "../dsl/core/term.ts";
 import { printAll, printInline } from "../dsl/read/print.ts";
 import type { Plan, Slot, Step } from "./kernel.ts";
 import type { Lowered, Outputs } from "./pipeline.ts";
+import { type Chosen, scheduleText } from "./schedule.ts";
 
 /** What a program was compiled to, without a device's text. */
 export interface Structure {
@@ -72,6 +73,7 @@ const planText = (plan: Plan): string => {
 /** Every stage as text. */
 export const explainText = (
   outputs: Outputs,
+  choice: Chosen,
   lowered: Lowered,
   text: string,
   sizes: Sizes | undefined,
@@ -90,6 +92,8 @@ export const explainText = (
     ? "give sizes to see them"
     : `${bytesMovedBy(lowered.steps, sizes)}`;
   return [
+    "== schedule ==",
+    scheduleText(choice),
     "== terms ==",
     printAll(Object.values(outputs)),
     "== rules that fired ==",

@@ -67,6 +67,8 @@ export interface Target {
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
   readonly cacheBytes: number;
+  /** A group has one lane: what lanes of a GPU would share out is done four numbers at a time, with nested loops. */
+  readonly serial: boolean;
   /** Parts of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
 }

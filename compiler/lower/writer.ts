@@ -59,10 +59,10 @@ export class Writer {
     };
   }
 
-  /** A value with a name, computed here and not changed after. */
-  named(stem: string, value: Expr): Expr {
+  /** A value with a name, computed here (or so far in a block around) and not changed after. */
+  named(stem: string, value: Expr, block: Stmt[] = this.block): Expr {
     const name = this.name(stem);
-    this.block.push({ tag: "var", name, type: value.type, value });
+    block.push({ tag: "var", name, type: value.type, value });
     return variable(name, value.type, { lo: value.lo, hi: value.hi, factor: value.factor });
   }
 
