@@ -10,6 +10,7 @@ import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
 import type { HeldAxes } from "./lower/row.ts";
+import { uniformEnds } from "./lower/uniform.ts";
 import { writeOut } from "./lower/write_out.ts";
 
 /** Loop structures that exist. */
@@ -85,10 +86,19 @@ export interface Schedule {
   readonly queries: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
+  /** Largest number of parts of a streaming fold on a GPU, up to eight chunks each. */
+  readonly splits: number;
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, queries: 32, rows: 8 };
+export const SCHEDULE: Schedule = {
+  chunk: 256,
+  fixed: true,
+  lanes: 64,
+  queries: 32,
+  rows: 8,
+  splits: 128,
+};
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -220,6 +230,7 @@ export class Builder {
 
   /** The finished step. */
   finish(name: string, skeleton: SkeletonName, groups: Size): Step {
+    const body = writeOut(this.low.block, this.context.target);
     return {
       kernel: {
         name,
@@ -229,7 +240,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: writeOut(this.low.block, this.context.target),
+        body: this.context.target.serial ? body : uniformEnds(body),
       },
       slots: this.slots,
     };

@@ -182,6 +182,7 @@ export const compileOn = async (
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
     text: executable.text,
-    explain: (sizes) => explainText(outputs, choice, lowered, executable.text, sizes),
+    explain: (sizes) =>
+      explainText(outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };
