@@ -9,8 +9,9 @@
  * Every cell agrees with the f64 meaning at a small size (a whole chunk and a part of one) and with the f32
  * program on the decoded cache at the full size before it is timed; one that does not has no time. Bytes are
  * what each kernel reads and writes at most once, with the parts of a split softmax. The roof of a cell is
- * max(bytes / copy, multiply-adds / peak of the instruction that makes them), both measured in the same run;
- * rates are those of the fastest rounds, of a kernel and of its roof alike.
+ * the larger of its bytes at the bandwidth (of copying or reading, whichever is faster here) and its
+ * multiply-adds at the peak of the widest instruction in its text, all measured in the same run; rates are
+ * those of the fastest rounds, of a kernel and of its roof alike.
  * Cells take turns, so the f32 cache passes through the last level of the processor's own cache between two
  * runs of a packed one, as other layers would in a model.
  * @module
@@ -55,7 +56,7 @@ import {
   type Row,
   type Table,
 } from "./harness.ts";
-import { type Numbers, openRoofs } from "./roofs.ts";
+import { type Instruction, instructionOf, INSTRUCTIONS, openRoofs } from "./roofs.ts";
 
 type Fixed = Schedule["fixed"];
 
@@ -128,7 +129,8 @@ const meaning = async (
 /** A prepared cell, and what its row says besides times. */
 interface Ready {
   readonly case: Case;
-  readonly numbers: Numbers;
+  /** What it multiplies by. */
+  readonly by: Instruction;
   readonly bytes: number;
   readonly bits: number;
   /** How far it is from what it should compute; in words where that is too far. */
@@ -173,11 +175,9 @@ const prepare = async (
       if (want === undefined) return off;
       return agree(name, await attended(program, query, parts), want, limitOf(fixed));
     });
-    // 8-bit codes and codebooks multiply 16-bit integers.
-    const bytewise = program.explain().includes("relaxed_dot_i8x16_i7x16_s");
     cells.push({
       case: { name, run: async () => release(await program.run({ q, ...parts })) },
-      numbers: way === PLAIN || fixed === false ? "f32" : bytewise ? 8 : 16,
+      by: instructionOf(program.text),
       bytes: program.bytesMoved({ tokens }),
       bits: bitsOf(way.codec, cacheShape(sizes), { tokens }),
       far,
@@ -192,11 +192,11 @@ const asked = async (
   tokens: number,
   effort: Effort,
   wanted: (way: Named, fixed: Fixed) => boolean,
-): Promise<Table | undefined> => {
+): Promise<readonly Table[]> => {
   const some = WAYS
     .map((way) => [way, ARITHMETIC.filter((fixed) => wanted(way, fixed))] as const)
     .filter(([, arithmetic]) => arithmetic.length > 0);
-  if (some.length === 0) return undefined;
+  if (some.length === 0) return [];
   const prepared = [await prepare(PLAIN, sizes, tokens, [false])];
   for (const [way, arithmetic] of some) {
     prepared.push(await prepare(way, sizes, tokens, arithmetic));
@@ -205,22 +205,19 @@ const asked = async (
   const ready = cells.filter((r) => typeof r.far === "number");
   const wrong = cells.filter((r) => typeof r.far === "string");
   const roofs = await openRoofs(COPY);
-  const copy = roofs.copy(COPY);
-  const kinds = (["f32", 16, 8] as const).map((kind) => [kind, roofs.madds(kind, MADDS)] as const);
-  const timings = await compare(
-    [...ready.map((r) => r.case), copy, ...kinds.map(([, c]) => c)],
-    effort,
-  );
+  const [copy, read] = [roofs.copy(COPY), roofs.read(COPY)];
+  const peaks = INSTRUCTIONS.map((name) => roofs.madds(MADDS, name));
+  const timings = await compare([...ready.map((r) => r.case), copy, read, ...peaks], effort);
   const perMs = (name: string, amount: number): number =>
     amount / timings.find((t) => t.name === name)!.best;
   // A copy reads and writes: both count.
-  const bandwidth = perMs(copy.name, 2 * COPY);
-  const peaks = new Map<Numbers, number>(kinds.map(([kind, c]) => [kind, perMs(c.name, MADDS)]));
+  const bandwidth = Math.max(perMs(copy.name, 2 * COPY), perMs(read.name, COPY));
   const { kv, group, dim } = sizes;
   const work = 2 * kv * group * tokens * dim;
-  const timed = ready.map(({ bytes, bits, far, numbers }, i): Row => {
+  const timed = ready.map(({ bytes, bits, far, by }, i): Row => {
     const { name, ms, iqr, best, speedup } = timings[i];
-    const roof = Math.max(bytes / bandwidth, work / peaks.get(numbers)!);
+    const [moving, multiplying] = [bytes / bandwidth, work / perMs(by, MADDS)];
+    const roof = Math.max(moving, multiplying);
     return {
       cell: name,
       "bits/value": bits,
@@ -232,19 +229,32 @@ const asked = async (
       "MB moved": bytes / 1e6,
       "GB/s": bytes / best / 1e6,
       "Gmadd/s": work / best / 1e6,
+      "roof ms": roof,
       "% roof": 100 * roof / best,
+      "bound by": moving > multiplying ? "bytes" : by,
       "off by": far,
     };
   });
   prepared.forEach((p) => release(p.parts));
-  const roof = [
-    `copy ${(bandwidth / 1e6).toFixed(1)} GB/s`,
-    ...[...peaks].map(([kind, peak]) => `${kind}: ${(peak / 1e6).toFixed(1)} Gmadd/s`),
-  ].join(", ");
-  return {
-    title: `decode attention, ${kv} KV heads × ${group}, dim ${dim}, ${tokens} tokens (${roof})`,
-    rows: [...timed, ...wrong.map((r): Row => ({ cell: r.case.name, "off by": r.far }))],
-  };
+  const heads = `${kv} KV heads × ${group}, dim ${dim}, ${tokens} tokens`;
+  return [
+    {
+      title: `decode attention, ${heads}`,
+      rows: [...timed, ...wrong.map((r): Row => ({ cell: r.case.name, "off by": r.far }))],
+    },
+    {
+      title: `roofs in the same run, ${heads}`,
+      rows: [
+        { roof: "copy", "G/s": perMs(copy.name, 2 * COPY) / 1e6, of: "bytes" },
+        { roof: "read", "G/s": perMs(read.name, COPY) / 1e6, of: "bytes" },
+        ...INSTRUCTIONS.map((name): Row => ({
+          roof: name,
+          "G/s": perMs(name, MADDS) / 1e6,
+          of: "multiply-adds",
+        })),
+      ],
+    },
+  ];
 };
 
 /** The question of the head of the file. */
@@ -255,13 +265,13 @@ export const attentionBench: Benchmark = async ({ quick, cells }: Ask) => {
   const tables: Table[] = [];
   for (const sizes of quick ? SHAPES.slice(0, 1) : SHAPES) {
     const { kv, group, dim } = sizes;
-    const table = await asked(sizes, tokens, effort, (way, fixed) => {
+    const made = await asked(sizes, tokens, effort, (way, fixed) => {
       const all = `${nameOf(way, fixed)} ${kv}x${group} ${dim}`.split(/[\s,]+/);
       return words.length > 0
         ? words.every((w) => all.includes(w))
         : isUsual(way.name, group, fixed);
     });
-    if (table !== undefined) tables.push(table);
+    tables.push(...made);
   }
   return tables;
 };

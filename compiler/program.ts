@@ -4,17 +4,26 @@
  */
 import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
-import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import type { Sizes } from "../dsl/core/dims.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
+import {
+  bindSizes,
+  checkIndices,
+  checkRoom,
+  type Given,
+  inputsOf,
+  isTensor,
+  shapeIn,
+} from "./bind.ts";
 import type { Certify } from "./bounds.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
-import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
+import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
 import { type Bound, type Recording, recordingOf } from "./recording.ts";
 import type { Device, Executable, Memory } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload } from "./runtime/tensor.ts";
+import { type Chosen, chosen } from "./schedule.ts";
 
 /** A compiled program; one serves every size of its named dims. */
 export interface Program {
@@ -38,7 +47,9 @@ export interface Program {
   readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording;
   /** Bytes that each kernel reads and writes at most once, for some sizes. */
   readonly bytesMoved: (sizes: Sizes) => number;
-  /** Every stage as text: terms, rules, kernels, bytes, generated code. */
+  /** The text of its kernels, as the device takes it. */
+  readonly text: string;
+  /** Every stage as text: schedule, terms, rules, kernels, bytes, generated code. */
   readonly explain: (sizes?: Sizes) => string;
 }
 
@@ -54,6 +65,7 @@ const binder =
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const read: Record<string, Tensor> = {};
+    const rooms: Record<string, number> = {};
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
@@ -92,6 +104,10 @@ const binder =
           );
         }
         read[name] = tensor;
+        checkRoom(name, term, tensor);
+        term.shape.forEach((d, axis) =>
+          typeof d === "string" && (rooms[roomOf(name, axis, d)] = tensor.room[axis])
+        );
         memory.set(term, tensor.memory);
       }
       for (const term of new Set(Object.values(lowered.outputs))) {
@@ -100,7 +116,7 @@ const binder =
       const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-        uniforms: s.kernel.uniforms.map((u) => sizeOf(u, sizes)),
+        uniforms: s.kernel.uniforms.map((u) => rooms[u] ?? uniformOf(u, sizes)),
         groups: s.kernel.groups(sizes),
       })));
       const outputs = Object.fromEntries(
@@ -146,14 +162,14 @@ export const compileOn = async (
   outputs: Outputs,
   device: Device,
   skeletons: Skeletons,
-  schedule: Schedule = SCHEDULE,
+  choice: Chosen = chosen({}, {}),
   certify?: Certify,
 ): Promise<Either<CompileError, Program>> => {
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   try {
     inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, device.target, schedule, certify);
+    lowered = lower(outputs, skeletons, device.target, choice.schedule, certify);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;
@@ -178,6 +194,8 @@ export const compileOn = async (
       return values;
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
-    explain: (sizes) => explainText(outputs, lowered, executable.text, sizes),
+    text: executable.text,
+    explain: (sizes) =>
+      explainText(outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };

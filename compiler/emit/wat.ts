@@ -6,7 +6,7 @@
  * from the first up to the end: threads share out those of a launch, each with its own scratch.
  * @module
  */
-import type { Arr, Expr, Ty } from "../ir/expr.ts";
+import { type Arr, type Expr, isAll, type Ty } from "../ir/expr.ts";
 import { GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
 import { place, type Printer } from "./place.ts";
 
@@ -106,6 +106,10 @@ const smaller = (op: "min" | "max", e: Expr, [a, b]: readonly string[]): string 
   return `(f32x4.extract_lane 0 (f32x4.p${op} (f32x4.splat ${a}) (f32x4.splat ${b})))`;
 };
 
+const writtenOut = (op: string): Write => () => {
+  throw new Error(`${op} is written out before it is printed`);
+};
+
 /** One entry an operator. */
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
@@ -121,8 +125,13 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     `(i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.tee $h (v128.load64_zero ${
       at(e.arr!, e.args[0], i)
     })) (i32x4.shr_u (local.get $h) (i32.const ${e.value})))`,
+  // The lanes of a condition are all ones or all zeros.
   select: (e, [c, a, b]) =>
-    e.type.endsWith("x4") ? `(v128.bitselect ${a} ${b} ${c})` : `(select ${a} ${b} ${c})`,
+    !e.type.endsWith("x4")
+      ? `(select ${a} ${b} ${c})`
+      : isAll(e.args[2], 0)
+      ? `(v128.and ${a} ${c})`
+      : `(i32x4.relaxed_laneselect ${a} ${b} ${c})`,
   lane: (e, [a]) => `(${PREFIX[e.args[0].type]}.extract_lane ${e.value} ${a})`,
   vec4: (e, parts) => {
     const p = PREFIX[e.type];
@@ -163,18 +172,16 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   unzip16: unzipped(2),
   unzip32: unzipped(4),
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
-  lookup: () => {
-    throw new Error("lookup is written out before it is printed");
-  },
-  hsum4: () => {
-    throw new Error("hsum4 is written out before it is printed");
-  },
+  lookup: writtenOut("lookup"),
+  hsum4: writtenOut("hsum4"),
+  hmax4: writtenOut("hmax4"),
+  hmin4: writtenOut("hmin4"),
+  roundedHalves: writtenOut("roundedHalves"),
+  narrowU16: (_e, [a, b]) => `(i16x8.narrow_i32x4_u ${a} ${b})`,
   neg: plain("neg"),
   abs: plain("abs"),
   sqrt: plain("sqrt"),
-  exp: () => {
-    throw new Error("exp is written out before it is printed");
-  },
+  exp: writtenOut("exp"),
   rint: plain("nearest"),
   toF32: (e, [a]) => {
     const from = e.args[0].type;
@@ -190,6 +197,12 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   asU32: (e, [a]) => e.type === "u32x4" ? a : `(i32.reinterpret_f32 ${a})`,
   splat: (e, [a]) => {
     if (e.type === "bool4") return `(i32x4.splat (i32.sub (i32.const 0) ${a}))`;
+    const [from] = e.args;
+    if (from.op === "lane" && e.type === "f32x4") {
+      const bytes = Array.from({ length: 16 }, (_, k) => 4 * from.value + k % 4).join(" ");
+      const inner = /^\(f32x4.extract_lane \d (.*)\)$/s.exec(a)?.[1];
+      if (inner) return `(i8x16.shuffle ${bytes} (local.tee $h ${inner}) (local.get $h))`;
+    }
     const loaded = /^\([if]32\.load /.exec(a);
     return loaded
       ? `(v128.load32_splat ${a.slice(loaded[0].length)}`

@@ -12,12 +12,15 @@
  * below ln 2^−126.5 it is 0.
  * @module
  */
+import { DTYPES } from "../../dsl/core/dtype.ts";
 import {
   bin,
   type Expr,
   int,
+  isAll,
   lane,
   madd,
+  narrowU16,
   num,
   rebuilt,
   un,
@@ -28,6 +31,8 @@ import {
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
 
+/** Numbers from 2^23 to 2^24 are whole; this one leaves room for what is below 0. */
+const UNITS = 1.5 * 2 ** 23;
 const LOWEST = -88.1;
 const HIGHEST = 88.8;
 const LN2_HIGH = 0.693359375;
@@ -41,16 +46,13 @@ const COEFFICIENTS = [
   5.0000001201e-1,
 ];
 
-/** A number whose last bit is worth 1: what is added to it is rounded, and lies in its lowest bits. */
-const WHOLE = 1.5 * 2 ** 23;
-
 /** Four lanes of e^x. */
 const expanded = (x: Expr): Expr => {
   const all = (value: number): Expr => un("splat", num(value));
   const clamped = bin("min", bin("max", x, all(LOWEST)), all(HIGHEST));
   // The lowest bits hold n + 127: shifted, they are the exponent of 2^n, and 0 is that of 0.
-  const biased = bin("min", madd(clamped, all(1.44269504), all(WHOLE + 127)), all(WHOLE + 254));
-  const n = bin("sub", biased, all(WHOLE + 127));
+  const biased = bin("min", madd(clamped, all(1.44269504), all(UNITS + 127)), all(UNITS + 254));
+  const n = bin("sub", biased, all(UNITS + 127));
   const r = madd(n, all(-LN2_LOW), madd(n, all(-LN2_HIGH), clamped));
   const [first, ...rest] = COEFFICIENTS;
   const p = rest.reduce((acc, c) => madd(acc, r, all(c)), all(first));
@@ -59,21 +61,49 @@ const expanded = (x: Expr): Expr => {
   return bin("mul", value, un("asF32", exponent));
 };
 
+/**
+ * Numbers as the bits of the nearest halves: 2^13 times the power of two at or below |x| (2^-14 at least) is
+ * added, so that the sum ends where a half ends; its last bits count halves from that power on.
+ */
+const halfWords = (x: Expr): Expr => {
+  const all = (value: number): Expr => un("splat", num(value));
+  const words = (value: number): Expr => un("splat", word(value));
+  const magnitude = bin("min", un("abs", x), all(DTYPES.f16.max));
+  const exponent = un("asF32", bin("and", un("asU32", magnitude), words(0x7f800000)));
+  const power = bin("max", exponent, all(2 ** -14));
+  const ends = bin("mul", power, all(2 ** 13));
+  const counted = bin("sub", un("asU32", bin("add", magnitude, ends)), un("asU32", ends));
+  // The bits of 2^-14 become none.
+  const own = bin("sub", bin("shr", un("asU32", power), word(13)), words(0x38800000 >>> 13));
+  const sign = bin("shr", bin("and", un("asU32", x), words(0x80000000)), word(16));
+  return bin("or", bin("add", counted, own), sign);
+};
+
+/** Bytes saturate as they are packed: what only keeps numbers from below 0 is left out. */
+const saturating = (e: Expr): Expr => {
+  if (e.op !== "min" || e.args[0].op !== "max" || !isAll(e.args[0].args[1], 0)) return e;
+  const [inner, top] = [e.args[0].args[0], e.args[1]];
+  return bin("min", inner, top);
+};
+
 /** What a target has. */
 interface Has {
   readonly exp: boolean;
-  readonly integers: boolean;
+  readonly dot16: boolean;
 }
 
-const lookedUp = ({ args: [block, ...entries], value }: Expr, { integers }: Has): Expr =>
-  (integers ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
+const lookedUp = ({ args: [block, ...entries], value }: Expr, { dot16 }: Has): Expr =>
+  (dot16 ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
 
-/** Lane sums of four vectors: halves added, then halves of those. */
-const laneSums = (parts: readonly Expr[]): Expr => {
-  const added = (zip: typeof zip32, a: Expr, b: Expr): Expr =>
-    bin("add", zip(a, b, 0), zip(a, b, 1));
+const JOINS = { hsum4: "add", hmax4: "max", hmin4: "min" } as const;
+const isAcross4 = (op: Expr["op"]): op is keyof typeof JOINS => op in JOINS;
+
+/** The lanes of four vectors, joined: halves, then halves of those. */
+const acrossByZips = (op: keyof typeof JOINS, parts: readonly Expr[]): Expr => {
+  const joined = (zip: typeof zip32, a: Expr, b: Expr): Expr =>
+    bin(JOINS[op], zip(a, b, 0), zip(a, b, 1));
   const [a, b, c, d] = parts;
-  return added(zip64, added(zip32, a, b), added(zip32, c, d));
+  return joined(zip64, joined(zip32, a, b), joined(zip32, c, d));
 };
 
 /**
@@ -93,10 +123,14 @@ export const writeOut = (block: Block, has: Has): Block => {
     const same = rebuilt(e, args);
     const out = e.op === "lookup"
       ? lookedUp(same, has)
-      : e.op === "halves" && has.integers
+      : e.op === "halves" && has.dot16
       ? withConstants(same)
-      : e.op === "hsum4" && has.integers
-      ? laneSums(args)
+      : isAcross4(e.op) && has.dot16
+      ? acrossByZips(e.op, args)
+      : e.op === "roundedHalves"
+      ? narrowU16(halfWords(args[0]), halfWords(args[1]))
+      : e.op === "packBytes" && has.dot16
+      ? rebuilt(same, args.map(saturating))
       : e.op !== "exp" || has.exp
       ? same
       : e.type === "f32x4"

@@ -33,9 +33,9 @@ const host: Device = {
   name: "eval",
   description: "evaluation in f64",
   target: {
-    integers: false,
-    serial: true,
+    dot16: false,
     exp: true,
+    serial: true,
     groupFloats: 0,
     cacheBytes: 0,
     partsPerGroup: 1,
@@ -43,6 +43,10 @@ const host: Device = {
   build: () => Promise.reject(new Error("evaluation runs terms, not kernels")),
   run: async (recorded) => {
     for (const { evaluate } of recorded as readonly Evaluation[]) await evaluate();
+  },
+  copy: (copies) => {
+    const data = (m: Memory): Uint32Array => (m as Held).data;
+    for (const c of copies) data(c.to).set(data(c.from).subarray(c.at, c.at + c.words), c.into);
   },
   alloc: (words): Held => ({ words, data: new Uint32Array(words) }),
   write: (memory, data) => (memory as Held).data.set(data),
@@ -130,6 +134,7 @@ export const evalProgram = (
     },
     record: (given, start) => recordingOf(bind(given, start)),
     bytesMoved: () => 0,
+    text: "",
     explain: () => `== terms ==\n${printAll(Object.values(outputs))}`,
   });
 };

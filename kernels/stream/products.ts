@@ -4,16 +4,16 @@
  * ```text
  * for each place (a row, say) and four tokens:   four partial sums a token   → lanes added → four products
  * ```
- * Where a group has one lane, places go side by side and meet the same keys while these are in registers.
- * Elsewhere, and where a score reads a single product, they are made for the whole part first.
+ * Places go side by side and meet the same keys while these are in registers. Where a score reads a single
+ * product, they are made for the whole part first.
  * @module
  */
 import type { Term, TermOf } from "../../dsl/core/term.ts";
 import {
+  across4,
   type Arr,
   bin,
   type Expr,
-  hsum4,
   int,
   lanesOf,
   load,
@@ -22,7 +22,7 @@ import {
   vec4,
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
-import { contractParts, contractTogether } from "../../compiler/lower/at.ts";
+import { contractTogether } from "../../compiler/lower/reductions.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
@@ -44,8 +44,8 @@ const acrossLanes = (sums: readonly Expr[]): Expr =>
   !sums.every((s) => lanesOf(s.type))
     ? vec4(sums)
     : sums[0].type === "i32x4"
-    ? un("toF32", hsum4(sums))
-    : hsum4(sums);
+    ? un("toF32", across4("hsum", sums))
+    : across4("hsum", sums);
 
 /** The index of a product from what is held of it: the rest is what the group works on. */
 const indexOf = (
@@ -62,7 +62,6 @@ const indexOf = (
 export const fourProducts = (
   b: Builder,
   plan: Plan,
-  frame: Frame,
   { term, axes }: Moving,
   indices: readonly (readonly Expr[])[],
   tokens: readonly Expr[],
@@ -73,9 +72,6 @@ export const fourProducts = (
   const integers = fixedProduct(term);
   // An operand that changes with the token is not staged: such a product is made of numbers.
   const fixed = integers && plan.axes.has(term.args[integers.fixed]) ? integers : undefined;
-  if (!frame.serial) {
-    return indices.map((i) => acrossLanes(tokens.map((t) => contractParts(low, term, at(i, t)))));
-  }
   const all = tokens.flatMap((token) => indices.map((index) => at(index, token)));
   const sums = fixed === undefined
     ? contractTogether(low, term, all)
@@ -144,7 +140,7 @@ export const makeProduct = (
     for (let h = 0; h < heldCount(term, axes); h++) {
       const inside = unravel(int(h), dims);
       const index = indexOf(frame, moving, tokens[0], (a) => inside[axes.held.indexOf(a)]);
-      const [four] = fourProducts(b, plan, frame, moving, [index], tokens);
+      const [four] = fourProducts(b, plan, moving, [index], tokens);
       store(int(h), t, four);
     }
   });
@@ -205,7 +201,7 @@ export const productsAt = (
         indexOf(frame, moving, tokens[0], (a) => index[a]),
       ]),
     );
-    const fours = fourProducts(b, plan, frame, moving, [...places.values()], tokens);
+    const fours = fourProducts(b, plan, moving, [...places.values()], tokens);
     const made = new Map([...places.keys()].map((p, i) => [p, low.named("raw", fours[i])]));
     const memory = held.find((h) => h.moving === moving);
     if (memory !== undefined) made.forEach((four, place) => memory.store(place, t, four));

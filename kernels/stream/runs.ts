@@ -2,7 +2,7 @@
  * Runs of channels that registers hold while tokens are walked.
  * @module
  */
-import { type Arr, bin, type Expr, int } from "../../compiler/ir/expr.ts";
+import { type Arr, bin, type Expr, int, lanesOf, load, madd } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import type { Frame, Sum } from "./shape.ts";
 
@@ -26,6 +26,16 @@ export const longestRun = (channels: number, rows: number): number => {
   while (channels % run !== 0) run--;
   return run;
 };
+
+/** What a part holds after a sum of a chunk: the sum, on top of what earlier chunks left. */
+export const settled = (
+  frame: Frame,
+  part: Arr,
+  at: Expr,
+  row: Expr,
+  sum: Expr,
+): Expr =>
+  frame.fade === undefined ? sum : madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
 
 /** Stores the finished sums of a run of some rows. */
 export const storeRun = (

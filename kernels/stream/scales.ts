@@ -11,6 +11,7 @@
  */
 import { type Arr, bin, type Expr, int, load, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
+import { tellApart } from "../../compiler/lower/chunk.ts";
 import { isFixed } from "../../compiler/lower/fixed.ts";
 import { type Factor, type LinearTerms, linearTerms } from "../../compiler/lower/linear.ts";
 import type { WeightBits } from "../../dsl/read/weights.ts";
@@ -71,6 +72,9 @@ const factorAt = (
 
 const isOne = ({ terms, by }: Factor): boolean => terms.length === 0 && by === 1;
 
+/** Most lanes that share a row and group. */
+export const SHARE = 16;
+
 /** Rows whose weights are made together. */
 const SIDE_BY_SIDE = 4;
 
@@ -84,7 +88,7 @@ export const prepare = (
   stream: Stream,
   sum: Sum,
   weight: Arr,
-  wanted: WeightBits | undefined,
+  wanted?: WeightBits,
 ): Prepared => {
   const { low } = b;
   const { rows, chunk } = stream;
@@ -99,12 +103,7 @@ export const prepare = (
     ? wanted
     : undefined;
   // Groups of channels matter only where some scale or shift tells them apart.
-  const outerAxes = channels.slice(0, -1).map((l) => values.indexOf(l));
-  const tells = ({ terms }: Factor): boolean =>
-    terms.some((t) =>
-      t.tag !== "broadcast" || t.axes.some((a) => outerAxes.includes(a) && t.shape[a] !== 1)
-    );
-  const apart = [...form.scaled.map((x) => x.factor), ...form.shifts].some(tells);
+  const apart = tellApart(sum, form);
   const groups = apart ? sum.count / inner : 1;
   const plain = (row: Expr): Expr => bin("mul", row, int(chunk));
   const spread = (row: Expr, group: Expr): Expr => bin("add", bin("mul", row, int(groups)), group);
@@ -174,18 +173,39 @@ export const prepare = (
     if (arr === weight) clearTail(b, frame, bits!, rows, plain, arr);
     else clearTail(b, frame, bits!, rows * groups, place, arr);
   }
-  if (needed && frame.serial) {
+  if (needed && frame.lanes === 1) {
     for (const tile of tilesOf(rows, SIDE_BY_SIDE)) {
       const set = tile.map(int);
       if (groups > WRITTEN_OUT) low.par("g", int(groups), (group) => inSet(set, group));
       else for (let g = 0; g < groups; g++) inSet(set, int(g));
     }
   } else if (needed) {
-    low.par(
-      "g",
-      int(rows * groups),
-      (g) => inSet([bin("div", g, int(groups))], bin("rem", g, int(groups))),
-    );
+    // Lanes that share a row and group take every so many tokens, and leave a sum each.
+    const share = Math.max(1, Math.min(SHARE, Math.floor(frame.lanes / (rows * groups))));
+    const sums = share === 1 ? shifts : b.local("shifts", rows * groups * share);
+    low.par("g", int(rows * groups * share), (item) => {
+      const [g, nth] = [bin("div", item, int(share)), bin("rem", item, int(share))];
+      const [row, group] = [bin("div", g, int(groups)), bin("rem", g, int(groups))];
+      const total = low.mutable("z", un("splat", num(0)));
+      low.loop("j", bin("mul", nth, int(4)), padded(frame, 4), 4 * share, (t) => {
+        const { w, shift } = weighed(row, group, t, t, false);
+        scaled.forEach(({ arr, at }, k) => {
+          if (arr !== weight) low.store(arr, bin("add", at(row, group), t), w[k]);
+        });
+        if (shift !== undefined) total.set(bin("add", shift, total.get()));
+      });
+      low.store(sums, item, un("hsum", total.get()));
+    });
+    if (share > 1 && form.shifts.length > 0) {
+      low.par("g", int(rows * groups), (g) => {
+        const total = low.mutable("z", num(0));
+        low.loop("w", int(0), int(share), 1, (w) => {
+          const at = bin("add", bin("mul", g, int(share)), w);
+          total.set(bin("add", total.get(), load(sums, at)));
+        });
+        low.store(shifts, g, total.get());
+      });
+    }
   }
   return {
     form,

@@ -6,8 +6,8 @@
  * for four tokens: score = what is left of the term    scale, minimum, mask: lanes are tokens
  * m = max score;  p = e^(score − m), 0 where masked;  l = Σ p
  * ```
- * Where a group has one lane, two or three rows go together, the first two loops are one, and so are those
- * of p and l.
+ * Two or three rows go together, the first two loops are one, and so are those of p and l: here a group has
+ * one lane. Where it has many, they share each loop (stream/lanes.ts).
  * @module
  */
 import { MASKED } from "../../dsl/core/monoid.ts";
@@ -24,7 +24,7 @@ import {
   vec4,
 } from "../../compiler/ir/expr.ts";
 import type { Builder, Plan } from "../../compiler/kernel.ts";
-import { type Frame, padded, quads, type Stream } from "./shape.ts";
+import { type Frame, padded, type Stream } from "./shape.ts";
 import { holdProduct, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
 
@@ -60,17 +60,11 @@ const zeroOf = (largest: Expr): Expr => select(bin("le", largest, num(MASKED)), 
 /** Rows that go together: two scores of four tokens each fill the registers, three just so. */
 const SIDE_BY_SIDE = 3;
 
-/** Scores, weights and sums, a few rows at a time: sums go from step to step. */
-const inSteps = (
-  b: Builder,
-  plan: Plan,
-  frame: Frame,
-  stream: Stream,
-  part: Arr,
-  weight: Arr,
-): void => {
+/** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */
+export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
   const { low } = b;
   const { chunk, rows, peak } = stream;
+  const weight = b.local("score", rows * chunk);
   const movings = movingOf(plan);
   const every = Array.from({ length: rows }, (_, r) => r);
   const reads = readsOf(
@@ -112,67 +106,5 @@ const inSteps = (
     });
   }
   held.forEach(({ read }) => read());
-};
-
-/** Scores, weights and sums, one loop after the other: lanes share each. */
-const inTurn = (
-  b: Builder,
-  plan: Plan,
-  frame: Frame,
-  stream: Stream,
-  part: Arr,
-  weight: Arr,
-): void => {
-  const { low } = b;
-  const { chunk, rows, peak: m } = stream;
-  movingOf(plan).forEach((moving) => makeProduct(b, plan, frame, stream, moving));
-  const peak = b.local("peak", rows);
-  low.par("q", quads(frame), (q) => {
-    const t = bin("mul", q, int(4));
-    for (let r = 0; r < rows; r++) {
-      const score = scoresAt(b, frame, stream, r, t);
-      low.store(weight, bin("add", t, int(r * chunk)), select(inPart(frame, t), score, HIDDEN()));
-    }
-  });
-  const row = (r: Expr, j: Expr): Expr => bin("add", bin("mul", r, int(chunk)), j);
-  const end = padded(frame, 4);
-  low.par("r", int(rows), (r) => {
-    const top = low.mutable("top", HIDDEN());
-    low.loop(
-      "j",
-      int(0),
-      end,
-      4,
-      (j) => top.set(bin("max", load(weight, row(r, j), true), top.get())),
-    );
-    const largest = low.named("m", un("hmax", top.get()));
-    low.store(peak, r, largest);
-    low.store(part, bin("add", frame.base(r), int(m)), largest);
-  });
-  low.par("q", quads(frame), (q) => {
-    for (let r = 0; r < rows; r++) {
-      const at = row(int(r), bin("mul", q, int(4)));
-      const score = load(weight, at, true);
-      const p = un("exp", bin("sub", score, load(peak, int(r))));
-      low.store(weight, at, select(bin("le", score, HIDDEN()), ZERO(), p));
-    }
-  });
-  low.par("r", int(rows), (r) => {
-    const sum = low.mutable("sum", ZERO());
-    low.loop(
-      "j",
-      int(0),
-      end,
-      4,
-      (j) => sum.set(bin("add", sum.get(), load(weight, row(r, j), true))),
-    );
-    low.store(part, bin("add", frame.base(r), int(m + 1)), un("hsum", sum.get()));
-  });
-};
-
-/** Scores, weights, and (m, l) of every row into the part; gives the weights. */
-export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
-  const weight = b.local("score", stream.rows * stream.chunk);
-  (frame.serial ? inSteps : inTurn)(b, plan, frame, stream, part, weight);
   return weight;
 };

@@ -37,7 +37,7 @@ const indexOf = (
 const AHEAD = 256;
 
 /** Memory that nothing writes again: what is read of it may be read once, ahead of the tokens. */
-const settled = (b: Builder, arr: Arr): Arr =>
+const ahead = (b: Builder, arr: Arr): Arr =>
   b.serial && arr.length <= AHEAD ? { ...arr, mutable: false } : arr;
 
 /** One of the integers that lie in words, `each` bits each, as a number. */
@@ -88,7 +88,7 @@ const stageFixed = (
       );
     }
   });
-  const done = settled(b, arr);
+  const done = ahead(b, arr);
   const flat = (index: readonly Expr[]): Expr => linear(dims, axes.held.map((a) => index[a]));
   low.sources.set(term, {
     at: (index) => integerAt(done, lies(flat(index), each), each),
@@ -120,6 +120,6 @@ export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
       const index = indexOf(term, axes, unravel(at, dims), outer);
       low.store(arr, at, four ? low.wide(term, index, last) : low.at(term, index));
     });
-    low.sources.set(term, holdRow({ arr: settled(b, arr), axes, size }, term, int(0)));
+    low.sources.set(term, holdRow({ arr: ahead(b, arr), axes, size }, term, int(0)));
   }
 };

@@ -27,14 +27,15 @@ import {
   un,
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
-import { runsAlongTokens, walksOf } from "../../compiler/lower/chunk.ts";
+import { walksOf } from "../../compiler/lower/chunk.ts";
+import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { fixedRuns } from "./integers.ts";
-import { longestRun, runOf, storeRun } from "./runs.ts";
+import { longestRun, runOf, settled, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
 import { eachRow, fourTokens, tilesOf } from "./tokens.ts";
 
-/** Rows of one walk over the tokens, where one lane has to hold their sums. */
+/** Rows of one walk over the tokens: one lane has to hold their sums. */
 const SIDE_BY_SIDE = 4;
 
 /** Whole rows of f32 values come from memory faster than halves of rows, though sums leave registers. */
@@ -50,7 +51,7 @@ const floatRuns = (
   part: Arr,
 ): void => {
   const { low } = b;
-  for (const rows of tilesOf(stream.rows, frame.serial ? SIDE_BY_SIDE : stream.rows)) {
+  for (const rows of tilesOf(stream.rows, SIDE_BY_SIDE)) {
     const run = runOf([64, 32, 16, 8, 4], ready.stretch, rows.length, WIDE_RUNS);
     low.par("c", int(sum.count / run), (c) => {
       const channel = bin("mul", c, int(run));
@@ -82,7 +83,7 @@ const floatRuns = (
 };
 
 /** f32 products: lanes are tokens. */
-const tokenRuns = (
+export const tokenRuns = (
   b: Builder,
   frame: Frame,
   { rows, roles }: Stream,
@@ -146,7 +147,7 @@ const tokenRuns = (
     );
     const at = bin("add", bin("add", frame.base(row), channel), int(sum.at));
     const one = bin("add", un("hsum", total.get()), ready.shift(row, ready.groupOf(channel)));
-    low.store(part, at, one);
+    low.store(part, at, settled(frame, part, at, row, one));
   });
 };
 
