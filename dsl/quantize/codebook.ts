@@ -17,7 +17,7 @@
 import { cast, foldOver, gather, map, reshape, table } from "../core/build.ts";
 import { BITS, type Bits, packedOf } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
-import { placeIn } from "../core/gaps.ts";
+import { gapsOf, placeIn } from "../core/gaps.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
 import { type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
@@ -36,14 +36,22 @@ export interface Codebook {
   readonly keepNorm?: boolean;
 }
 
+/** Below it a device may take two levels for one. */
+const LEAST_GAP = 2 ** -126;
+
 const widthOf = (levels: readonly number[]): Bits => {
   const width = BITS.find((bits) => 2 ** bits >= levels.length);
   if (levels.length < 2 || width === undefined) {
     throw new ValueError("codebook", `has ${levels.length} levels, not 2 to 256`);
   }
-  const at = levels.findIndex((x, i) => i > 0 && !(Math.fround(x) > Math.fround(levels[i - 1])));
-  if (at > 0) {
-    throw new ValueError("codebook", `level ${at}, ${levels[at]}, is not above ${levels[at - 1]}`);
+  const [at, gap] =
+    [...gapsOf(levels.map(Math.fround)).entries()].find(([, g]) => !(g >= LEAST_GAP)) ?? [-1, 0];
+  if (at >= 0) {
+    const [left, right] = levels.slice(at);
+    const why = gap > 0
+      ? `: ${gap} is less than ${LEAST_GAP}, the smallest number a device keeps`
+      : "";
+    throw new ValueError("codebook", `level ${at + 1}, ${right}, is not above ${left}${why}`);
   }
   return width;
 };
