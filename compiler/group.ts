@@ -6,7 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn, isFloat } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
@@ -106,9 +106,8 @@ const rowPlan = (
   for (const rowAxes of candidates) {
     if (roots.some((r) => r.shape.length < rowAxes || !innerKnown(r, rowAxes))) continue;
     // Codes are stored a row at a time: the last axis stays inside.
-    if (roots.some((r) => isPacked(r.dtype) && r.shape.length > 0 && r.shape.length === rowAxes)) {
-      continue;
-    }
+    const inRows = (r: Term): boolean => codesIn(r.dtype) !== undefined && r.shape.length > 0;
+    if (roots.some((r) => inRows(r) && r.shape.length === rowAxes)) continue;
     const prefix = roots[0].shape.slice(0, rowAxes).join();
     if (roots.some((r) => r.shape.slice(0, rowAxes).join() !== prefix)) continue;
     const axes = analyseRow(roots, staged, rowAxes, [...new Set([...leaves, ...inner])]);
@@ -215,7 +214,7 @@ const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
 /**
- * Values stored as halves (scales, minima) that folds of the row make are staged with them: computed
+ * Values stored as floats of 16 or 8 bits (scales, minima) that folds of the row make are staged with them: computed
  * once a row, not once a block of codes.
  */
 const withRounded = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
@@ -226,7 +225,7 @@ const withRounded = (root: Term, staged: readonly Term[], stored: ReadonlySet<Te
   );
   const folds = new Set<Term>(staged.filter((t) => t.tag === "fold"));
   const rounded = inside.filter((t) =>
-    t.tag === "cast" && t.dtype === "f16" && computedBy([t], stored).some((x) => folds.has(x))
+    t.tag === "cast" && isFloat(t.dtype) && computedBy([t], stored).some((x) => folds.has(x))
   );
   return [...new Set([...staged, ...rounded])].sort((a, b) => a.id - b.id);
 };
