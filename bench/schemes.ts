@@ -44,7 +44,16 @@ interface Listed extends Named {
   readonly width: Bits;
 }
 
-const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = { q4_0: 4, q4_1: 4, q8_0: 8, nf4: 4 };
+const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = {
+  q4_0: 4,
+  q4_1: 4,
+  q8_0: 8,
+  nf4: 4,
+  e4m3: 8,
+  e5m2: 8,
+  mxfp4: 4,
+  nvfp4: 4,
+};
 
 /** Every scheme at every width it takes, widest first; the second form of DecoQuant has no bits to save. */
 const LISTED: readonly Listed[] = ([8, 4, 3, 2, 1] as const).flatMap((width) => [

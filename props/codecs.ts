@@ -15,6 +15,7 @@ import { hadamard } from "../dsl/decompose/hadamard.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
 import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
+import { peak } from "../dsl/decompose/peak.ts";
 import { qr } from "../dsl/decompose/qr.ts";
 import { reorder } from "../dsl/decompose/reorder.ts";
 import { rotate } from "../dsl/decompose/rotate.ts";
@@ -60,6 +61,8 @@ const LOSSLESS: readonly Codec[] = [
   center({ stored: "f32" }),
   perHead(center({ stored: "f32" })),
   normalize({ stored: "f32" }),
+  peak({ to: 3 }),
+  perHead(peak()),
   pipe(normalize({ stored: "f32" }), on("direction", rotate({ seed: 2 }))),
   mpo({ inner: 4 }),
   perHead(mpo({ inner: 4 })),

@@ -3,6 +3,7 @@ import { equal, ok, throws } from "node:assert/strict";
 import { bitsOf, type Codec } from "../dsl/codec/codec.ts";
 import type { Bits } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
+import { fp8, mxfp4, nvfp4 } from "../dsl/schemes/floats.ts";
 import { q4_0, q4_1, q8_0 } from "../dsl/schemes/ggml.ts";
 import { kivi } from "../dsl/schemes/kivi.ts";
 import { SCHEMES } from "../dsl/schemes/mod.ts";
@@ -38,6 +39,11 @@ const MSE: readonly (readonly [string, Codec, number])[] = [
   ["q4_1", q4_1, 0.0061],
   ["q8_0", q8_0, 3e-5],
   ["NF4, groups of 64", nf4Grouped(), 0.0085],
+  ["E4M3", fp8("e4m3"), 7.0e-4],
+  ["E5M2", fp8("e5m2"), 2.8e-3],
+  ["MXFP4", mxfp4(), 0.0133],
+  ["MXFP4, blocks of 16", mxfp4(16), 0.0139],
+  ["NVFP4", nvfp4, 0.0090],
 ];
 
 /** Numbers known to one digit only. */

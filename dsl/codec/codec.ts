@@ -12,6 +12,7 @@
  */
 import { cast, input, permute, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
+import type { StoredFloat } from "../core/dtype.ts";
 import { storedBits } from "../core/layout.ts";
 import type { Sizes } from "../core/shape.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
@@ -39,12 +40,15 @@ export const identity: Codec = {
   decode: (parts) => parts[VALUES],
 };
 
-/** Stores the tensor in f16: half to even, saturating at ±65504. */
-export const f16: Codec = {
-  name: "f16",
-  encode: (x) => ({ [VALUES]: cast(x, "f16") }),
+/** Stores the tensor as floats of fewer bits: half to even, saturating at the largest. */
+export const float = (dtype: StoredFloat): Codec => ({
+  name: dtype,
+  encode: (x) => ({ [VALUES]: cast(x, dtype) }),
   decode: (parts) => parts[VALUES],
-};
+});
+
+/** Stores the tensor in f16, up to ±65504. */
+export const f16: Codec = float("f16");
 
 /** A codec whose parts can be stored by other codecs: a decomposition. */
 export interface Factored extends Codec {

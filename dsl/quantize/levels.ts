@@ -75,8 +75,11 @@ export const nf4: readonly number[] = [
 
 const magnitudes = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
 
-/** E2M1, the 4-bit float of the OCP microscaling formats, over its largest value: one code of 16 is spare. */
-export const e2m1: readonly number[] = [
-  ...magnitudes.slice(1).map((x) => -x / 6).reverse(),
-  ...magnitudes.map((x) => x / 6),
+/** E2M1 as it is, −6 to 6: what a scale that is a power of two multiplies. */
+export const fp4: readonly number[] = [
+  ...magnitudes.slice(1).map((x) => -x).reverse(),
+  ...magnitudes,
 ];
+
+/** E2M1, the 4-bit float of the OCP microscaling formats, over its largest value: one code of 16 is spare. */
+export const e2m1: readonly number[] = fp4.map((x) => x / 6);

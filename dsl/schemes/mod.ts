@@ -5,6 +5,7 @@
 import type { Codec } from "../codec/codec.ts";
 import { BITS, type Bits } from "../core/dtype.ts";
 import { decoquantA, decoquantB } from "./decoquant.ts";
+import { fp8, mxfp4, nvfp4 } from "./floats.ts";
 import { q4_0, q4_1, q8_0 } from "./ggml.ts";
 import { lathe } from "./lathe.ts";
 import { nf4Grouped } from "./nf4.ts";
@@ -40,10 +41,14 @@ export const WIDTHS: Readonly<Record<SchemeName, readonly Bits[]>> = {
   lathe: CENTROIDS,
 };
 
-/** Formats whose bits are fixed, in groups of consecutive channels. */
+/** Formats whose bits are fixed. */
 export const FORMATS = {
   q4_0,
   q4_1,
   q8_0,
   nf4: nf4Grouped(32),
+  e4m3: fp8("e4m3"),
+  e5m2: fp8("e5m2"),
+  mxfp4: mxfp4(),
+  nvfp4,
 } as const satisfies Readonly<Record<string, Codec>>;

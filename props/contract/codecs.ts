@@ -129,20 +129,27 @@ const PAPERS: Readonly<Record<SchemeName, (b: Bits) => readonly [open: number, k
   lathe: (b) => [b + 16 / 64, b + 16 / 64 + 16 / T],
 };
 
-/** The same of each format, whatever the tokens. */
-const FORMAT_BITS: Readonly<Record<keyof typeof FORMATS, number>> = {
-  q4_0: 4.5,
-  q4_1: 5,
-  q8_0: 8.5,
-  nf4: 4.5,
+/** Bits of one f32 for the whole tensor. */
+const ONCE = 32 / (T * D);
+
+/** The same of each format. */
+const FORMAT_BITS: Readonly<
+  Record<keyof typeof FORMATS, readonly [open: number, known: number]>
+> = {
+  q4_0: [4.5, 4.5],
+  q4_1: [5, 5],
+  q8_0: [8.5, 8.5],
+  nf4: [4.5, 4.5],
+  e4m3: [8, 8 + ONCE],
+  e5m2: [8, 8 + ONCE],
+  // Two scales of 64 channels take a word.
+  mxfp4: [4 + 32 / 64, 4 + 32 / 64],
+  nvfp4: [4 + 8 / 16, 4 + 8 / 16 + ONCE],
 };
 
 /** Bits a value by its paper, of a row of `SCHEME_CASES`. */
 const paperBits = (name: string): readonly [open: number, known: number] => {
-  if (name in FORMATS) {
-    const bits = FORMAT_BITS[name as keyof typeof FORMATS];
-    return [bits, bits];
-  }
+  if (name in FORMATS) return FORMAT_BITS[name as keyof typeof FORMATS];
   const [scheme, bits] = name.slice(0, -1).split("(");
   return PAPERS[scheme as SchemeName](Number(bits) as Bits);
 };
