@@ -18,6 +18,7 @@ import {
   f16,
   foldOver,
   FORMATS,
+  fp8,
   hadamard,
   identity,
   input,
