@@ -29,9 +29,10 @@ export * from "./dsl/core/build.ts";
 export * from "./dsl/core/dtype.ts";
 export * from "./dsl/core/errors.ts";
 export * from "./dsl/core/layout.ts";
+export * from "./dsl/core/pieces.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
 export type { Op, OpInfo } from "./dsl/core/ops.ts";
-export type { Sizes } from "./dsl/core/shape.ts";
+export type { Place, Sizes } from "./dsl/core/dims.ts";
 export type {
   Common,
   Dim,
@@ -45,6 +46,7 @@ export type {
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
 export { residual } from "./dsl/codec/residual.ts";
@@ -56,6 +58,7 @@ export type { Per } from "./dsl/quantize/scope.ts";
 export * from "./dsl/attention/attend.ts";
 export { center, type Centring } from "./dsl/decompose/center.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
+export { type Linear, linear, type Matrix } from "./dsl/decompose/linear.ts";
 export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
 export { type Normalization, normalize } from "./dsl/decompose/normalize.ts";
 export { pca, type Principal } from "./dsl/decompose/pca.ts";

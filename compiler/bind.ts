@@ -3,8 +3,8 @@
  * error that names the input and the two things.
  * @module
  */
-import type { Sizes } from "../dsl/core/shape.ts";
-import { type Term, topological } from "../dsl/core/term.ts";
+import { coveredSize, rootOf, sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import { type Dim, type Term, topological } from "../dsl/core/term.ts";
 import { CompileError, InputError } from "./errors.ts";
 import type { Outputs } from "./pipeline.ts";
 import type { Tensor } from "./runtime/tensor.ts";
@@ -52,6 +52,7 @@ export const bindSizes = (
     }
     sizes[name] = size;
   };
+  const derived: { input: string; dim: string; size: number }[] = [];
   for (const [name, term] of inputs) {
     const value = given[name];
     if (value === undefined) throw new InputError(name, "no value was given");
@@ -62,27 +63,44 @@ export const bindSizes = (
       throw new InputError(name, `is ${text}, the program wants ${wanted}`);
     }
     term.shape.forEach((d, i) => {
-      if (typeof d === "string") bind(name, d, value.shape[i]);
+      if (typeof d === "string" && rootOf(d) !== d) {
+        derived.push({ input: name, dim: d, size: value.shape[i] });
+      } else if (typeof d === "string") bind(name, d, value.shape[i]);
       else if (d !== value.shape[i]) {
         throw new InputError(name, `is ${text}, the program wants ${wanted}`);
       }
     });
   }
+  // Runs of a name that cover it say its size.
+  const covering = new Map(derived.map(({ dim, size }) => [dim, size]));
+  for (const { input, dim } of derived) {
+    const root = rootOf(dim);
+    const size = sizes[root] ?? coveredSize(root, covering);
+    if (size !== undefined) bind(input, root, size);
+  }
+  for (const { input, dim, size } of derived) {
+    const root = rootOf(dim);
+    if (sizes[root] === undefined) {
+      throw new InputError(input, `size ${root} is not known from ${dim}: give it by name`);
+    }
+    const follows = sizeOf(dim, sizes);
+    if (follows !== size) {
+      throw new InputError(
+        input,
+        `dim ${dim} is ${size}, for ${sizes[root]} ${root} it is ${follows}`,
+      );
+    }
+  }
   // A plain array determines one size that is still free.
   for (const [name, term] of inputs) {
     const value = given[name];
     if (isTensor(value)) continue;
-    const free = [
-      ...new Set(
-        term.shape.filter((d): d is string => typeof d === "string" && sizes[d] === undefined),
-      ),
-    ];
-    const known = term.shape.reduce<number>(
-      (n, d) => n * (typeof d === "number" ? d : sizes[d] ?? 1),
-      1,
-    );
-    if (free.length > 1) {
-      throw new InputError(name, `sizes ${free.join(" and ")} are not known: give them by name`);
+    const isFree = (d: Dim): d is string => typeof d === "string" && sizes[rootOf(d)] === undefined;
+    const free = [...new Set(term.shape.filter(isFree))];
+    const known = term.shape.reduce<number>((n, d) => n * (isFree(d) ? 1 : sizeOf(d, sizes)), 1);
+    if (free.length > 1 || free.some((d) => rootOf(d) !== d)) {
+      const names = [...new Set(free.map(rootOf))].join(" and ");
+      throw new InputError(name, `sizes ${names} are not known: give them by name`);
     }
     if (free.length === 1) {
       const size = value.length / known;
@@ -98,11 +116,13 @@ export const bindSizes = (
 /** The shape of a term for these sizes. */
 export const shapeIn = (term: Term, sizes: Sizes): number[] =>
   term.shape.map((d) => {
-    const size = typeof d === "number" ? d : sizes[d];
-    if (size === undefined) {
-      throw new InputError("sizes", `dim ${d} of ${term.tag} is not known: give it by name`);
+    if (typeof d === "string" && sizes[rootOf(d)] === undefined) {
+      throw new InputError(
+        "sizes",
+        `dim ${rootOf(d)} of ${term.tag} is not known: give it by name`,
+      );
     }
-    return size;
+    return sizeOf(d, sizes);
   });
 
 /** Indices given as numbers are rows of their tables; throws naming the input and the two numbers. */

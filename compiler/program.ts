@@ -4,10 +4,11 @@
  */
 import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
-import type { Sizes } from "../dsl/core/shape.ts";
+import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
 import type { Certify } from "./bounds.ts";
+import { hoist } from "./constants.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
@@ -100,7 +101,7 @@ const binder =
       const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-        uniforms: s.kernel.uniforms.map((u) => sizes[u]),
+        uniforms: s.kernel.uniforms.map((u) => sizeOf(u, sizes)),
         groups: s.kernel.groups(sizes),
       })));
       const outputs = Object.fromEntries(
@@ -149,21 +150,29 @@ export const compileOn = async (
   schedule: Schedule = SCHEDULE,
   certify?: Certify,
 ): Promise<Either<CompileError, Program>> => {
+  const hoisted = hoist(outputs);
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   try {
-    inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, device.target, schedule, certify);
+    inputs = inputsOf(hoisted.outputs);
+    lowered = lower(hoisted.outputs, skeletons, device.target, schedule, certify);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;
   }
   const executable = await device.build(lowered.steps);
-  const bind = binder(lowered, inputs, device, executable);
+  const constants = Object.fromEntries(
+    [...hoisted.tables].map(([name, values]) => [
+      name,
+      upload(device, name, "f32", [values.length], values),
+    ]),
+  );
+  const bound = binder(lowered, inputs, device, executable);
+  const bind: typeof bound = (given, start) => bound({ ...given, ...constants }, start);
   const run: Program["run"] = (given, sizes) => runOnce(bind, given, sizes);
   return right({
     device,
-    outputs: lowered.outputs,
+    outputs: hoisted.lowered(lowered.outputs),
     structure: structureOf(lowered),
     run,
     record: (given, sizes) => recordingOf(bind(given, sizes)),
@@ -178,6 +187,6 @@ export const compileOn = async (
       return values;
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
-    explain: (sizes) => explainText(outputs, lowered, executable.text, sizes),
+    explain: (sizes) => explainText(hoisted.outputs, lowered, executable.text, sizes),
   });
 };

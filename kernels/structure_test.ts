@@ -333,7 +333,7 @@ Deno.test("attention over ranges, residuals and outliers: each sum by itself, on
 });
 
 Deno.test("attention over KIVI, groups of tokens and groups of channels: one stream over codes", async () => {
-  const { k, v } = kivi(2);
+  const { k, v } = kivi(2, 32, 96);
   const known = [2, 96, 64];
   const out = attend({
     q: input("q", [2, 2, 1, 64], "f32"),
@@ -342,12 +342,12 @@ Deno.test("attention over KIVI, groups of tokens and groups of channels: one str
   });
   deepEqual(buffersOf(await compile({ out }))[0], [
     "read q f32 [2,2,1,64]",
-    "read k.codes u2 [2,96,64]",
-    "read k.scale f16 [2,3,64]",
-    "read k.min f16 [2,3,64]",
-    "read v.codes u2 [2,96,64]",
-    "read v.scale f16 [2,96,2]",
-    "read v.min f16 [2,96,2]",
+    "read k.packed.codes u2 [2,96,64]",
+    "read k.packed.scale f16 [2,3,64]",
+    "read k.packed.min f16 [2,3,64]",
+    "read v.packed.codes u2 [2,96,64]",
+    "read v.packed.scale f16 [2,96,2]",
+    "read v.packed.min f16 [2,96,2]",
     "write parts f32",
   ]);
 });

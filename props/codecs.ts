@@ -4,14 +4,17 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
+import { window } from "../dsl/codec/window.ts";
 import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
 import { split } from "../dsl/codec/split.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
+import { OPS } from "../dsl/core/ops.ts";
 import { ShapeError } from "../dsl/core/errors.ts";
 import { input } from "../dsl/core/build.ts";
 import { center } from "../dsl/decompose/center.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
+import { linear } from "../dsl/decompose/linear.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
 import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
@@ -41,6 +44,12 @@ export interface Case {
 
 /** An order of 16 channels that leaves none but the last where it was. */
 const ORDER = Array.from({ length: 16 }, (_, i) => (11 * i + 6) % 16);
+
+/** The Hadamard matrix of 16 channels, which is its own inverse. */
+const TURNED = Array.from(
+  { length: 16 },
+  (_, i) => Array.from({ length: 16 }, (_, j) => OPS.hadamard.apply(i, j) / 4),
+);
 
 const coded = (bits: Bits, range: Affine["range"] = "asymmetric"): Codec =>
   quantize({ bits, per: "token", range });
@@ -76,6 +85,7 @@ const LOSSLESS: readonly Codec[] = [
   split([16]),
   split([4, 5, 7]),
   reorder(ORDER),
+  linear({ name: "turned", to: [TURNED], back: [TURNED] }),
   residual(coded(2)),
   perHead(residual(pca({ rank: 2 }))),
 ];
@@ -161,6 +171,24 @@ export const lossy = (bits: Bits): readonly Codec[] => {
   ];
 };
 
+/** Windows in full precision around codecs. */
+const windows = (bits: Bits): readonly Codec[] => {
+  const token = quantize({ bits, per: "token", range: "asymmetric" });
+  return [
+    window({ tail: 3, sinks: 2 }, rtnGrouped(bits, 16)),
+    window({ tail: 1, group: 4 }, quantize({ bits, per: { tokens: 2 }, range: "asymmetric" })),
+    joinHeads(window({ tail: 2, group: 3 }, token)),
+  ];
+};
+
+const WINDOWS: readonly Codec[] = [
+  ...BITS.flatMap(windows),
+  perHead(window({ tail: 4 }, pipe(mpo({ inner: 4 }), on("small", f16)))),
+  window({ sinks: 1, tail: 2 }, decoquantB(4, 4)),
+  window({ tail: 2 }, window({ tail: 4, group: 2 }, rtnGrouped(2, 16))),
+  window({ sinks: 3 }, f16),
+];
+
 /** What combinators make of codecs. */
 const COMBINED: readonly Codec[] = [
   residual(coded(2), coded(2)),
@@ -171,6 +199,14 @@ const COMBINED: readonly Codec[] = [
   split([3, 8, 5], [f16, coded(2, "symmetric")]),
   pipe(reorder(ORDER), on("values", split([2, 14], [f16, coded(3)]))),
   pipe(center(), on("values", pipe(rotate(), on("values", split([8, 8], [coded(3), coded(1)]))))),
+  pipe(
+    linear({
+      name: "first half",
+      to: [TURNED.map((row) => row.slice(0, 8))],
+      back: [TURNED.slice(0, 8)],
+    }),
+    on("values", coded(3)),
+  ),
   pipe(hadamard(), on("values", split([16, 48], [coded(8), coded(2)]))),
   outliers({ count: 1 })(coded(2)),
   outliers({ count: 4 })(rtnGrouped(3, 16)),
@@ -202,7 +238,7 @@ const rows: readonly (readonly [string, Case])[] = [
   ...KNOWN_TOKENS.map((c) => row(c.name, c, { lossless: true, streams: false })),
   row(f16.name, f16),
   ...BITS.flatMap(lossy).map((c) => row(c.name, c)),
-  ...COMBINED.map((c) => row(c.name, c)),
+  ...[...COMBINED, ...WINDOWS].map((c) => row(c.name, c)),
   // Groups of tokens: those of one divide any number of them, once it is known.
   ...BITS.map((bits) => {
     const codec = quantize({ bits, per: { tokens: 1 }, range: "asymmetric" });

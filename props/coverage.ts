@@ -35,6 +35,7 @@ export const kindsOf = (term: Term): readonly string[] =>
     t.tag,
     `dtype ${t.dtype}`,
     ...(t.tag === "input" ? [`input ${t.dtype}`] : []),
+    ...(t.tag === "concat" && typeof t.shape[t.axis] === "string" ? ["concat of runs"] : []),
     ...(t.tag === "map" ? [`map ${t.op}`] : []),
     ...(t.tag === "fold" ? [`fold ${t.monoid} ${t.project}`] : []),
   ]);
@@ -42,6 +43,7 @@ export const kindsOf = (term: Term): readonly string[] =>
 /** What enough random terms hold. i16 lives in registers: the compiler makes it, no program holds it. */
 export const WANTED: readonly string[] = [
   ...Object.keys(TAGS),
+  "concat of runs",
   ...Object.keys(DTYPES).filter((d) => d !== "i16").flatMap((d) => [`dtype ${d}`, `input ${d}`]),
   ...Object.keys(OPS).map((op) => `map ${op}`),
   ...Object.entries(PROJECTIONS).flatMap(([m, ps]) => ps.map((p) => `fold ${m} ${p}`)),

@@ -6,15 +6,14 @@ import { codecVariance } from "../dsl/codec/expected.ts";
 import {
   broadcast,
   cast,
-  concat,
   contract,
   foldOver,
   gather,
   input,
   map,
   reshape,
-  slice,
 } from "../dsl/core/build.ts";
+import { concat, slice } from "../dsl/core/pieces.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";

@@ -1,6 +1,7 @@
 /** Schemes against numbers found independently; the laws of every scheme are in `contract/codecs.ts`. */
 import { equal, ok, throws } from "node:assert/strict";
 import { bitsOf, type Codec } from "../dsl/codec/codec.ts";
+import { window } from "../dsl/codec/window.ts";
 import type { Bits } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { fp8, mxfp4, nvfp4 } from "../dsl/schemes/floats.ts";
@@ -66,21 +67,32 @@ for (const [name, codec, expected] of MSE) {
 
 Deno.test("bits of what takes more than a number of bits are those of its paper", () => {
   const open = [3, "tokens", 64];
-  const bits = [quarot(2, 32), nf4Grouped(), kivi(2).v].map((codec) => bitsOf(codec, open));
-  equal(bits.join(), [2 + 32 / 32, 4.25, 2 + 32 / 32].join());
-  equal(bitsOf(kivi(2).k, [3, 96, 64]), 2 + 32 / 32);
+  const { k, v } = kivi(2);
+  const bits = [quarot(2, 32), nf4Grouped(), k, v].map((codec) => bitsOf(codec, open));
+  equal(bits.join(), [2 + 32 / 32, 4.25, 2 + 32 / 32, 2 + 32 / 32].join());
+  // 256 tokens are packed, 44 are not.
+  const known = (256 * 3 + 44 * 16) / 300;
+  for (const codec of [k, v]) {
+    equal(bitsOf(codec, [3, 300, 64]), known);
+    equal(bitsOf(codec, open, { tokens: 300 }), known);
+  }
 });
 
-Deno.test("kivi() gives an outlier channel a scale of its own, and refuses tokens it cannot group", () => {
+Deno.test("kivi() gives an outlier channel a scale of its own", () => {
   const next = normals(3);
   const data = Float64Array.from({ length: 96 * 64 }, (_, i) => next() * (i % 64 === 5 ? 50 : 1));
   const error = (codec: Codec): number => {
     const { decoded } = run(codec, { shape: [1, 96, 64], data }, false);
     return Math.hypot(...data.map((x, i) => i % 64 === 5 ? 0 : decoded[i] - x));
   };
-  const { k, v } = kivi(4);
+  const { k, v } = kivi(4, 32, 96);
   ok(error(k) < 0.5 * error(v), `${error(k)} of keys, ${error(v)} as values`);
-  throws(() => bitsOf(k, [1, "tokens", 64]), /group of 32 tokens .* \[1,"tokens",64\]/);
+});
+
+Deno.test("a group of tokens of a number that is not known is refused", () => {
+  const codec = quantize({ bits: 2, per: { tokens: 32 }, range: "asymmetric" });
+  throws(() => bitsOf(codec, [1, "tokens", 64]), /group of 32 tokens .* \[1,"tokens",64\]/);
+  throws(() => bitsOf(window({ tail: 8, group: 48 }, codec), [1, "tokens", 64]), /group of 32/);
 });
 
 Deno.test("parts of the schemes lie as their papers say", () => {

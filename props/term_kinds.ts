@@ -4,6 +4,8 @@
  * @module
  */
 import * as B from "../dsl/core/build.ts";
+import * as P from "../dsl/core/pieces.ts";
+import { type Place, rangeDim } from "../dsl/core/dims.ts";
 import { type DType, DTYPES, PACKED } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
@@ -185,7 +187,7 @@ const slice: Kind = (soil) => {
   const size = a.term.shape[axis] as number;
   const start = soil.dice.below(size);
   const stop = start + 1 + soil.dice.below(size - start);
-  return stop - start === size ? undefined : grown(B.slice(a.term, axis, start, stop), a.bound, a);
+  return stop - start === size ? undefined : grown(P.slice(a.term, axis, start, stop), a.bound, a);
 };
 
 const concat: Kind = (soil) => {
@@ -195,7 +197,29 @@ const concat: Kind = (soil) => {
   const shape = a.term.shape.map((d, i) => i === axis ? 1 + soil.dice.below(4) : d);
   const b = soil.fresh(shape, a.term.dtype);
   const all = soil.dice.chance(0.3) ? [b, a, a] : soil.dice.shuffle([a, b]);
-  return grown(B.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
+  return grown(P.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
+};
+
+/** Runs of a named axis, side by side again: the part behind a place is another formula, or another input. */
+const runs: Kind = (soil) => {
+  const a = before(soil);
+  const { shape } = a.term;
+  const axes = shape.flatMap((d, i) => typeof d === "string" ? [i] : []);
+  if (axes.length === 0) return undefined;
+  const axis = soil.dice.pick(axes);
+  const [start, tail, group] = [0, 1, 2].map((least) => least + soil.dice.below(4));
+  const place: Place = soil.dice.chance(0.5) ? { start: start + 1 } : { start, tail, group };
+  const [head, rest] = [
+    P.range(a.term, axis, { start: 0 }, place),
+    P.range(a.term, axis, place),
+  ];
+  if (head === undefined || rest === undefined) return undefined;
+  const b = soil.fresh(rest.shape, "f32");
+  const other = soil.dice.chance(0.5)
+    ? b.term
+    : B.map("add", rest, B.iota(rest.shape, axis, rangeDim(shape[axis], { start: 0 }, place)));
+  const bound = a.bound + b.bound + dimOf(soil, shape[axis]);
+  return grown(P.concat([B.map("neg", head), other], axis), bound, a, b);
 };
 
 /** A table of numbers, and entries of it by codes or by what was grown before. */
@@ -257,6 +281,7 @@ export const KINDS: readonly Kind[] = [
   merged,
   slice,
   concat,
+  runs,
   gather,
   table,
   contract,

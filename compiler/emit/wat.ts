@@ -7,7 +7,7 @@
  * @module
  */
 import type { Arr, Expr, Ty } from "../ir/expr.ts";
-import { GROUP, type Kernel, type Stmt } from "../ir/stmt.ts";
+import { GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
 import { place, type Printer } from "./place.ts";
 
 const LOCAL: Readonly<Record<Ty, string>> = {
@@ -86,7 +86,7 @@ const smaller = (op: "min" | "max", e: Expr, [a, b]: readonly string[]): string 
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
   var: (e) => `(local.get $${e.name})`,
-  uniform: (e) => `(local.get $u_${e.name})`,
+  uniform: (e) => `(local.get $u_${sizeName(e.name)})`,
   load: (e, [i], at) =>
     `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
   // Sign and exponent of a half move into place; 2^112 makes up for the bias, subnormals included.
@@ -297,7 +297,7 @@ const emitFunction = (kernel: Kernel): string => {
   return [
     `(func (export "${kernel.name}")`,
     ...kernel.arrays.map((a) => `  (param $p_${a.name} i32)`),
-    ...kernel.uniforms.map((u) => `  (param $u_${u} i32)`),
+    ...kernel.uniforms.map((u) => `  (param $u_${sizeName(u)} i32)`),
     "  (param $scratch i32) (param $first i32) (param $end i32)",
     ...[...locals].map(([n, t]) => `  (local $${n} ${t})`),
     ...indent(whole),

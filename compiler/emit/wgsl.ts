@@ -4,7 +4,7 @@
  * @module
  */
 import type { Arr, Expr, Ty } from "../ir/expr.ts";
-import { type Block, GROUP, type Kernel, type Stmt } from "../ir/stmt.ts";
+import { type Block, GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
 import { place, type Printer } from "./place.ts";
 
 const TYPES: Readonly<Record<Ty, string>> = {
@@ -64,7 +64,7 @@ const noForm: Write = (e) => {
 const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>> => ({
   const: (e) => literal(e),
   var: (e) => e.name,
-  uniform: (e) => `args.${e.name}`,
+  uniform: (e) => `args.${sizeName(e.name)}`,
   load: (e, [at]) => loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
   halves: (e, [at]) => {
     const word = (k: number): string =>
@@ -238,7 +238,9 @@ export const emitWgsl = (kernel: Kernel): string => {
   const elem = (a: Arr): string => vectors.has(a.name) ? `vec4<${a.elem}>` : a.elem;
   const body = place(kernel.body, printer(kernel.lanes, vectors));
   return [
-    `struct Args { groups : u32, ${kernel.uniforms.map((u) => `${u} : i32`).join(", ")} }`,
+    `struct Args { groups : u32, ${
+      kernel.uniforms.map((u) => `${sizeName(u)} : i32`).join(", ")
+    } }`,
     ...kernel.arrays.map((a, i) =>
       `@group(0) @binding(${i}) var<storage, ${
         a.mutable ? "read_write" : "read"

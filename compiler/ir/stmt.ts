@@ -48,5 +48,9 @@ export interface Kernel {
   readonly body: Block;
 }
 
+/** The name of a size in a text: dims that follow from others are written with marks. */
+export const sizeName = (dim: string): string =>
+  dim.replace(/\W/g, (mark) => `_${mark.charCodeAt(0).toString(16)}`);
+
 /** Name of the variable that holds the group's number. */
 export const GROUP = "group";

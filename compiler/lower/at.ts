@@ -6,6 +6,7 @@
  * holds in memory comes from `sources`; everything else is computed where it is used.
  * @module
  */
+import { startsOf } from "../../dsl/core/dims.ts";
 import { regroups, runEndingAt } from "../../dsl/core/shape.ts";
 import {
   argsOf,
@@ -117,27 +118,21 @@ export const unreshape = (low: Lower, term: TermOf<"reshape">, index: Index): Ex
 
 /** Which argument of a concat holds an index, as a chain of choices. */
 const pickPart = (
+  low: Lower,
   term: TermOf<"concat">,
   index: Index,
   value: (arg: Term, index: Index) => Expr,
 ): Expr => {
-  let start = 0;
-  const parts = term.args.map((arg) => {
-    const part = { arg, start };
-    start += arg.shape[term.axis] as number;
-    return part;
-  });
+  const dims = term.args.map((arg) => arg.shape[term.axis]);
+  const parts = startsOf(dims).map((start, i) => ({ arg: term.args[i], start: low.size(start) }));
   return parts.reverse().reduce<Expr | undefined>((rest, { arg, start: from }) => {
-    const size = arg.shape[term.axis] as number;
-    const inside = bin(
-      "max",
-      bin("min", bin("sub", index[term.axis], int(from)), int(size - 1)),
-      int(0),
-    );
+    const size = low.size(arg.shape[term.axis]);
+    const last = bin("sub", size, int(1));
+    const inside = bin("max", bin("min", bin("sub", index[term.axis], from), last), int(0));
     const here = value(arg, index.map((x, i) => i === term.axis ? inside : x));
     return rest === undefined
       ? here
-      : select(bin("lt", index[term.axis], int(from + size)), here, rest);
+      : select(bin("lt", index[term.axis], bin("add", from, size)), here, rest);
   }, undefined)!;
 };
 
@@ -267,15 +262,15 @@ const AT: Reading<[Lower, Index], Expr> = {
   constant: (t) => num(t.value),
   table: (t, _low, [index]) =>
     index.op === "const" ? num(t.values[index.value]) : entryOf(t.values, index),
-  iota: (t, _low, index) => un("toF32", index[t.axis]),
+  iota: (t, low, index) => un("toF32", bin("add", index[t.axis], low.size(t.start))),
   map: (t, low, index) => applyOp(t.op, t.args.map((a) => low.at(a, index))),
   cast: (t, low, index) => castValue(t.dtype, low.at(t.args[0], index)),
   reshape: (t, low, index) => low.at(t.args[0], unreshape(low, t, index)),
   permute: (t, low, index) => low.at(t.args[0], t.axes.map((_, i) => index[t.axes.indexOf(i)])),
   broadcast: (t, low, index) => low.at(t.args[0], t.axes.map((a) => index[a])),
   slice: (t, low, index) =>
-    low.at(t.args[0], index.map((x, i) => i === t.axis ? bin("add", x, int(t.start)) : x)),
-  concat: (t, low, index) => pickPart(t, index, (arg, at) => low.at(arg, at)),
+    low.at(t.args[0], index.map((x, i) => i === t.axis ? bin("add", x, low.size(t.start)) : x)),
+  concat: (t, low, index) => pickPart(low, t, index, (arg, at) => low.at(arg, at)),
   gather: (t, low, index) => low.at(t.args[0], gatherIndex(low, t, index)),
   contract: (t, low, index) => contractAt(low, t, index),
   fold: (t, low, index) => foldAt(low, t, index),
@@ -290,8 +285,8 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     index.op === "const"
       ? vec4([0, 1, 2, 3].map((k) => num(t.values[index.value + k])))
       : undefined,
-  iota: (t, _low, index, axis) => {
-    const base = un("splat", un("toF32", index[t.axis]));
+  iota: (t, low, index, axis) => {
+    const base = un("splat", un("toF32", bin("add", index[t.axis], low.size(t.start))));
     return t.axis === axis ? bin("add", base, vec4([0, 1, 2, 3].map(num))) : base;
   },
   map: (t, low, index, axis) => {
@@ -321,16 +316,18 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
       ? low.tryWide(t.args[0], at, t.axes.indexOf(axis))
       : un("splat", low.at(t.args[0], at));
   },
-  slice: (t, low, index, axis) =>
-    axis === t.axis && t.start % 4 !== 0 ? undefined : low.tryWide(
+  slice: (t, low, index, axis) => {
+    const apart = typeof t.start === "string" ? !low.loose : t.start % 4 !== 0;
+    return axis === t.axis && apart ? undefined : low.tryWide(
       t.args[0],
-      index.map((x, i) => i === t.axis ? bin("add", x, int(t.start)) : x),
+      index.map((x, i) => i === t.axis ? bin("add", x, low.size(t.start)) : x),
       axis,
-    ),
+    );
+  },
   concat: (t, low, index, axis) => {
     if (axis === t.axis) return undefined;
     let fails = false;
-    const value = pickPart(t, index, (arg, at) => {
+    const value = pickPart(low, t, index, (arg, at) => {
       const e = low.tryWide(arg, at, axis);
       if (e === undefined) fails = true;
       return e ?? num(0);

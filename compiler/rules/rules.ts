@@ -3,7 +3,8 @@
  * the meaning (`props/rules_test.ts`), and is found by structure, never by the name of a scheme.
  * @module
  */
-import { concat, contractBy, foldBy, map, slice } from "../../dsl/core/build.ts";
+import { contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { concat, sliced } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import type { Term } from "../../dsl/core/term.ts";
@@ -14,6 +15,7 @@ import {
   scaleOutOfFold,
   sumOutOfFold,
 } from "./folds.ts";
+import { piecesOf } from "./cut.ts";
 import { isCached, type Labelled, relabel, renamed, smallFactor, splitOperand } from "./labels.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
 
@@ -125,12 +127,8 @@ const concatApart = onOperand((term, i, operand) => {
   }
   // Tokens of a fold, and a sum of one operand alone, stay as they are.
   if (term.tag !== "contract" || at < 0) return undefined;
-  let start = 0;
-  return operand.args
-    .map((part) => {
-      const size = part.shape[operand.axis] as number;
-      return over(part, slice(term.args[1 - i], at, start, start += size));
-    })
+  return piecesOf(operand.args.map((part) => part.shape[operand.axis]))
+    .map(({ start, size }, k) => over(operand.args[k], sliced(term.args[1 - i], at, start, size)))
     .reduce((a, b) => map("add", a, b));
 });
 

@@ -6,19 +6,19 @@
 import {
   broadcast,
   cast,
-  concat,
   constant,
   contractBy,
   gather,
   map,
   permute,
   reshape,
-  slice,
 } from "../../dsl/core/build.ts";
+import { concat } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { codesIn } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { cutter, piecesOf } from "./cut.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
 export interface Rule {
@@ -91,15 +91,6 @@ const mergeOutward = (term: Term): Term | undefined => {
   return reshape(map(term.op, ...args), term.shape);
 };
 
-/** Entries of an axis, where they repeat of what is repeated. */
-const part = (t: Term, axis: number, start: number, size: number): Term => {
-  const shape = t.shape.map((d, i) => i === axis ? size : d);
-  if (t.tag === "constant") return constant(t.value, shape);
-  return t.tag === "broadcast" && !t.axes.includes(axis)
-    ? broadcast(t.args[0], shape, t.axes)
-    : slice(t, axis, start, start + size);
-};
-
 /** Ranges of a cache side by side, scaled or shifted: each by itself. */
 const concatOutward = (term: Term): Term | undefined => {
   if (term.tag !== "map" || !holdsCodes(term)) return undefined;
@@ -107,15 +98,9 @@ const concatOutward = (term: Term): Term | undefined => {
     a.tag === "concat" && holdsCodes(a)
   );
   if (joined === undefined) return undefined;
-  let start = 0;
-  const parts = joined.args.map((own) => {
-    const size = own.shape[joined.axis] as number;
-    const at = start;
-    start += size;
-    return map(
-      term.op,
-      ...term.args.map((a) => a === joined ? own : part(a, joined.axis, at, size)),
-    );
+  const parts = piecesOf(joined.args.map((own) => own.shape[joined.axis])).map((piece) => {
+    const cut = cutter(piece);
+    return map(term.op, ...term.args.map((a) => cut(a, joined.axis)));
   });
   return concat(parts, joined.axis);
 };

@@ -12,7 +12,7 @@
  * a time. `k` and `v` may be decoded from a cache; a row that sees nothing gives zeros.
  * @module
  */
-import { constant, contract, foldOver, iota, map, softmaxFold } from "../core/build.ts";
+import { contract, iota, map, sizeTerm, softmaxFold } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { MASKED } from "../core/monoid.ts";
 import type { Term } from "../core/term.ts";
@@ -47,8 +47,7 @@ const axes = (name: string, term: Term, expected: string, count: number): void =
 };
 
 const offsetOf = (offset: number | string | Term): number | Term => {
-  // A named size is a number only when a program runs: count its indices.
-  if (typeof offset === "string") return foldOver("sum", "sum", constant(1, [offset]), [0]);
+  if (typeof offset === "string") return sizeTerm(offset);
   if (typeof offset === "number") return offset;
   if (offset.shape.length === 0) return offset;
   throw new ShapeError("attend", `offset is ${shapeText(offset.shape)}, not one number`);

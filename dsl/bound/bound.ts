@@ -8,17 +8,8 @@
  * arithmetic are added, those of the bound's own included: |computed − ideal| is within what is computed.
  * @module
  */
-import {
-  broadcast,
-  concat,
-  constant,
-  gather,
-  map,
-  permute,
-  reshape,
-  slice,
-  table,
-} from "../core/build.ts";
+import { broadcast, constant, gather, map, permute, reshape, table } from "../core/build.ts";
+import { concat, sliced } from "../core/pieces.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { besides, peakOf, tableOf, widestGap } from "../core/gaps.ts";
@@ -105,11 +96,7 @@ const BOUND: Reading<[Term, Context], Bounded> = {
   permute: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => permute(e, t.axes)),
   broadcast: (t, value, c) => viewed(c.of(t.args[0]), value, (e) => broadcast(e, t.shape, t.axes)),
   slice: (t, value, c) =>
-    viewed(
-      c.of(t.args[0]),
-      value,
-      (e) => slice(e, t.axis, t.start, t.start + (t.shape[t.axis] as number)),
-    ),
+    viewed(c.of(t.args[0]), value, (e) => sliced(e, t.axis, t.start, t.shape[t.axis])),
   concat: (t, value, c) => {
     const args = t.args.map(c.of);
     return {

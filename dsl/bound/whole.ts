@@ -34,8 +34,8 @@ const MOST = 2 ** 23;
 export const wholeOf = (t: Term): Whole | undefined => {
   if (t.tag === "constant") return Number.isInteger(t.value) ? of(t.value) : undefined;
   if (t.tag === "iota") {
-    const size = t.shape[t.axis];
-    return of(0, typeof size === "number" ? size - 1 : MOST);
+    const [size, start] = [t.shape[t.axis], t.start].map((d) => typeof d === "number" ? d : MOST);
+    return of(0, start + size - 1);
   }
   if (t.tag === "fold" && t.monoid === "sum" && t.args[0].tag === "constant") {
     return t.args[0].value === 1 ? of(0, MOST) : undefined;

@@ -8,9 +8,14 @@
  * ```
  * @module
  */
-import { type Term, topological } from "../core/term.ts";
-import { directOf } from "../bound/ideal.ts";
+import { argsOf, type Term, topological } from "../core/term.ts";
+import { directOf, isLossy } from "../bound/ideal.ts";
 import type { Codec, Parts } from "./codec.ts";
+
+/** Roundings that factors are made of: those count as they were made, as the factors do. */
+const belowRoutines = (root: Term): Term[] =>
+  topological(topological([root]).filter((t) => t.tag === "routine").flatMap(argsOf))
+    .filter(isLossy);
 
 /** Parts that others follow x against, value by value. */
 const settledIn = (own: readonly Term[], direct: ReadonlySet<Term>): ReadonlySet<Term> => {
@@ -24,13 +29,19 @@ export const asStored = (
   x: Term,
   parts: Parts,
   batch: number,
-): { readonly decoded: Term; readonly stored: ReadonlyMap<Term, Term> } => {
+): {
+  readonly decoded: Term;
+  readonly stored: ReadonlyMap<Term, Term>;
+  readonly exact: readonly Term[];
+} => {
   const own = codec.encode(x, batch);
   const direct = directOf(topological(Object.values(own)));
   const settled = settledIn(Object.values(own), direct);
   const kept = Object.entries(own).filter(([, t]) => !direct.has(t) || settled.has(t));
+  const decoded = codec.decode(own, x.shape, batch);
   return {
-    decoded: codec.decode(own, x.shape, batch),
+    decoded,
     stored: new Map(kept.map(([name, t]): [Term, Term] => [t, parts[name]])),
+    exact: [...kept.map(([, t]) => t), ...belowRoutines(decoded)],
   };
 };

@@ -44,10 +44,10 @@ export const codecBound = (
   parts: Parts,
   { batch = 0, norm, machine }: CodecBound = {},
 ): Term => {
-  const { decoded, stored } = asStored(codec, x, parts, batch);
+  const { decoded, stored, exact: kept } = asStored(codec, x, parts, batch);
   const known: Known = {
     stored,
-    exact: [...stored.keys()],
+    exact: kept,
     ...(machine === undefined ? {} : { machine }),
   };
   const ideal = idealOf(decoded, known);

@@ -12,9 +12,9 @@
  */
 import { cast, input, permute, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
+import { everyOf, grows, rootOf, sizeOf, type Sizes } from "../core/dims.ts";
 import type { StoredFloat } from "../core/dtype.ts";
 import { storedBits } from "../core/layout.ts";
-import type { Sizes } from "../core/shape.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
 import { inside, outside, type Parts, prefixed } from "./parts.ts";
 
@@ -165,15 +165,15 @@ export const cached = (codec: Codec, name: string, shape: Shape): Term =>
  */
 export const bitsOf = (codec: Codec, shape: Shape, sizes: Sizes = {}): number => {
   const parts = Object.values(codec.encode(input("x", shape, "f32")));
-  const free = new Set(
-    shape.filter((d): d is string => typeof d === "string" && sizes[d] === undefined),
-  );
-  const degree = (s: Shape): number => s.filter((d) => typeof d === "string" && free.has(d)).length;
-  const known = Object.fromEntries([...free].map((d) => [d, 1]));
-  const all = { ...known, ...sizes };
-  const values = shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : all[d]), 1);
-  const exact = free.size === 0;
+  const free = (d: Dim): boolean => typeof d === "string" && sizes[rootOf(d)] === undefined;
+  const growing = (d: Dim): boolean => typeof d === "string" && free(d) && grows(d);
+  const degree = (s: Shape): number => s.filter(growing).length;
+  const all = { ...sizes };
+  // In the limit what grows counts by how fast it does, what does not grow for nothing.
+  const each = [...new Set([shape, ...parts.map((p) => p.shape)].flat().filter(free))];
+  each.forEach((d) => all[d] = 1 / everyOf(d as string));
+  const values = shape.reduce<number>((n, d) => n * sizeOf(d, all), 1);
   return parts
     .filter((p) => degree(p.shape) === degree(shape))
-    .reduce((bits, p) => bits + storedBits(p.dtype, p.shape, all, exact), 0) / values;
+    .reduce((bits, p) => bits + storedBits(p.dtype, p.shape, all, each.length === 0), 0) / values;
 };

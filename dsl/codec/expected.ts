@@ -28,7 +28,7 @@ import type { Codec, Parts } from "./codec.ts";
  * ```
  */
 export const codecVariance = (codec: Codec, x: Term, parts: Parts, batch = 0): Term => {
-  const { decoded, stored } = asStored(codec, x, parts, batch);
-  const left = map("sub", x, idealOf(decoded, { stored }));
-  return map("add", map("mul", left, left), varianceOf(decoded, { stored }));
+  const { decoded, stored, exact } = asStored(codec, x, parts, batch);
+  const left = map("sub", x, idealOf(decoded, { stored, exact }));
+  return map("add", map("mul", left, left), varianceOf(decoded, { stored, exact }));
 };

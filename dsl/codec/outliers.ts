@@ -11,17 +11,8 @@
  * codes. A number of outliers that differs from token to token is no tensor: this language cannot say it.
  * @module
  */
-import {
-  broadcast,
-  cast,
-  concat,
-  constant,
-  foldOver,
-  iota,
-  map,
-  reshape,
-  slice,
-} from "../core/build.ts";
+import { broadcast, cast, constant, foldOver, iota, map, reshape } from "../core/build.ts";
+import { concat, slice } from "../core/pieces.ts";
 import { DTYPES } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { markAt } from "../core/marks.ts";

@@ -9,7 +9,8 @@
  * each range by its part of the query, and sums each range of the values by itself.
  * @module
  */
-import { cast, concat, slice } from "../core/build.ts";
+import { cast } from "../core/build.ts";
+import { concat, slice } from "../core/pieces.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Shape } from "../core/term.ts";
 import { type Codec, type Factored, on } from "./codec.ts";

@@ -72,14 +72,22 @@ export const table = (values: readonly number[]): Term<Shape, "f32"> => {
   return intern("table", { values: stored }, [values.length], "f32") as Term<Shape, "f32">;
 };
 
-/** The index along one axis. */
-export const iota = <const S extends Shape>(shape: S, axis: number): Term<S, "f32"> => {
+/** The index along one axis, from `start` on: a number, or the size of a name. */
+export const iota = <const S extends Shape>(
+  shape: S,
+  axis: number,
+  start: Dim = 0,
+): Term<S, "f32"> => {
   checkDims("iota", shape);
   if (shape[axis] === undefined) {
     throw new ShapeError("iota", `axis ${axis} is not in ${shapeText(shape)}`);
   }
-  return intern("iota", { axis }, shape, "f32") as Term<S, "f32">;
+  return intern("iota", { axis, start }, shape, "f32") as Term<S, "f32">;
 };
+
+/** A size as a number of no axes, known when a program runs. */
+export const sizeTerm = (dim: Dim): Term =>
+  typeof dim === "number" ? constant(dim, []) : reshape(iota([1], 0, dim), []);
 
 /** Axis i of the argument becomes axis `axes[i]` of `shape`; the other axes repeat. */
 export const broadcast = <const S extends Shape>(
@@ -172,60 +180,13 @@ export const permute = <S extends Shape, D extends DType, const P extends readon
   return done(intern("permute", { args: [arg], axes }, shape, arg.dtype));
 };
 
-const axisOf = (op: string, shape: Shape, axis: number): number => {
+/** The number of an axis; negative counts from the end. */
+export const axisOf = (op: string, shape: Shape, axis: number): number => {
   const at = axis < 0 ? axis + shape.length : axis;
   if (shape[at] === undefined) {
     throw new ShapeError(op, `axis ${axis} is not in ${shapeText(shape)}`);
   }
   return at;
-};
-
-/** Entries `start` to `stop` (not included) of one axis of known size. */
-export const slice = (arg: Term, axis: number, start: number, stop: number): Term => {
-  const op = `slice ${shapeText(arg.shape)}`;
-  const at = axisOf(op, arg.shape, axis);
-  const size = arg.shape[at];
-  if (typeof size !== "number") {
-    throw new ShapeError(op, `axis ${axis} has the dynamic size ${size}`);
-  }
-  if (!(start >= 0 && start < stop && stop <= size)) {
-    throw new ShapeError(op, `entries ${start} to ${stop} are not within axis ${axis} of ${size}`);
-  }
-  if (start === 0 && stop === size) return arg;
-  const shape = arg.shape.map((d, i) => i === at ? stop - start : d);
-  return intern("slice", { args: [arg], axis: at, start }, shape, arg.dtype);
-};
-
-/** Arguments one after the other along one axis of known size. */
-export const concat = (args: readonly Term[], axis: number): Term => {
-  if (args.length === 0) throw new ValueError("concat", "takes at least one operand, got 0");
-  const first = args[0];
-  const at = axisOf("concat", first.shape, axis);
-  let total = 0;
-  for (const arg of args) {
-    const size = arg.shape[at];
-    if (typeof size !== "number") {
-      throw new ShapeError("concat", `axis ${axis} has the dynamic size ${size}`);
-    }
-    const fits = arg.shape.length === first.shape.length && arg.dtype === first.dtype &&
-      arg.shape.every((d, i) => i === at || d === first.shape[i]);
-    if (!fits) {
-      throw new ShapeError(
-        "concat",
-        `${nameOf(first)} is ${first.dtype} ${shapeText(first.shape)} and ${
-          nameOf(arg)
-        } is ${arg.dtype} ${shapeText(arg.shape)}`,
-      );
-    }
-    total += size;
-  }
-  if (args.length === 1) return first;
-  return intern(
-    "concat",
-    { args, axis: at },
-    first.shape.map((d, i) => i === at ? total : d),
-    first.dtype,
-  );
 };
 
 /** Rows of `table` (its first axis) chosen by `index` (a u32 or packed tensor). */

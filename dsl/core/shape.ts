@@ -2,19 +2,11 @@
  * Arithmetic on shapes: counts with dynamic sizes, and which axes a reshape really regroups.
  * @module
  */
+import { groupsOf, sizeOf, type Sizes } from "./dims.ts";
 import { ShapeError, shapeText } from "./errors.ts";
 import type { Dim, Labels, Shape } from "./term.ts";
 
-/** Sizes of the named dims of one run. */
-export type Sizes = Readonly<Record<string, number>>;
-
-/** The number behind a dim. */
-export const sizeOf = (dim: Dim, sizes: Sizes): number => {
-  if (typeof dim === "number") return dim;
-  const size = sizes[dim];
-  if (size === undefined) throw new ShapeError("size", `dim ${dim} is not bound`);
-  return size;
-};
+export { sizeOf, type Sizes } from "./dims.ts";
 
 /** Number of elements. */
 export const countOf = (shape: Shape, sizes: Sizes): number =>
@@ -37,7 +29,18 @@ export interface Regroup {
   readonly to: readonly [number, number];
 }
 
-const namesOf = (dims: Shape): string => dims.filter((d) => typeof d === "string").sort().join("*");
+/** What a product of dims is made of: groups of a name count as the name by their number. */
+const factorsOf = (dims: Shape): { count: number; by: number; names: string } => {
+  const names: string[] = [];
+  let by = 1;
+  for (const d of dims) {
+    if (typeof d === "number") continue;
+    const groups = groupsOf(d);
+    names.push(groups?.of ?? d);
+    by *= groups?.group ?? 1;
+  }
+  return { count: knownCount(dims), by, names: names.sort().join("*") };
+};
 
 /**
  * Splits a reshape into the smallest runs of axes with equal products, so that an index is
@@ -64,20 +67,19 @@ const findGroups = (from: Shape, to: Shape): Regroup[] => {
       `${shapeText(from)} and ${shapeText(to)} hold different counts`,
     );
   };
-  if (knownCount(from) !== knownCount(to) || namesOf(from) !== namesOf(to)) fail();
+  const [whole, other] = [factorsOf(from), factorsOf(to)];
+  if (whole.count * other.by !== other.count * whole.by || whole.names !== other.names) fail();
   const out: Regroup[] = [];
   let [i, j] = [0, 0];
   while (i < from.length || j < to.length) {
     const [i0, j0] = [i, j];
     if (i < from.length) i++;
     if (j < to.length) j++;
-    const balanced = (): boolean =>
-      knownCount(from.slice(i0, i)) === knownCount(to.slice(j0, j)) &&
-      namesOf(from.slice(i0, i)) === namesOf(to.slice(j0, j));
-    while (!balanced()) {
-      const [a, b] = [knownCount(from.slice(i0, i)), knownCount(to.slice(j0, j))];
-      const behind = a < b ||
-        (a === b && namesOf(from.slice(i0, i)).length < namesOf(to.slice(j0, j)).length);
+    for (;;) {
+      const [f, t] = [factorsOf(from.slice(i0, i)), factorsOf(to.slice(j0, j))];
+      const [a, b] = [f.count * t.by, t.count * f.by];
+      if (a === b && f.names === t.names) break;
+      const behind = a < b || (a === b && f.names.length < t.names.length);
       if (behind && i < from.length) i++;
       else if (j < to.length) j++;
       else if (i < from.length) i++;

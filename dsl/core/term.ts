@@ -34,8 +34,8 @@ export interface Nodes {
   readonly constant: { readonly value: number };
   /** Numbers known when the term is built, along one axis: a codebook. */
   readonly table: { readonly values: readonly number[] };
-  /** The index along one axis. */
-  readonly iota: { readonly axis: number };
+  /** The index along one axis, from `start` on. */
+  readonly iota: { readonly axis: number; readonly start: Dim };
   /** A scalar operator on tensors of one shape. */
   readonly map: { readonly op: Op; readonly args: readonly Term[] };
   /** The value another element type stores: half to even, saturating. */
@@ -47,7 +47,7 @@ export interface Nodes {
   /** Axis i of the argument is axis `axes[i]` of the result; the others repeat. */
   readonly broadcast: { readonly args: readonly [Term]; readonly axes: readonly number[] };
   /** Entries `start …` of one axis. */
-  readonly slice: { readonly args: readonly [Term]; readonly axis: number; readonly start: number };
+  readonly slice: { readonly args: readonly [Term]; readonly axis: number; readonly start: Dim };
   /** Arguments one after the other along one axis. */
   readonly concat: { readonly args: readonly Term[]; readonly axis: number };
   /** Rows of a table, chosen by an index tensor: `args = [table, index]`. */

@@ -9,7 +9,8 @@
  * be wide, Q comes from the first square block and R is Qᵀx.
  * @module
  */
-import { contractBy, reshape, routine, slice } from "../core/build.ts";
+import { contractBy, reshape, routine } from "../core/build.ts";
+import { slice } from "../core/pieces.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { matricesOf } from "./matrix.ts";

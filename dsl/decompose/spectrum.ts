@@ -10,7 +10,8 @@
  * so nothing here divides by σ. V stays orthogonal all the same, and A·V·Vᵀ is A.
  * @module
  */
-import { broadcast, foldOver, gram, map, reshape, routine, slice } from "../core/build.ts";
+import { broadcast, foldOver, gram, map, reshape, routine } from "../core/build.ts";
+import { slice } from "../core/pieces.ts";
 import { staticCount } from "../core/shape.ts";
 import type { Term } from "../core/term.ts";
 import { arrange, dimsOf, type Labelled } from "./labelled.ts";

@@ -10,7 +10,8 @@
  * transposed: the routine takes tall ones.
  * @module
  */
-import { broadcast, contractBy, map, permute, reshape, routine, slice } from "../core/build.ts";
+import { broadcast, contractBy, map, permute, reshape, routine } from "../core/build.ts";
+import { slice } from "../core/pieces.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";

@@ -16,7 +16,8 @@
  * docs/numerics.md, "Expected error".
  * @module
  */
-import { constant, foldBy, gather, map, table } from "../core/build.ts";
+import { constant, foldBy, gather, map, sizeTerm, table } from "../core/build.ts";
+import { startsOf } from "../core/dims.ts";
 import { DTYPES, isPacked, type StoredFloat } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { slopesOf } from "../core/gaps.ts";
@@ -223,13 +224,16 @@ const EXPECTED: Reading<[Context], Forms> = {
   permute: (t, c) => c.forms(t.args[0]).map((f) => permuted(f, t.axes)),
   broadcast: (t, c) => c.forms(t.args[0]).map((f) => repeated(f, t.shape, t.axes)),
   slice: (t, c) =>
-    c.forms(t.args[0]).map((f) => picked(f, t.axis, t.axis + 1, [t.shape[t.axis]], t.start)),
+    c.forms(t.args[0]).map((f) =>
+      picked(f, t.axis, t.axis + 1, [t.shape[t.axis]], sizeTerm(t.start))
+    ),
   concat: (t, c) => {
-    const sizes = t.args.map((a) => a.shape[t.axis] as number);
-    const before = sizes.map((_, i) => sizes.slice(0, i).reduce((n, s) => n + s, 0));
+    const before = startsOf(t.args.map((a) => a.shape[t.axis])).map(sizeTerm);
     return together(
       ...t.args.map((a, i) =>
-        c.forms(a).map((f) => picked(f, t.axis, t.axis + 1, [t.shape[t.axis]], -before[i]))
+        c.forms(a).map((f) =>
+          picked(f, t.axis, t.axis + 1, [t.shape[t.axis]], map("neg", before[i]))
+        )
       ),
     );
   },
@@ -277,10 +281,13 @@ const unrounded = (t: Term, x: Term): Term => {
  * ok(evaluate(varianceOf(twice), env).data.every((v) => Math.abs(v - 4 / 12) < 1e-6));
  * ```
  */
-export const varianceOf = (root: Term, { stored, codes = false }: Known = {}): Term => {
+export const varianceOf = (
+  root: Term,
+  { stored, codes = false, exact = [] }: Known = {},
+): Term => {
   const order = topological([root]);
   const direct = directOf(order);
-  const parameters = parametersOf(root);
+  const parameters = new Set([...parametersOf(root), ...exact]);
   const [values, plains, ideals] = [0, 1, 2].map(() => new Map<Term, Term>());
   const errors = new Map<Term, Forms>();
   const context: Context = {

@@ -6,7 +6,7 @@
  * with a tensor is one more factor, and a sum forgets axes of the result.
  * @module
  */
-import { constant, foldOver, iota, map } from "../core/build.ts";
+import { constant, iota, map, sizeTerm } from "../core/build.ts";
 import { regroups } from "../core/shape.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
 import {
@@ -50,8 +50,7 @@ export const repeated = (f: Form, shape: Shape, axes: readonly number[]): Form =
 /** The place of an element of merged axes, row-major. */
 const placeOf = (axes: readonly Axis[]): Tensor => {
   const shape = shapeOf(axes);
-  const size = ({ size: n }: Axis): Term =>
-    typeof n === "number" ? constant(n, []) : foldOver("sum", "sum", constant(1, [n]), [0]);
+  const size = ({ size: n }: Axis): Term => sizeTerm(n);
   const term = axes.reduce<Term>((place, _, i) => {
     const stride = axes.slice(i + 1).map(size).reduce<Term | undefined>(
       (a, b) => a === undefined ? b : map("mul", a, b),
@@ -70,7 +69,13 @@ const same = (a: Tensor, b: Tensor): Tensor => {
 };
 
 /** Dimensions `from` to `to` replaced: place i of the new ones is place i + offset of the old. */
-export const picked = (f: Form, from: number, to: number, dims: Shape, offset = 0): Form => {
+export const picked = (
+  f: Form,
+  from: number,
+  to: number,
+  dims: Shape,
+  offset: Term = sizeTerm(0),
+): Form => {
   const axes = dims.map(fresh);
   const { term } = placeOf(axes);
   const old = f.out.slice(from, to).flat();

@@ -3,13 +3,14 @@
  * @module
  */
 import { broadcast, constant, foldOver, map } from "../core/build.ts";
+import { groupedDim } from "../core/dims.ts";
 import { ShapeError, shapeText } from "../core/errors.ts";
 import { staticCount } from "../core/shape.ts";
 import type { Shape, Term } from "../core/term.ts";
 
 /**
  * Which values share a scale. A number is a group of that many consecutive channels; `{ tokens: n }` is one
- * channel of n consecutive tokens, whose number has to be known.
+ * channel of n consecutive tokens: their number is known, or that of whole groups (`window`).
  */
 export type Per = "tensor" | "token" | "channel" | number | { readonly tokens: number };
 
@@ -39,14 +40,14 @@ export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
     return { view: [...shape.slice(0, -1), last / per, per], axes: [n] };
   }
   if (typeof per === "object") {
-    const tokens = shape[n - 2];
-    if (typeof tokens !== "number" || tokens % per.tokens !== 0) {
+    const groups = groupedDim(shape[n - 2], per.tokens);
+    if (groups === undefined) {
       throw new ShapeError(
         "quantize",
         `group of ${per.tokens} tokens does not divide the tokens of ${shapeText(shape)}`,
       );
     }
-    return { view: [...shape.slice(0, -2), tokens / per.tokens, per.tokens, last], axes: [n - 1] };
+    return { view: [...shape.slice(0, -2), groups, per.tokens, last], axes: [n - 1] };
   }
   if (n < 2) throw new ShapeError("quantize", `needs tokens and channels, got ${shapeText(shape)}`);
   const axes = {

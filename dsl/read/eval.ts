@@ -139,7 +139,10 @@ const EVAL: Reading<[Env, Args], Value> = {
   },
   constant: (t, env) => fill(shapeFor(t, env), () => t.value),
   table: (t) => ({ shape: [t.values.length], data: Float64Array.from(t.values) }),
-  iota: (t, env) => fill(shapeFor(t, env), (i) => i[t.axis]),
+  iota: (t, env) => {
+    const start = sizeOf(t.start, env.sizes);
+    return fill(shapeFor(t, env), (i) => start + i[t.axis]);
+  },
   map: (t, _env, args) => ({ shape: args[0].shape, data: mapped(OPS[t.op].apply, args) }),
   cast: (t, _env, [a]) => ({ shape: a.shape, data: a.data.map((x) => castTo(t.dtype, x)) }),
   reshape: (t, env, [a]) => ({ shape: shapeFor(t, env), data: a.data }),
@@ -154,7 +157,7 @@ const EVAL: Reading<[Env, Args], Value> = {
   },
   slice: (t, env, [a]) => {
     const strides = stridesOf(a.shape);
-    return strided(a.data, shapeFor(t, env), strides, t.start * strides[t.axis]);
+    return strided(a.data, shapeFor(t, env), strides, sizeOf(t.start, env.sizes) * strides[t.axis]);
   },
   concat: (t, env, args) => {
     const strides = args.map((a) => stridesOf(a.shape));

@@ -16,7 +16,7 @@ const HEAD: Reading<[], string> = {
   input: (t) => `input ${t.name}`,
   constant: (t) => `constant ${number(t.value)}`,
   table: (t) => `table ${t.values.map(number).join(" ")}`,
-  iota: (t) => `iota ${t.axis}`,
+  iota: (t) => `iota ${t.axis}${t.start === 0 ? "" : ` from ${t.start}`}`,
   map: (t) => t.op,
   cast: () => "cast",
   reshape: () => "reshape",
