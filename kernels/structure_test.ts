@@ -4,6 +4,7 @@
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import {
+  aqua,
   attend,
   BITS,
   broadcast,
@@ -15,14 +16,20 @@ import {
   contract,
   decoquantA,
   decoquantB,
+  eoptshrink,
   f16,
   foldOver,
   FORMATS,
   fp8,
+  gear,
+  grain,
   hadamard,
+  higgs,
   identity,
   input,
+  joinHeads,
   kivi,
+  kvquant,
   lathe,
   lloydMax,
   map,
@@ -32,10 +39,12 @@ import {
   normalize,
   nvfp4,
   on,
+  oscar,
   outliers,
   pca,
   perHead,
   type Program,
+  qjl,
   quantize,
   reorder,
   residual,
@@ -46,6 +55,7 @@ import {
   SCHEMES,
   softmaxFold,
   split,
+  svdq,
   type Term,
   WIDTHS,
 } from "../mod.ts";
@@ -67,6 +77,12 @@ const attention = (codec: Codec, rows: number | string = 1): ReturnType<typeof a
     k: cached(codec, "k", shape),
     v: cached(codec, "v", shape),
   });
+
+/** The identity of two heads of 64. */
+const ONE = Array.from(
+  { length: 128 },
+  (_, i) => Array.from({ length: 128 }, (_, j) => +(i === j)),
+);
 
 const program = (codec: Codec, rows: number | string = 1): Promise<Program> =>
   compile({ out: attention(codec, rows) });
@@ -146,6 +162,14 @@ Deno.test("attention over every composition is one stream and its merge", async 
     quantize({ bits: 4, per: "channel", range: "asymmetric" }),
     quantize({ bits: 8, per: "tensor", range: "symmetric" }),
     fp8("e4m3"),
+    gear(2),
+    eoptshrink(2),
+    kvquant(3),
+    higgs,
+    qjl,
+    oscar("k"),
+    svdq(),
+    joinHeads(grain({ name: "one", to: [ONE], back: [ONE] }, [64, 32, 32, 0])),
     mxfp4(),
     nvfp4,
     residual(group, group),
@@ -317,6 +341,18 @@ Deno.test("attention over lathe: rotations and means leave the token loop, of ke
   // Σ p·centroids, and Σ p that the mean of the values is weighed by.
   const { plans } = lower({ out: attention(lathe(3)) }, SKELETONS, WASM_TARGET);
   deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 64], [2, 2, 1]]);
+});
+
+Deno.test("attention over what a prediction leaves reads both caches in one stream", async () => {
+  const before = cached(higgs, "before", shape);
+  const map = input("map", [64, 64], "f32");
+  const codec = aqua(contract("h t d, d e -> h t e", before, map));
+  const p = await program(codec);
+  deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
+  ok(
+    p.structure.rules.includes("factor-to-query") &&
+      p.structure.rules.includes("factor-out-of-fold"),
+  );
 });
 
 Deno.test("attention over ranges, residuals and outliers: each sum by itself, one stream", () => {

@@ -13,6 +13,7 @@ import { OPS } from "../dsl/core/ops.ts";
 import { ShapeError } from "../dsl/core/errors.ts";
 import { input } from "../dsl/core/build.ts";
 import { center } from "../dsl/decompose/center.ts";
+import { clip } from "../dsl/decompose/clip.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
 import { linear } from "../dsl/decompose/linear.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
@@ -28,6 +29,7 @@ import { codebook } from "../dsl/quantize/codebook.ts";
 import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
+import { grain } from "../dsl/schemes/grain.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
 
@@ -208,6 +210,8 @@ const COMBINED: readonly Codec[] = [
     on("values", coded(3)),
   ),
   pipe(hadamard(), on("values", split([16, 48], [coded(8), coded(2)]))),
+  pipe(clip(1.5), on("values", coded(3))),
+  grain({ name: "turned", to: [TURNED], back: [TURNED] }, [4, 4, 4, 4]),
   outliers({ count: 1 })(coded(2)),
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),

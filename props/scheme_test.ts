@@ -6,9 +6,11 @@ import type { Bits } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { fp8, mxfp4, nvfp4 } from "../dsl/schemes/floats.ts";
 import { q4_0, q4_1, q8_0 } from "../dsl/schemes/ggml.ts";
+import { higgs } from "../dsl/schemes/higgs.ts";
 import { kivi } from "../dsl/schemes/kivi.ts";
 import { SCHEMES } from "../dsl/schemes/mod.ts";
 import { nf4Grouped } from "../dsl/schemes/nf4.ts";
+import { oscar } from "../dsl/schemes/oscar.ts";
 import { quarot } from "../dsl/schemes/quarot.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { turboquant } from "../dsl/schemes/turboquant.ts";
@@ -45,6 +47,8 @@ const MSE: readonly (readonly [string, Codec, number])[] = [
   ["MXFP4", mxfp4(), 0.0133],
   ["MXFP4, blocks of 16", mxfp4(16), 0.0139],
   ["NVFP4", nvfp4, 0.0090],
+  ["pairs by 16 points", higgs, 0.107],
+  ["clipped at the .92 quantile, 2 bits", oscar("v"), 0.124],
 ];
 
 /** Numbers known to one digit only. */
