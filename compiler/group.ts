@@ -16,6 +16,7 @@ import { streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
+import { streamBlock, TILES } from "./lower/tile.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
@@ -142,6 +143,12 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
   computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
 
+/** What the scores take of each token besides products: scales and minima, decoded once a tile. */
+const perToken = (scores: Term, stored: ReadonlySet<Term>): Term[] =>
+  computedBy([scores], stored).flatMap((t) =>
+    t.tag === "broadcast" && t.args[0].tag !== "constant" ? [t.args[0]] : []
+  );
+
 /** The plan of streaming folds over the same scores, with what stays the same along their tokens. */
 const streamPlan = (
   folds: readonly Fold[],
@@ -167,7 +174,24 @@ const streamPlan = (
   // Values without channels are one number a token and row, as scores are.
   const single = roles.members.filter((m) => m.channels.length === 0).map((m) => m.term.args[1]);
   const candidates = longProducts([scores, ...single], stored);
-  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(operands, stored));
+  const leaves = leavesOf(operands, stored);
+  const plan = { skeleton: "stream" as const, roots: folds, rowAxes: 0 };
+  if (roles.query !== undefined) {
+    const whole = analyseStream(
+      args,
+      [...new Set([...leavesOf([scores], stored), ...candidates.flatMap(argsOf), ...heavy])]
+        .sort((a, b) => a.id - b.id),
+      [...candidates, ...perToken(scores, stored)],
+      leaves,
+    );
+    const block = streamBlock(folds, whole.staged, whole.moving, schedule, target);
+    if (block !== undefined) {
+      const staged = [...whole.staged.keys()];
+      const tile = TILES * block.tokens;
+      return { ...plan, staged, tile, axes: whole.staged, moving: whole.moving, block };
+    }
+  }
+  const { staged, moving } = analyseStream(args, heavy, candidates, leaves);
   const tile = streamChunk(
     folds,
     floatsOf(staged),
@@ -176,15 +200,7 @@ const streamPlan = (
     schedule,
     target,
   );
-  return {
-    skeleton: "stream",
-    roots: folds,
-    staged: [...staged.keys()],
-    rowAxes: 0,
-    tile,
-    axes: staged,
-    moving,
-  };
+  return { ...plan, staged: [...staged.keys()], tile, axes: staged, moving };
 };
 
 /** Does the root read the product at its own index, axis for axis? */
@@ -238,10 +254,11 @@ const decide = (
 ): Decision => {
   const inside = heavyIn([root], stored);
   if (root.tag === "routine") {
-    const [arg] = root.args;
-    return arg.tag === "input" || stored.has(arg)
-      ? { plans: [plain("routine", [root])] }
-      : { need: [arg] };
+    // Grids are spread along columns: views are read where they are.
+    const need = root.args.filter((arg) =>
+      root.args.length > 1 ? costly(arg, stored) : arg.tag !== "input" && !stored.has(arg)
+    );
+    return need.length > 0 ? { need } : { plans: [plain("routine", [root])] };
   }
   const needed = inside.filter((t) => t !== root && mustStore(t));
   if (needed.length > 0) return { need: needed };

@@ -1,11 +1,13 @@
 /**
- * `routine`: small eigen- and singular value problems, QR and Cholesky, one group a matrix.
+ * `routine`: small eigen- and singular value problems, QR and Cholesky, one group a matrix;
+ * rounding with feedback, one group a row.
  * @module
  */
 import type { Skeleton } from "../compiler/kernel.ts";
 import type { RoutineName } from "../dsl/core/term.ts";
 import { choleskySkeleton } from "./routines/cholesky.ts";
 import { eighSkeleton } from "./routines/eigh.ts";
+import { feedbackSkeleton } from "./routines/feedback.ts";
 import { qrSkeleton } from "./routines/qr.ts";
 import { svdSkeleton } from "./routines/svd.ts";
 
@@ -14,6 +16,7 @@ const BY_NAME: Readonly<Record<RoutineName, Skeleton>> = {
   svd: svdSkeleton,
   qr: qrSkeleton,
   cholesky: choleskySkeleton,
+  feedback: feedbackSkeleton,
 };
 
 /** The skeleton. */

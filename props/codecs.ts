@@ -27,6 +27,7 @@ import { svd } from "../dsl/decompose/svd.ts";
 import { type Affine, quantize } from "../dsl/quantize/affine.ts";
 import { codebook } from "../dsl/quantize/codebook.ts";
 import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
+import { quantizeGroups } from "../dsl/quantize/groups.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { grain } from "../dsl/schemes/grain.ts";
@@ -161,6 +162,8 @@ export const lossy = (bits: Bits): readonly Codec[] => {
     ...codebooks(bits),
     perHead(quantize({ bits, per: "tensor", range: "asymmetric" })),
     rtnGrouped(bits, 16),
+    // The last group is shorter.
+    quantizeGroups(bits, 12),
     pipe(hadamard(), on("values", asymmetric)),
     pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
     joinHeads(pipe(mpo({ inner: 2, tokens: 1 }), on("large", asymmetric), on("small", f16))),

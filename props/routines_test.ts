@@ -1,10 +1,19 @@
 /** Binds the laws of the routines on every device: batches, and rows known only at run time. */
-import { deepEqual } from "node:assert/strict";
+import { deepEqual, equal } from "node:assert/strict";
 import fc from "fast-check";
-import { type Device, F32, input, type Machine, routine, type RoutineName } from "../mod.ts";
+import {
+  type Device,
+  F32,
+  feedback,
+  input,
+  type Machine,
+  type MatrixRoutine,
+  routine,
+} from "../mod.ts";
 import type { Matrix } from "../dsl/read/linalg.ts";
 import { hold } from "./check.ts";
 import { onDevices, programsOn } from "./devices.ts";
+import { feedbackBroken } from "./laws/feedback.ts";
 import * as L from "./laws/routines.ts";
 import { gramData, matrixArb, matrixData, type MatrixSample, symmetricData } from "./matrices.ts";
 
@@ -18,7 +27,7 @@ interface Subject {
   readonly broken: (a: Matrix, results: Results, machine: Machine) => string[];
 }
 
-const SUBJECTS: Readonly<Record<RoutineName, Subject>> = {
+const SUBJECTS: Readonly<Record<MatrixRoutine, Subject>> = {
   svd: {
     results: ["u", "s", "v"],
     broken: (a, { u, s, v }, m) => L.svdBroken(a, { u, s, v }, m),
@@ -42,7 +51,7 @@ const COLUMNS = [1, 3, 5, 16, 33];
 
 /** One run: a batch of matrices, all of one size. */
 interface Given {
-  readonly name: RoutineName;
+  readonly name: MatrixRoutine;
   readonly cols: number;
   /** Rows more than columns; fewer where negative, which only a run can know. */
   readonly more: number;
@@ -52,7 +61,7 @@ interface Given {
 }
 
 const given: fc.Arbitrary<Given> = fc.record({
-  name: fc.constantFrom(...Object.keys(SUBJECTS) as RoutineName[]),
+  name: fc.constantFrom(...Object.keys(SUBJECTS) as MatrixRoutine[]),
   cols: fc.constantFrom(...COLUMNS),
   // 12 and not more: svd of 33 columns loops 11 · 33 · (3 · rows + …) times, see `devices.ts`.
   more: fc.constantFrom(0, 1, 12, -1, -30),
@@ -124,7 +133,7 @@ onDevices(
     const programs = programsOn(device);
     for (const [name, { results }] of Object.entries(SUBJECTS)) {
       const x = input("x", [5, 5], "f32");
-      const terms = results.map((r) => [r, routine(name as RoutineName, r, x)] as const);
+      const terms = results.map((r) => [r, routine(name as MatrixRoutine, r, x)] as const);
       const given = { x: symmetricData({ kind: "normal", seed: 1 }, 5) };
       const all = await (await programs(name, () => Object.fromEntries(terms))).values(given);
       for (const [r, term] of terms) {
@@ -132,5 +141,56 @@ onDevices(
         deepEqual(alone[r], all[r]);
       }
     }
+  },
+);
+
+/** A matrix to round, and the grid: some steps are 0, some columns of `u` have no diagonal. */
+const rounded = fc.record({
+  rows: fc.integer({ min: 1, max: 5 }),
+  cols: fc.constantFrom(1, 3, 4, 8, 13, 32, 33),
+  w: matrixArb,
+  u: matrixArb,
+  scale: fc.record({ kind: fc.constantFrom("normal", "a zero column"), seed: fc.nat() }),
+  top: fc.constantFrom(0, 1, 3, 7, 15, 255),
+});
+
+onDevices(
+  "routines: feedback gives each column the code and error of what the columns before left of it",
+  { wasm: 300, webgpu: 60 },
+  (device, runs) => {
+    const programs = programsOn(device);
+    return hold(
+      fc.asyncProperty(rounded, async ({ rows, cols, w, u, scale, top }) => {
+        const program = await programs(`${cols}`, () => {
+          const full = ["rows", cols] as const;
+          const [x, s, m, t] = ["w", "scale", "min", "top"].map((n) => input(n, full, "f32"));
+          const upper = input("u", [cols, cols], "f32");
+          const read = (what: "codes" | "errors") =>
+            feedback(what, x, upper, { scale: s, min: m, top: t });
+          return { codes: read("codes"), errors: read("errors") };
+        });
+        const data = {
+          w: matrixData(w, rows, cols),
+          // What stands below the diagonal is not read.
+          u: matrixData(u, cols, cols),
+          scale: matrixData(scale, rows, cols).map(Math.abs),
+          min: matrixData({ kind: "normal", seed: scale.seed + 1 }, rows, cols),
+          top: new Float64Array(rows * cols).fill(top),
+        };
+        const made = await program.values(data, { rows });
+        const operands = Object.fromEntries(
+          Object.entries(data).map(([name, x]) => [name, { rows: x.length / cols, cols, data: x }]),
+        );
+        equal(
+          feedbackBroken(
+            operands as Record<keyof typeof data, Matrix>,
+            { codes: made.codes, errors: made.errors },
+            machineOf(device),
+          ),
+          undefined,
+        );
+      }),
+      runs,
+    );
   },
 );

@@ -2,7 +2,7 @@
  * Constructors of expressions; see `node.ts` for what a node is.
  * @module
  */
-import { addInt, divInt, foldInt, isConst, mulInt, remInt } from "./integer.ts";
+import { addInt, divInt, foldInt, isConst, mulInt, remInt, subInt } from "./integer.ts";
 import {
   type Arr,
   type Bin,
@@ -35,11 +35,7 @@ export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
     }
     if (op === "add") return addInt(a, b);
     if (op === "sub") {
-      return isConst(b)
-        ? addInt(a, int(-b.value))
-        : a === b
-        ? int(0)
-        : node(op, "i32", [a, b], { lo: a.lo - b.hi, hi: a.hi - b.lo });
+      return subInt(a, b);
     }
     if (op === "mul") return mulInt(a, b);
     if (op === "div") return divInt(a, b);

@@ -123,6 +123,7 @@ export const evalProgram = (
     },
     record: (given, start) => recordingOf(bind(given, start)),
     bytesMoved: () => 0,
+    text: "",
     explain: () => `== terms ==\n${printAll(Object.values(outputs))}`,
   });
 };

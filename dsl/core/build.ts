@@ -7,15 +7,7 @@ import { ShapeError, shapeText, ValueError } from "./errors.ts";
 import { canonical, type Contracted, labelDims, parseNotation } from "./notation.ts";
 import { type Op, OPS } from "./ops.ts";
 import { regroups } from "./shape.ts";
-import {
-  type Dim,
-  intern,
-  type Labels,
-  type MonoidName,
-  type RoutineName,
-  type Shape,
-  type Term,
-} from "./term.ts";
+import { type Dim, intern, type Labels, type MonoidName, type Shape, type Term } from "./term.ts";
 
 /** Shape of the result of a permutation, as a type. */
 export type Permuted<S extends Shape, P extends readonly number[]> = number extends S["length"]
@@ -311,30 +303,3 @@ export const gram = (arg: Term, axes: readonly number[]): Term => {
  */
 export const softmaxFold = (notation: string, scores: Term, values: Term): Term =>
   foldBy("softmax", "mean", parseNotation(notation), [scores, values]);
-
-/** A routine on the last two axes; the axes before are a batch. */
-export const routine = (name: RoutineName, project: string, arg: Term): Term => {
-  const [m, n] = arg.shape.slice(-2);
-  const batch = arg.shape.slice(0, -2);
-  if (arg.shape.length < 2) {
-    throw new ShapeError(name, `needs a matrix, got ${shapeText(arg.shape)}`);
-  }
-  if (typeof n !== "number") throw new ShapeError(name, `columns have the dynamic size ${n}`);
-  if ((name === "eigh" || name === "cholesky") && m !== n) {
-    throw new ShapeError(name, `matrix is ${m} by ${n}, not square`);
-  }
-  if (typeof m === "number" && m < n) {
-    throw new ShapeError(name, `matrix is ${m} by ${n}, wider than tall`);
-  }
-  const shapes: Record<RoutineName, Record<string, Shape>> = {
-    eigh: { vectors: [n, n], values: [n] },
-    svd: { u: [m, n], s: [n], v: [n, n] },
-    qr: { q: [m, n], r: [n, n] },
-    cholesky: { lower: [n, n], inverse: [n, n] },
-  };
-  const shape = shapes[name][project];
-  if (shape === undefined) {
-    throw new ValueError(name, `has no ${project}, it has ${Object.keys(shapes[name]).join(", ")}`);
-  }
-  return intern("routine", { routine: name, project, args: [arg] }, [...batch, ...shape], "f32");
-};

@@ -23,8 +23,11 @@ export interface Labels {
 /** Monoids a fold may run (see `dsl/core/monoid.ts`). */
 export type MonoidName = "sum" | "max" | "extent" | "gram" | "softmax";
 
+/** Routines of one matrix. */
+export type MatrixRoutine = "eigh" | "svd" | "qr" | "cholesky";
+
 /** Routines: what no expression derives. */
-export type RoutineName = "eigh" | "svd" | "qr" | "cholesky";
+export type RoutineName = MatrixRoutine | "feedback";
 
 /** The node kinds, one record a tag. */
 export interface Nodes {
@@ -67,7 +70,7 @@ export interface Nodes {
   readonly routine: {
     readonly routine: RoutineName;
     readonly project: string;
-    readonly args: readonly [Term];
+    readonly args: readonly Term[];
   };
 }
 

@@ -9,8 +9,9 @@
  * be wide, Q comes from the first square block and R is Qᵀx.
  * @module
  */
-import { contractBy, reshape, routine } from "../core/build.ts";
+import { contractBy, reshape } from "../core/build.ts";
 import { slice } from "../core/pieces.ts";
+import { routine } from "../core/routines.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { matricesOf } from "./matrix.ts";

@@ -10,8 +10,9 @@
  * so nothing here divides by σ. V stays orthogonal all the same, and A·V·Vᵀ is A.
  * @module
  */
-import { broadcast, foldOver, gram, map, reshape, routine } from "../core/build.ts";
+import { broadcast, foldOver, gram, map, reshape } from "../core/build.ts";
 import { slice } from "../core/pieces.ts";
+import { routine } from "../core/routines.ts";
 import { staticCount } from "../core/shape.ts";
 import type { Term } from "../core/term.ts";
 import { arrange, dimsOf, type Labelled } from "./labelled.ts";

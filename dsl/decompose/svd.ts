@@ -10,8 +10,9 @@
  * transposed: the routine takes tall ones.
  * @module
  */
-import { broadcast, contractBy, map, permute, reshape, routine } from "../core/build.ts";
+import { broadcast, contractBy, map, permute, reshape } from "../core/build.ts";
 import { slice } from "../core/pieces.ts";
+import { routine } from "../core/routines.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";

@@ -8,6 +8,7 @@ import * as M from "../core/monoid.ts";
 import { OPS } from "../core/ops.ts";
 import { sizeOf, type Sizes, stridesOf } from "../core/shape.ts";
 import { argsOf, type Labels, read, type Reading, type Term, topological } from "../core/term.ts";
+import { feedback } from "./feedback.ts";
 import { cholesky, eigh, type Matrix, qr, svd } from "./linalg.ts";
 
 /** A tensor of numbers with known sizes, row-major. */
@@ -109,15 +110,16 @@ export const each = (sizes: readonly number[], visit: (index: readonly number[])
 
 /** Batches of matrices in, one projection out. */
 const matrices = (
-  value: Value,
+  args: Args,
   shape: readonly number[],
-  run: (a: Matrix) => Float64Array,
+  run: (...matrices: Matrix[]) => Float64Array,
 ): Value => {
-  const [rows, cols] = value.shape.slice(-2);
-  const parts: Float64Array[] = [];
-  for (let at = 0; at < value.data.length; at += rows * cols) {
-    parts.push(run({ rows, cols, data: value.data.subarray(at, at + rows * cols) }));
-  }
+  const batch = countFor(args[0].shape.slice(0, -2));
+  const parts = Array.from({ length: batch }, (_, i) =>
+    run(...args.map((value) => {
+      const [rows, cols] = value.shape.slice(-2);
+      return { rows, cols, data: value.data.subarray(i * rows * cols, (i + 1) * rows * cols) };
+    })));
   const data = new Float64Array(countFor(shape));
   parts.forEach((p, i) => data.set(p, i * (data.length / parts.length)));
   return { shape, data };
@@ -217,8 +219,8 @@ const EVAL: Reading<[Env, Args], Value> = {
         shapeFor(t, env),
         args[0],
       ),
-  routine: (t, env, [a]) => {
-    const results: Record<string, (m: Matrix) => Float64Array> = {
+  routine: (t, env, args) => {
+    const results: Record<string, (...matrices: Matrix[]) => Float64Array> = {
       vectors: (m) => eigh(m).vectors.data,
       values: (m) => eigh(m).values,
       u: (m) => svd(m).u.data,
@@ -228,8 +230,10 @@ const EVAL: Reading<[Env, Args], Value> = {
       r: (m) => qr(m).r.data,
       lower: (m) => cholesky(m).lower.data,
       inverse: (m) => cholesky(m).inverse.data,
+      codes: (...m) => feedback(m).codes,
+      errors: (...m) => feedback(m).errors,
     };
-    return matrices(a, shapeFor(t, env), results[t.project]);
+    return matrices(args, shapeFor(t, env), results[t.project]);
   },
 };
 

@@ -8,9 +8,9 @@ import {
   gram,
   input,
   map,
-  routine,
   softmaxFold,
 } from "../core/build.ts";
+import { routine } from "../core/routines.ts";
 import { MASKED } from "../core/monoid.ts";
 import type { Term } from "../core/term.ts";
 import { F32, F64, type Machine } from "./machine.ts";

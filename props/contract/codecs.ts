@@ -5,7 +5,9 @@
 import { deepEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { bitsOf, isFactored } from "../../dsl/codec/codec.ts";
+import { input } from "../../dsl/core/build.ts";
 import type { Bits } from "../../dsl/core/dtype.ts";
+import { topological } from "../../dsl/core/term.ts";
 import { FORMATS, type SchemeName, WIDTHS } from "../../dsl/schemes/mod.ts";
 import { programsOn } from "../devices.ts";
 import { type Sample, samples, tensorOf } from "../arbitraries.ts";
@@ -172,10 +174,12 @@ const FORMS: readonly (readonly [Form, readonly number[]])[] = [
 /** The same where a device is slow, or the structure is another's. */
 const SHORT: typeof FORMS = [[plain, [257]], [causal, [1]]];
 
-/** Is it a scheme's first number of bits? The others have its structure, and are tried at fewer lengths. */
-const isFirst = (name: string): boolean => {
+/** Codes of a scheme's other numbers of bits lie in its structure; factors take long to make. */
+const isShort = (name: string, { codec, channels: [channels] }: Case): boolean => {
   const [scheme, bits] = name.slice(0, -1).split("(");
-  return name in FORMATS || Number(bits) === WIDTHS[scheme as SchemeName][0];
+  const parts = Object.values(codec.encode(input("x", [1, T, channels], "f32")));
+  return (!(name in FORMATS) && Number(bits) !== WIDTHS[scheme as SchemeName][0]) ||
+    (channels > 32 && topological(parts).some((t) => t.tag === "routine"));
 };
 
 /** Every law of schemes on every scheme. */
@@ -197,7 +201,9 @@ export const schemeClauses: readonly Clause[] = clauses({
     devices: KERNEL_DEVICES,
     holdsOn: async (device, given, name) => {
       const programs = programsOn(device);
-      for (const [form, lengths] of device.name === "wasm" && isFirst(name) ? FORMS : SHORT) {
+      for (
+        const [form, lengths] of device.name === "wasm" && !isShort(name, given) ? FORMS : SHORT
+      ) {
         for (const tokens of lengths) await attended(programs, given, form, tokens);
       }
     },

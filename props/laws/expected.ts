@@ -109,7 +109,7 @@ const isExact = (t: Term): boolean => {
 export const isSmooth = (root: Term): boolean =>
   topological([root]).every((t) => {
     if (t.tag === "gather") return isExact(t.args[1]);
-    if (t.tag === "routine") return isExact(t.args[0]);
+    if (t.tag === "routine") return t.args.every(isExact);
     if (t.tag !== "map") return true;
     if (t.op === "less" || t.op === "hadamard" || t.op === "binade") return t.args.every(isExact);
     if (t.op === "select") return isExact(t.args[0]);
