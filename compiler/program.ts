@@ -191,6 +191,7 @@ export const compileOn = async (
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
     text: executable.text,
-    explain: (sizes) => explainText(hoisted.outputs, choice, lowered, executable.text, sizes),
+    explain: (sizes) =>
+      explainText(hoisted.outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };

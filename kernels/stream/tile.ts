@@ -77,7 +77,7 @@ const storePart = (b: Builder, stream: Stream, sums: Sums, segment: Expr, part: 
 
 /** The kernel of a plan with a block of queries. */
 export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
-  const stream = streamOf(plan);
+  const stream = streamOf(plan, context);
   const b = new Builder(context);
   const { low } = b;
   const staged = [...plan.axes.keys()];
