@@ -38,6 +38,7 @@ import {
   store,
 } from "./caches.ts";
 import { activations } from "./data.ts";
+import { exactly } from "./exact.ts";
 import {
   agree,
   type Ask,
@@ -77,34 +78,6 @@ const FOUR = "kvfold, rtnGrouped 4";
 
 /** Queries and weights are rounded to 16 bits beside packed codes: see `attention.ts`. */
 const FIXED_LIMIT = 2 ** -9;
-
-/** The meaning of a decode step, in f64. */
-const exactly = (
-  { sizes: { kv, group, dim }, tokens, q }: Decode,
-  k: Float32Array,
-  v: Float32Array,
-): Float64Array => {
-  const out = new Float64Array(kv * group * dim);
-  const weights = new Float64Array(tokens);
-  for (let head = 0; head < kv * group; head++) {
-    const start = Math.floor(head / group) * tokens;
-    let top = -Infinity;
-    for (let t = 0; t < tokens; t++) {
-      let score = 0;
-      for (let d = 0; d < dim; d++) score += q[head * dim + d] * k[(start + t) * dim + d];
-      weights[t] = score / Math.sqrt(dim);
-      top = Math.max(top, weights[t]);
-    }
-    let sum = 0;
-    for (let t = 0; t < tokens; t++) {
-      const weight = Math.exp(weights[t] - top);
-      sum += weight;
-      for (let d = 0; d < dim; d++) out[head * dim + d] += weight * v[(start + t) * dim + d];
-    }
-    for (let d = 0; d < dim; d++) out[head * dim + d] /= sum;
-  }
-  return out;
-};
 
 const f32Of = async (tensor: Tensor): Promise<Float32Array> => {
   const values = Float32Array.from(await tensor.read());
@@ -191,7 +164,7 @@ const timed = async (
       far.set(r, agree(r.name, await r.result(), exact(r), r.limit));
       right.push(r);
     } catch (error) {
-      wrong.push({ ...heads, what: r.name, ms: `wrong: ${(error as Error).message}` });
+      wrong.push({ what: r.name, ...heads, ms: `wrong: ${(error as Error).message}` });
     }
   }
   const timings = await compare(right, effort);
@@ -201,8 +174,8 @@ const timed = async (
       return to === undefined ? [] : [[head, ratio(t, to)]];
     });
     return {
-      ...heads,
       what: t.name,
+      ...heads,
       ...Object.hasOwn(tos, "÷ ours 4 bits") ? { "bits/value": right[i].bits } : {},
       ms: t.ms,
       iqr: t.iqr,

@@ -12,12 +12,14 @@ import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
-import { streamChunk } from "./lower/chunk.ts";
+import { tallOf } from "./lower/tall.ts";
+import { movingCounts, streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
+import { isHadamard } from "./rules/butterfly.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { Lower } from "./lower/at.ts";
 
@@ -29,8 +31,10 @@ const LONG_PRODUCT = 16;
 type Fold = Term & TermOf<"fold">;
 type Product = Term & TermOf<"contract">;
 
+/** A stage of a butterfly is a sum or a difference: it is made where the next one needs it. */
 const isHeavy = (t: Term): boolean =>
-  t.tag === "contract" || t.tag === "fold" || t.tag === "routine";
+  (t.tag === "contract" && !(t.args[1].shape[0] === 2 && isHadamard(t.args[1]))) ||
+  t.tag === "fold" || t.tag === "routine";
 const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
 
 const goneDims = (t: Fold | Product): Dim[] => summedDims(t.labels, t.args);
@@ -196,7 +200,7 @@ const streamPlan = (
   const tile = streamChunk(
     folds,
     floatsOf(staged),
-    [...moving].map(([t, m]) => heldCount(t, m)),
+    movingCounts(folds, moving, target),
     stored,
     schedule,
     target,
@@ -231,20 +235,27 @@ const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
 /**
- * Values stored as halves (scales, minima) that folds of the row make are staged with them: computed
- * once a row, not once a block of codes.
+ * What folds of the row make and what then repeats (scales, minima, reciprocals) is staged with them:
+ * computed once a row, not once a block of codes.
  */
-const withRounded = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+const withRepeated = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
   const streams = new Set(staged.filter(isStream));
   const inside = computedBy(
     streams.has(root as Fold) ? [] : [root],
     new Set([...stored, ...streams]),
   );
   const folds = new Set<Term>(staged.filter((t) => t.tag === "fold"));
-  const rounded = inside.filter((t) =>
-    t.tag === "cast" && t.dtype === "f16" && computedBy([t], stored).some((x) => folds.has(x))
+  const repeated = new Set(inside.flatMap((t) => t.tag === "broadcast" ? t.args : []));
+  // What a product reads again and again is made once.
+  const read = new Set(
+    staged.flatMap((t) => t.tag === "contract" && !isHadamard(t.args[1]) ? t.args : []),
   );
-  return [...new Set([...staged, ...rounded])].sort((a, b) => a.id - b.id);
+  const made = inside.filter((t) =>
+    t.tag === "map" && read.has(t) && isDynamic(t.shape) ||
+    ((t.tag === "cast" && t.dtype === "f16") || (t.tag === "map" && repeated.has(t))) &&
+      computedBy([t], stored).some((x) => folds.has(x))
+  );
+  return [...new Set([...staged, ...made])].sort((a, b) => a.id - b.id);
 };
 
 const decide = (
@@ -268,6 +279,10 @@ const decide = (
     root.tag === "contract" && isDynamic(root.shape) && !root.args.some((a) => costly(a, stored)) &&
     knownCount(goneDims(root as Product)) >= LONG_PRODUCT
   ) return { plans: [plain("contract", [root])] };
+  if (tallOf(root) !== undefined) {
+    const heavy = inside.filter((t) => t !== root);
+    return heavy.length > 0 ? { need: heavy } : { plans: [plain("contract", [root])] };
+  }
   if (isBig(root)) {
     const slow = root.args.filter((a) => costly(a, stored));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
@@ -292,7 +307,8 @@ const decide = (
     if (heavy.length > 0) return { need: heavy };
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
-  const row = rowPlan([root], withRounded(root, inside, stored), stored, schedule, target);
+  const row = rowPlan([root], withRepeated(root, inside, stored), stored, schedule, target) ??
+    rowPlan([root], inside, stored, schedule, target);
   if (row !== undefined) {
     return {
       plans: [

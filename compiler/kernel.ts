@@ -10,6 +10,7 @@ import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
 import type { HeldAxes } from "./lower/row.ts";
+import { uniformEnds } from "./lower/uniform.ts";
 import { writeOut } from "./lower/write_out.ts";
 
 /** Loop structures that exist. */
@@ -67,6 +68,8 @@ export interface Target {
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
   readonly cacheBytes: number;
+  /** A group has one lane: what lanes of a GPU would share out is done four numbers at a time, with nested loops. */
+  readonly serial: boolean;
   /** Parts of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
 }
@@ -83,10 +86,19 @@ export interface Schedule {
   readonly queries: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
+  /** Largest number of parts of a streaming fold on a GPU, up to eight chunks each. */
+  readonly splits: number;
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, queries: 32, rows: 8 };
+export const SCHEDULE: Schedule = {
+  chunk: 256,
+  fixed: true,
+  lanes: 64,
+  queries: 32,
+  rows: 8,
+  splits: 128,
+};
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -218,6 +230,7 @@ export class Builder {
 
   /** The finished step. */
   finish(name: string, skeleton: SkeletonName, groups: Size): Step {
+    const body = writeOut(this.low.block, this.context.target);
     return {
       kernel: {
         name,
@@ -227,7 +240,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: writeOut(this.low.block, this.context.target),
+        body: this.context.target.serial ? body : uniformEnds(body),
       },
       slots: this.slots,
     };

@@ -5,6 +5,7 @@
  */
 import type { Arr, Expr, Ty } from "../ir/expr.ts";
 import { type Block, GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
+import { ALIKE } from "../lower/uniform.ts";
 import { place, type Printer } from "./place.ts";
 
 const TYPES: Readonly<Record<Ty, string>> = {
@@ -41,6 +42,11 @@ const lanes = (join: (xs: string[]) => string) => (_: Expr, [a]: readonly string
 
 type Write = (e: Expr, args: readonly string[]) => string;
 
+const across4 = (op: string): Write => (_, parts) =>
+  `vec4<f32>(${
+    parts.map((p) => `${op}(${op}(${p}.x, ${p}.y), ${op}(${p}.z, ${p}.w))`).join(", ")
+  })`;
+
 const shift = (sign: string): Write => (e, [a, b]) =>
   e.type === "u32x4"
     ? `(${a} ${sign} vec4<u32>(${b}))`
@@ -65,7 +71,10 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   const: (e) => literal(e),
   var: (e) => e.name,
   uniform: (e) => `args.${sizeName(e.name)}`,
-  load: (e, [at]) => loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
+  load: (e, [at]) =>
+    e.value === ALIKE
+      ? `workgroupUniformLoad(&${e.arr!.name}[${at}])`
+      : loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
   halves: (e, [at]) => {
     const word = (k: number): string =>
       loadText(e.arr!, false, `((${at}) + ${k}) >> 1u`, vectors.has(e.arr!.name));
@@ -96,6 +105,10 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   zip16: noForm,
   swizzle: noForm,
   lookup: noForm,
+  roundedHalves: noForm,
+  narrowU16: noForm,
+  hmax4: across4("max"),
+  hmin4: across4("min"),
   hsum4: (_, parts) => `vec4<f32>(${parts.map((p) => `dot(${p}, vec4<f32>(1.0))`).join(", ")})`,
   neg: (_, [a]) => `(-${a})`,
   abs: call("abs"),

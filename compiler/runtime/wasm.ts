@@ -9,7 +9,7 @@ import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
 import { type Crew, type Loaded, openCrew } from "./crew.ts";
 import type { Device, Executable, Memory, Recorded } from "./device.ts";
-import { assemble } from "./modules.ts";
+import { assemble, startAssembler } from "./modules.ts";
 
 interface Block extends Memory {
   readonly address: number;
@@ -43,6 +43,7 @@ const MAX_THREADS = 256;
 export const wasmTarget = (threads: number): Target => ({
   dot16: true,
   exp: false,
+  serial: true,
   groupFloats: 2 ** 16,
   cacheBytes: 2 ** 14,
   partsPerGroup: threads === 1 ? 64 : Math.max(1, Math.floor(8 / threads)),
@@ -109,6 +110,8 @@ export const openWasm = (
   { poison = false, threads: asked = 1, cache }: WasmOptions = {},
 ): WasmDevice => {
   const threads = threadsOf(asked);
+  // With a folder it may never be needed; an error of it is told where a text is assembled.
+  if (cache === undefined) startAssembler().catch(() => {});
   const shared = threads > 1;
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
   const crew: Crew | undefined = shared ? openCrew(memory, threads) : undefined;

@@ -25,14 +25,21 @@ const wanted = [
   "maxStorageBuffersPerShaderStage",
 ] as const;
 
-/** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
-export const WEBGPU_TARGET: Target = {
+/** Bytes of group memory that a device is asked for: more would leave room for few groups at once. */
+const GROUP_BYTES = 32768;
+
+/** No 16-bit integer products in WGSL. */
+const targetOf = (groupBytes: number): Target => ({
   dot16: false,
   exp: true,
-  groupFloats: 4096,
+  serial: false,
+  groupFloats: Math.min(groupBytes, GROUP_BYTES) / 4,
   cacheBytes: 0,
   partsPerGroup: 1,
-};
+});
+
+/** The target of a device that has what WebGPU promises everywhere: 16 KiB of group memory. */
+export const WEBGPU_TARGET: Target = targetOf(16384);
 
 /** Arrays in order, then the uniforms. */
 const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>
@@ -55,7 +62,13 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       `the only adapter is software (${description || "null"}): ask for it by name`,
     );
   }
-  const limits = Object.fromEntries(wanted.map((k) => [k, adapter.limits[k]]));
+  const limits = {
+    ...Object.fromEntries(wanted.map((k) => [k, adapter.limits[k]])),
+    maxComputeWorkgroupStorageSize: Math.min(
+      adapter.limits.maxComputeWorkgroupStorageSize,
+      GROUP_BYTES,
+    ),
+  };
   const device = await adapter.requestDevice({ requiredLimits: limits });
   let broken: string | undefined;
   device.addEventListener(
@@ -143,7 +156,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
   return {
     name: "webgpu",
     description: `${description} (vendor ${vendor})`,
-    target: WEBGPU_TARGET,
+    target: targetOf(limits.maxComputeWorkgroupStorageSize),
     build,
     run: async (recorded) => {
       intact();
