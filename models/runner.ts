@@ -7,7 +7,7 @@
  * logits = head(x)
  * ```
  *
- * Does not do yet: token by token with a growing cache; batches of windows.
+ * Token by token with a cache that grows: `generate.ts`. Does not do yet: batches of windows.
  * @module
  */
 import {
@@ -120,13 +120,14 @@ export const ropeTables = (
 };
 
 /** The tensors of the programs `project` and `layer` by the names that the formulas give them. */
-const PROJECT = {
+export const PROJECT = {
   norm: "input_layernorm",
   wq: "self_attn.q_proj",
   wk: "self_attn.k_proj",
   wv: "self_attn.v_proj",
 } as const;
-const LAYER = {
+/** Those of `layer`. */
+export const LAYER = {
   norm: "post_attention_layernorm",
   wo: "self_attn.o_proj",
   w1: "mlp.gate_proj",
@@ -141,7 +142,7 @@ const LAYER = {
 export const MEASURED: Partial<Schedule> = { fixed: false };
 
 /** Compiles each formula once: equal formulas are the same terms. */
-const library = (
+export const library = (
   device: Device,
   schedule: Partial<Schedule>,
 ): (formula: llama.Formula) => Promise<Program> => {
