@@ -168,7 +168,6 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   zip8: zipped(1),
   zip16: zipped(2),
   zip32: zipped(4),
-  zip64: zipped(8),
   unzip16: unzipped(2),
   unzip32: unzipped(4),
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,

@@ -107,7 +107,6 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   zip8: noForm,
   zip16: noForm,
   zip32: noForm,
-  zip64: noForm,
   unzip16: noForm,
   unzip32: (e, [a, b]) => {
     const places = e.value === 0 ? "xz" : "yw";

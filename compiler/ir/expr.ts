@@ -189,10 +189,6 @@ export const unzip32 = (a: Expr, b: Expr, odd: number): Expr =>
 export const zip32 = (a: Expr, b: Expr, half: number): Expr =>
   node("zip32", a.type, [a, b], { value: half });
 
-/** The low (0) or high (1) halves of two vectors, one after the other. */
-export const zip64 = (a: Expr, b: Expr, half: number): Expr =>
-  node("zip64", a.type, [a, b], { value: half });
-
 /** The bytes of a table of 16 bytes at places 0 … 15. */
 export const swizzle = (table: Expr, places: Expr): Expr =>
   node("swizzle", "u32x4", [table, places]);

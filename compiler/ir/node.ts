@@ -88,7 +88,6 @@ export interface Expr {
     | "zip8"
     | "zip16"
     | "zip32"
-    | "zip64"
     | "unzip16"
     | "unzip32"
     | "swizzle"

@@ -1,10 +1,10 @@
 /**
  * Operators that a target has no instruction for, written out as others.
  *
- * A look-up in a small table: `entries.ts`. Four sums of lanes at once, where vectors are zipped:
+ * A look-up in a small table: `entries.ts`. Lanes of four vectors joined at once:
  *
  * ```text
- * a0+a2 b0+b2 a1+a3 b1+b3  and  c0+c2 d0+d2 c1+c3 d1+d3   →   a b c d
+ * a0+a1 a2+a3 b0+b1 b2+b3  and  c0+c1 c2+c3 d0+d1 d2+d3   →   a b c d
  * ```
  *
  * e^x: x = n·ln 2 + r, a polynomial in r (the coefficients of Cephes `expf`),
@@ -24,9 +24,8 @@ import {
   num,
   rebuilt,
   un,
+  unzip32,
   word,
-  zip32,
-  zip64,
 } from "../ir/expr.ts";
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
@@ -98,12 +97,11 @@ const lookedUp = ({ args: [block, ...entries], value }: Expr, { dot16 }: Has): E
 const JOINS = { hsum4: "add", hmax4: "max", hmin4: "min" } as const;
 const isAcross4 = (op: Expr["op"]): op is keyof typeof JOINS => op in JOINS;
 
-/** The lanes of four vectors, joined: halves, then halves of those. */
-const acrossByZips = (op: keyof typeof JOINS, parts: readonly Expr[]): Expr => {
-  const joined = (zip: typeof zip32, a: Expr, b: Expr): Expr =>
-    bin(JOINS[op], zip(a, b, 0), zip(a, b, 1));
+/** The lanes of four vectors, joined: neighbours, then those. */
+const acrossByUnzips = (op: keyof typeof JOINS, parts: readonly Expr[]): Expr => {
+  const joined = (a: Expr, b: Expr): Expr => bin(JOINS[op], unzip32(a, b, 0), unzip32(a, b, 1));
   const [a, b, c, d] = parts;
-  return joined(zip64, joined(zip32, a, b), joined(zip32, c, d));
+  return joined(joined(a, b), joined(c, d));
 };
 
 /**
@@ -126,7 +124,7 @@ export const writeOut = (block: Block, has: Has): Block => {
       : e.op === "halves" && has.dot16
       ? withConstants(same)
       : isAcross4(e.op) && has.dot16
-      ? acrossByZips(e.op, args)
+      ? acrossByUnzips(e.op, args)
       : e.op === "roundedHalves"
       ? narrowU16(halfWords(args[0]), halfWords(args[1]))
       : e.op === "packBytes" && has.dot16
