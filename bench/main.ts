@@ -15,6 +15,7 @@ import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { matmulBench } from "./matmul.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
+import { weightsBench } from "./weights.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
@@ -26,6 +27,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
+  weights: weightsBench,
 };
 
 const args = process.argv.slice(2);

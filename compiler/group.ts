@@ -214,6 +214,17 @@ const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   !stored.has(arg) &&
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
+/** Rows of a tile of `contract`, at least: as few rows of x read each element of W once. */
+const TILE_ROWS = 4;
+
+/** Is each element of an operand computed once by a product in tiles, as weights that a token reads are? */
+const readOnce = (product: Product, arg: number): boolean => {
+  const others = product.shape.filter((_, i) =>
+    !product.labels.args[arg].includes(product.labels.out[i])
+  );
+  return arg === 1 && !isDynamic(others) && knownCount(others) <= TILE_ROWS;
+};
+
 /**
  * Values stored as halves (scales, minima) that folds of the row make are staged with them: computed
  * once a row, not once a block of codes.
@@ -253,7 +264,7 @@ const decide = (
     knownCount(goneDims(root as Product)) >= LONG_PRODUCT
   ) return { plans: [plain("contract", [root])] };
   if (isBig(root)) {
-    const slow = root.args.filter((a) => costly(a, stored));
+    const slow = root.args.filter((a, i) => costly(a, stored) && !readOnce(root, i));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
   }
   if (root.tag === "fold" && !isStream(root) && isDynamic(goneDims(root as Fold))) {
