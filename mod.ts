@@ -19,6 +19,10 @@ import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
+import type { Given } from "./compiler/bind.ts";
+import type { Sizes } from "./dsl/core/shape.ts";
+import { type Candidates, chosen } from "./compiler/schedule.ts";
+import { type Tuned, tunedOf, tuneOn } from "./compiler/tune.ts";
 import type { Device, DeviceName } from "./compiler/runtime/device.ts";
 import { evalDevice, evalProgram } from "./compiler/runtime/eval.ts";
 import { openWasm } from "./compiler/runtime/wasm.ts";
@@ -97,7 +101,7 @@ export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
-export type { Given } from "./compiler/bind.ts";
+export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";
@@ -176,14 +180,14 @@ const compiled = async (
   const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
   if (isLeft(found)) return found;
   const device = found.right;
-  const numbers = { ...SCHEDULE, ...schedule };
+  const choice = chosen(schedule ?? {}, certify === undefined ? tunedOf(outputs, device) : {});
   const terms = Object.entries(outputs).map(([name, term]) => [name, term.id]);
   return programsOf(device)(
-    JSON.stringify([terms, numbers, certify]),
+    JSON.stringify([terms, choice, certify]),
     async () =>
       device.name === "eval"
         ? evalProgram(outputs, certify)
-        : await compileOn(outputs, device, SKELETONS, numbers, certify),
+        : await compileOn(outputs, device, SKELETONS, choice, certify),
   );
 };
 
@@ -211,6 +215,65 @@ export const compile = async (outputs: Outputs, options: Options = {}): Promise<
   const result = await tryCompile(outputs, options);
   if (isLeft(result)) throw result.left;
   return result.right;
+};
+
+/** How to tune. */
+export interface TuneOptions extends Options {
+  /** What the program is timed on: of the sizes and on the device that it will see. */
+  readonly inputs: Readonly<Record<string, Given>>;
+  /** Sizes that inputs do not determine. */
+  readonly sizes?: Sizes;
+  /** Choices of the numbers to try; those that change no result by default. A given number is not tried. */
+  readonly candidates?: Candidates;
+  /** A folder that keeps what was found for processes to come; none if not given. */
+  readonly folder?: string;
+}
+
+/**
+ * Times schedules of a program on its device and remembers the best by program and device: from then on
+ * {@link compile} takes it for what it is not given, and `explain()` says which numbers were tuned. What is
+ * remembered, here or in the folder, is not timed again.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { attend, compile, input, tune } from "kvfold";
+ * const shape = [1, "tokens", 8] as const;
+ * const outputs = {
+ *   out: attend({
+ *     q: input("q", [1, 1, 1, 8], "f32"),
+ *     k: input("k", shape, "f32"),
+ *     v: input("v", shape, "f32"),
+ *   }),
+ * };
+ * const [k, v] = [new Float32Array(512), new Float32Array(512)];
+ * const { from } = await tune(outputs, {
+ *   inputs: { q: new Float32Array(8), k, v },
+ *   candidates: { chunk: [32, 64] },
+ * });
+ * ok(from === "measured");
+ * ok((await compile(outputs)).explain().includes("(tuned)"));
+ * ```
+ */
+export const tune = async (
+  outputs: Outputs,
+  { inputs, sizes, candidates, folder, ...options }: TuneOptions,
+): Promise<Tuned> => {
+  const { device } = await compile(outputs, options);
+  const given = options.schedule ?? {};
+  const start = { ...SCHEDULE, ...given };
+  if (device.name === "eval") return { schedule: {}, from: "measured" };
+  return tuneOn(
+    outputs,
+    device,
+    given,
+    start,
+    async (schedule) => {
+      const program = await compile(outputs, { device, schedule });
+      return { text: program.text, program };
+    },
+    { inputs, sizes, candidates, folder },
+  );
 };
 
 /** How to certify. */

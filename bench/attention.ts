@@ -5,7 +5,9 @@
  * chunk and a part of one) and with the f32 program on the decoded cache at the full size before it is
  * timed; one that does not has no time. Bytes are what each kernel reads and writes at most once, with
  * the parts of a split softmax.
- * Rates are those of the fastest rounds, of a kernel and of its roof alike.
+ * Rates are those of the fastest rounds, of a kernel and of its roof alike. The roof of a kernel is the
+ * larger of its bytes at the bandwidth (of copying or reading, whichever is faster here) and its
+ * multiply-adds at the peak of the widest instruction in its text, all measured in the same run.
  * Cases take turns, so the f32 cache passes through the last level of the processor's own cache between
  * two runs of a packed one, as other layers would in a model.
  * @module
@@ -35,7 +37,7 @@ import {
   type Row,
   type Table,
 } from "./harness.ts";
-import { openRoofs } from "./roofs.ts";
+import { type Instruction, instructionOf, INSTRUCTIONS, openRoofs } from "./roofs.ts";
 
 /**
  * Share of the largest output that a result may be off. f32 sums of 16,384 weights stay below 1e-4.
@@ -73,6 +75,8 @@ interface Ready {
   readonly parts: Stored;
   readonly bytes: number;
   readonly bits: number;
+  /** What it multiplies by. */
+  readonly by: Instruction;
   /** How far it is from what it should compute; in words where that is too far. */
   readonly far: number | string;
 }
@@ -113,27 +117,34 @@ const prepare = async (
       parts: { ...parts, q },
       bytes: program.bytesMoved({ tokens }),
       bits: bitsOf(way.codec, cacheShape(sizes), { tokens }),
+      by: instructionOf(program.text),
       far,
     });
   }
   return ready;
 };
 
-const asked = async (sizes: Sizes, tokens: number, effort: Effort): Promise<Table> => {
+const asked = async (
+  sizes: Sizes,
+  tokens: number,
+  effort: Effort,
+): Promise<readonly Table[]> => {
   const prepared = await prepare(sizes, tokens);
   const ready = prepared.filter((r) => typeof r.far === "number");
   const wrong = prepared.filter((r) => typeof r.far === "string");
   const roofs = await openRoofs(COPY);
-  const [copy, read, madds] = [roofs.copy(COPY), roofs.read(COPY), roofs.madds(MADDS)];
-  const timings = await compare([...ready.map((r) => r.case), copy, read, madds], effort);
+  const [copy, read] = [roofs.copy(COPY), roofs.read(COPY)];
+  const peaks = INSTRUCTIONS.map((name) => roofs.madds(MADDS, name));
+  const timings = await compare([...ready.map((r) => r.case), copy, read, ...peaks], effort);
   const perMs = (name: string, amount: number): number =>
     amount / timings.find((t) => t.name === name)!.best;
   // A copy reads and writes: both count.
-  const bandwidth = perMs(copy.name, 2 * COPY);
-  const peak = perMs(madds.name, MADDS);
+  const bandwidth = Math.max(perMs(copy.name, 2 * COPY), perMs(read.name, COPY));
   const work = 2 * sizes.kv * sizes.group * tokens * sizes.dim;
-  const timed = ready.map(({ bytes, bits, far }, i): Row => {
+  const timed = ready.map(({ bytes, bits, by, far }, i): Row => {
     const { name, ms, iqr, best, speedup } = timings[i];
+    const [moving, multiplying] = [bytes / bandwidth, work / perMs(by, MADDS)];
+    const roof = Math.max(moving, multiplying);
     return {
       cache: name,
       "bits/value": bits,
@@ -144,23 +155,34 @@ const asked = async (sizes: Sizes, tokens: number, effort: Effort): Promise<Tabl
       "× f32 best": timings[0].best / best,
       "MB moved": bytes / 1e6,
       "GB/s": bytes / best / 1e6,
-      "% copy": 100 * bytes / best / bandwidth,
       "Gmadd/s": work / best / 1e6,
-      "% madd peak": 100 * work / best / peak,
+      "roof ms": roof,
+      "% roof": 100 * roof / best,
+      "bound by": moving > multiplying ? "bytes" : by,
       "off by": far,
     };
   });
   prepared.forEach((r) => release(r.parts));
-  const roof = [
-    `copy ${(bandwidth / 1e6).toFixed(1)} GB/s`,
-    `read ${(perMs(read.name, COPY) / 1e6).toFixed(1)} GB/s`,
-    `multiply-adds ${(peak / 1e6).toFixed(1)} G/s`,
-  ].join(", ");
   const { kv, group, dim } = sizes;
-  return {
-    title: `decode attention, ${kv} KV heads × ${group}, dim ${dim}, ${tokens} tokens (${roof})`,
-    rows: [...timed, ...wrong.map((r): Row => ({ cache: r.case.name, "off by": r.far }))],
-  };
+  const heads = `${kv} KV heads × ${group}, dim ${dim}, ${tokens} tokens`;
+  return [
+    {
+      title: `decode attention, ${heads}`,
+      rows: [...timed, ...wrong.map((r): Row => ({ cache: r.case.name, "off by": r.far }))],
+    },
+    {
+      title: `roofs in the same run, ${heads}`,
+      rows: [
+        { roof: "copy", "G/s": perMs(copy.name, 2 * COPY) / 1e6, of: "bytes" },
+        { roof: "read", "G/s": perMs(read.name, COPY) / 1e6, of: "bytes" },
+        ...INSTRUCTIONS.map((name): Row => ({
+          roof: name,
+          "G/s": perMs(name, MADDS) / 1e6,
+          of: "multiply-adds",
+        })),
+      ],
+    },
+  ];
 };
 
 /** The question of the head of the file. */
@@ -170,7 +192,7 @@ export const attentionBench: Benchmark = async ({ quick }: Ask) => {
   const shapes = quick ? [[8, 1]] : [[8, 1], [8, 4], [2, 4]];
   const tables: Table[] = [];
   for (const [kv, group] of shapes) {
-    tables.push(await asked({ kv, group, dim: 64 }, tokens, effort));
+    tables.push(...await asked({ kv, group, dim: 64 }, tokens, effort));
   }
   return tables;
 };

@@ -3,6 +3,7 @@
  * another, decoded by a third to check both.
  * @module
  */
+import { tensorOn } from "../compiler/runtime/tensor.ts";
 import {
   attend,
   cached,
@@ -10,6 +11,7 @@ import {
   type Codec,
   compile,
   decoquantB,
+  type Device,
   f16,
   identity,
   input,
@@ -66,6 +68,17 @@ export const attention = ({ codec }: Named, sizes: Sizes): ReturnType<typeof att
   });
 };
 
+/** Attention of a whole prompt on its own stored cache. */
+export const prompted = ({ codec }: Named, sizes: Sizes): ReturnType<typeof attend> => {
+  const shape = cacheShape(sizes);
+  return attend({
+    q: input("q", [sizes.kv, sizes.group, "tokens", sizes.dim], "f32"),
+    k: cached(codec, "k", shape),
+    v: cached(codec, "v", shape),
+    causal: { offset: 0 },
+  });
+};
+
 /** Stored parts on the device, named as a program wants them. */
 export type Stored = Readonly<Record<string, Tensor>>;
 
@@ -89,6 +102,14 @@ export const step = (
   const count = sizes.kv * tokens * sizes.dim;
   const [k, v] = [1, 2].map((seed) => put("x", shape, activations(seed, count, sizes.dim)));
   return { k, v, query: activations(3, sizes.kv * sizes.group * sizes.dim, sizes.dim) };
+};
+
+/** A copy of a tensor on another device. */
+export const moved = async (tensor: Tensor, device: Device): Promise<Tensor> => {
+  const [words] = await tensor.device.read([tensor.memory]);
+  const copy = tensorOn(device, tensor.dtype, tensor.shape);
+  device.write(copy.memory, words);
+  return copy;
 };
 
 /** A query on the device. */

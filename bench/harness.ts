@@ -31,6 +31,8 @@ export interface Timing {
   /** Median over rounds of baseline / this; above 1 is faster than the baseline. */
   readonly speedup: number;
   readonly rounds: number;
+  /** Milliseconds of every round. */
+  readonly times: readonly number[];
 }
 
 /** How much to measure. */
@@ -48,6 +50,8 @@ export interface Machine {
   readonly commit: string;
   /** Did files differ from the commit? */
   readonly changed: boolean;
+  /** When, to the minute, in UTC. */
+  readonly date: string;
 }
 
 /** One row of a table: what is printed and written. */
@@ -120,8 +124,13 @@ export const compare = async (
     best: Math.min(...times[i]),
     speedup: median(times[i].map((t, r) => times[0][r] / t)),
     rounds,
+    times: times[i],
   }));
 };
+
+/** How many times as long one case takes as another that took turns with it: the median over rounds. */
+export const ratio = (of: Timing, to: Timing): number =>
+  median(of.times.map((t, r) => t / to.times[r]));
 
 /** Largest |got − want| over largest |want|; NaN where all that is wanted is 0. */
 export const distance = (got: ArrayLike<number>, want: ArrayLike<number>): number => {
@@ -171,6 +180,7 @@ export const machine = (): Machine => ({
   ),
   commit: git("rev-parse", "HEAD") || "none",
   changed: git("status", "--porcelain", "--", ".", ":!bench/results") !== "",
+  date: `${new Date().toISOString().slice(0, 16)}Z`,
 });
 
 /** A number as a table shows it. */

@@ -1,7 +1,8 @@
 /**
  * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
  * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
- * (its times mean nothing and are not written).
+ * (its times mean nothing and are not written). `--html` draws one page of what is stored, and measures
+ * before that only what `--only` names or, with `--all`, everything.
  * @module
  */
 import process from "node:process";
@@ -12,7 +13,12 @@ import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { growthBench } from "./growth.ts";
+import { hypothesesBench } from "./hypotheses.ts";
 import { matmulBench } from "./matmul.ts";
+import { peersBench } from "./peers.ts";
+import { writeReport } from "./report.ts";
+import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 import { weightsBench } from "./weights.ts";
@@ -20,33 +26,44 @@ import { weightsBench } from "./weights.ts";
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
+  growth: growthBench,
   encode: encodeBench,
+  prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
+  peers: peersBench,
   bounds: boundsBench,
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
   weights: weightsBench,
+  hypotheses: hypothesesBench,
 };
 
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+const html = args.includes("--html");
+const measures = !html || only !== undefined || args.includes("--all");
 if (only !== undefined && BENCHMARKS[only] === undefined) {
   console.error(`no benchmark "${only}": there are ${Object.keys(BENCHMARKS).join(", ")}`);
   process.exit(1);
 }
 
 const where = machine();
-console.log(
-  `${where.cpu}, ${where.cores} cores; ${
-    Object.entries(where.runtime).map(([k, v]) => `${k} ${v}`).join(", ")
-  }; commit ${where.commit.slice(0, 10)}${where.changed ? " with changes" : ""}`,
-);
-for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
-  if (only !== undefined && name !== only) continue;
-  const tables = await benchmark({ quick });
-  tables.forEach((t) => console.log(tableText(t)));
-  if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
+if (measures) {
+  console.log(
+    `${where.cpu}, ${where.cores} cores; ${
+      Object.entries(where.runtime).map(([k, v]) => `${k} ${v}`).join(", ")
+    }; commit ${where.commit.slice(0, 10)}${where.changed ? " with changes" : ""}`,
+  );
+  for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
+    if (only !== undefined && name !== only) continue;
+    const tables = await benchmark({ quick });
+    tables.forEach((t) => console.log(tableText(t)));
+    if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
+  }
 }
+if (html) console.log(writeReport());
+// Workers of a peer would keep the process.
+process.exit();

@@ -8,14 +8,45 @@
 import { assemble } from "../compiler/runtime/modules.ts";
 import type { Case } from "./harness.ts";
 
+/** An instruction that multiplies and adds. */
+interface Peak {
+  /** Multiply-adds of one. */
+  readonly lanes: number;
+  /** What is added to `a`; it reads `a` as well, so that no engine takes it out of the loop. */
+  readonly step: (x: string, a: string) => string;
+}
+
+/** The instructions that kernels multiply by; a kernel's peak is that of the widest in its text. */
+const PEAKS = {
+  "f32x4.relaxed_madd": { lanes: 4, step: (x, a) => `(f32x4.relaxed_madd ${x} ${x} ${a})` },
+  "i32x4.dot_i16x8_s": {
+    lanes: 8,
+    step: (x, a) => `(i32x4.add ${a} (i32x4.dot_i16x8_s ${a} ${x}))`,
+  },
+  "i16x8.relaxed_dot_i8x16_i7x16_s": {
+    lanes: 16,
+    step: (x, a) => `(i16x8.add ${a} (i16x8.relaxed_dot_i8x16_i7x16_s ${a} ${x}))`,
+  },
+} as const satisfies Readonly<Record<string, Peak>>;
+
+/** Names of these instructions. */
+export type Instruction = keyof typeof PEAKS;
+
+/** All of them, widest last. */
+export const INSTRUCTIONS = Object.keys(PEAKS) as readonly Instruction[];
+
+/** What a kernel's text multiplies by: the widest instruction in it. */
+export const instructionOf = (text: string): Instruction =>
+  INSTRUCTIONS.findLast((name) => text.includes(name)) ?? "f32x4.relaxed_madd";
+
 /** Roofs of one thread. */
 export interface Roofs {
   /** Copies this many bytes from one half of a memory to the other. */
   readonly copy: (bytes: number) => Case;
   /** Adds up this many bytes, four f32 at a time. */
   readonly read: (bytes: number) => Case;
-  /** Runs this many multiply-adds, all in registers. */
-  readonly madds: (count: number) => Case;
+  /** Runs this many multiply-adds by one instruction, all in registers. */
+  readonly madds: (count: number, by?: Instruction) => Case;
 }
 
 const CHAINS = 10;
@@ -23,6 +54,22 @@ const PAGE = 65536;
 
 const chain = (make: (i: number) => string): string =>
   Array.from({ length: CHAINS }, (_, i) => make(i)).join("\n");
+
+const maddsText = (name: Instruction): string =>
+  `(func (export "${name}") (param $n i32) (result f32)
+  (local $x v128)
+  ${chain((i) => `(local $a${i} v128)`)}
+  (local.set $x (v128.load (i32.const 0)))
+  (loop $l
+    ${
+    chain((i) => `(local.set $a${i} ${PEAKS[name].step("(local.get $x)", `(local.get $a${i})`)})`)
+  }
+    (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+  (f32x4.extract_lane 0 ${
+    Array.from({ length: CHAINS }, (_, i) => `(local.get $a${i})`).reduce((a, b) =>
+      `(f32x4.add ${a} ${b})`
+    )
+  }))`;
 
 const TEXT = `(module
 (import "roof" "memory" (memory 1 65536))
@@ -38,22 +85,7 @@ const TEXT = `(module
     (br_if $l (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 64))) (local.get $end))))
   (f32x4.extract_lane 0 (f32x4.add (f32x4.add (local.get $a) (local.get $b))
     (f32x4.add (local.get $c) (local.get $d)))))
-(func $madds (param $n i32) (param $x v128) (result f32)
-  ${chain((i) => `(local $a${i} v128)`)}
-  (loop $l
-    ${
-  chain((i) =>
-    `(local.set $a${i} (f32x4.relaxed_madd (local.get $x) (local.get $x) (local.get $a${i})))`
-  )
-}
-    (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
-  (f32x4.extract_lane 0 ${
-  Array.from({ length: CHAINS }, (_, i) => `(local.get $a${i})`).reduce((a, b) =>
-    `(f32x4.add ${a} ${b})`
-  )
-}))
-(func (export "madds") (param $n i32) (result f32)
-  (call $madds (local.get $n) (f32x4.splat (f32.const 1e-3)))))`;
+${INSTRUCTIONS.map((name) => maddsText(name)).join("\n")})`;
 
 /** Kernels of the roofs over a memory of `bytes` twice. */
 export const openRoofs = async (bytes: number): Promise<Roofs> => {
@@ -67,9 +99,9 @@ export const openRoofs = async (bytes: number): Promise<Roofs> => {
   return {
     copy: (n) => ({ name: "copy", run: call("copy", half, 0, n) }),
     read: (n) => ({ name: "read", run: call("read", 0, n) }),
-    madds: (n) => ({
-      name: "multiply-adds",
-      run: call("madds", Math.ceil(n / (4 * CHAINS))),
+    madds: (n, by = "f32x4.relaxed_madd") => ({
+      name: by,
+      run: call(by, Math.ceil(n / (PEAKS[by].lanes * CHAINS))),
     }),
   };
 };

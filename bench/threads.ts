@@ -6,7 +6,6 @@
  * of the fastest rounds, what is left where other processes take the second core now and then.
  * @module
  */
-import { tensorOn } from "../compiler/runtime/tensor.ts";
 import { openWasm } from "../compiler/runtime/wasm.ts";
 import {
   compile,
@@ -23,6 +22,7 @@ import {
   asQuery,
   attention,
   cacheShape,
+  moved,
   type Named,
   PLAIN,
   put,
@@ -88,13 +88,6 @@ const calculating = (): Given => {
     outputs: { out },
     inputs: { x: put("x", [rows, 64], activations(9, rows * 64, 64)) },
   };
-};
-
-const moved = async (tensor: Tensor, device: Device): Promise<Tensor> => {
-  const [words] = await tensor.device.read([tensor.memory]);
-  const copy = tensorOn(device, tensor.dtype, tensor.shape);
-  device.write(copy.memory, words);
-  return copy;
 };
 
 const bitsOf = async (results: Stored): Promise<string> => {

@@ -8,6 +8,7 @@ import type { Term } from "../dsl/core/term.ts";
 import { printAll, printInline } from "../dsl/read/print.ts";
 import type { Plan, Slot, Step } from "./kernel.ts";
 import type { Lowered, Outputs } from "./pipeline.ts";
+import { type Chosen, scheduleText } from "./schedule.ts";
 
 /** What a program was compiled to, without a device's text. */
 export interface Structure {
@@ -56,7 +57,11 @@ const planText = (plan: Plan): string => {
   const list = (label: string, terms: readonly Term[]): string =>
     terms.length === 0 ? "" : `; ${label} ${terms.map(nameOf).join(" | ")}`;
   const tile = plan.skeleton === "stream"
-    ? `, ${plan.tile} tokens a part`
+    ? `, ${plan.tile} tokens a part${
+      plan.block === undefined
+        ? ""
+        : `, ${plan.block.queries} queries and ${plan.block.tokens} tokens at a time`
+    }`
     : plan.skeleton === "encode"
     ? `, ${plan.tile} rows a group`
     : "";
@@ -68,6 +73,7 @@ const planText = (plan: Plan): string => {
 /** Every stage as text. */
 export const explainText = (
   outputs: Outputs,
+  choice: Chosen,
   lowered: Lowered,
   text: string,
   sizes: Sizes | undefined,
@@ -86,6 +92,8 @@ export const explainText = (
     ? "give sizes to see them"
     : `${bytesMovedBy(lowered.steps, sizes)}`;
   return [
+    "== schedule ==",
+    scheduleText(choice),
     "== terms ==",
     printAll(Object.values(outputs)),
     "== rules that fired ==",

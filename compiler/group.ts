@@ -12,12 +12,16 @@ import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
+import { tallOf } from "./lower/tall.ts";
 import { streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
+import { streamBlock, TILES } from "./lower/tile.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
+import { isHadamard } from "./rules/butterfly.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
+import { readOnce } from "./read_once.ts";
 import { Lower } from "./lower/at.ts";
 
 /** Multiply-adds of a product that is worth a kernel of tiles. */
@@ -28,8 +32,10 @@ const LONG_PRODUCT = 16;
 type Fold = Term & TermOf<"fold">;
 type Product = Term & TermOf<"contract">;
 
+/** A stage of a butterfly is a sum or a difference: it is made where the next one needs it. */
 const isHeavy = (t: Term): boolean =>
-  t.tag === "contract" || t.tag === "fold" || t.tag === "routine";
+  (t.tag === "contract" && !(t.args[1].shape[0] === 2 && isHadamard(t.args[1]))) ||
+  t.tag === "fold" || t.tag === "routine";
 const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
 
 const goneDims = (t: Fold | Product): Dim[] => summedDims(t.labels, t.args);
@@ -143,6 +149,12 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
   computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
 
+/** What the scores take of each token besides products: scales and minima, decoded once a tile. */
+const perToken = (scores: Term, stored: ReadonlySet<Term>): Term[] =>
+  computedBy([scores], stored).flatMap((t) =>
+    t.tag === "broadcast" && t.args[0].tag !== "constant" ? [t.args[0]] : []
+  );
+
 /** The plan of streaming folds over the same scores, with what stays the same along their tokens. */
 const streamPlan = (
   folds: readonly Fold[],
@@ -168,7 +180,24 @@ const streamPlan = (
   // Values without channels are one number a token and row, as scores are.
   const single = roles.members.filter((m) => m.channels.length === 0).map((m) => m.term.args[1]);
   const candidates = longProducts([scores, ...single], stored);
-  const { staged, moving } = analyseStream(args, heavy, candidates, leavesOf(operands, stored));
+  const leaves = leavesOf(operands, stored);
+  const plan = { skeleton: "stream" as const, roots: folds, rowAxes: 0 };
+  if (roles.query !== undefined) {
+    const whole = analyseStream(
+      args,
+      [...new Set([...leavesOf([scores], stored), ...candidates.flatMap(argsOf), ...heavy])]
+        .sort((a, b) => a.id - b.id),
+      [...candidates, ...perToken(scores, stored)],
+      leaves,
+    );
+    const block = streamBlock(folds, whole.staged, whole.moving, schedule, target);
+    if (block !== undefined) {
+      const staged = [...whole.staged.keys()];
+      const tile = TILES * block.tokens;
+      return { ...plan, staged, tile, axes: whole.staged, moving: whole.moving, block };
+    }
+  }
+  const { staged, moving } = analyseStream(args, heavy, candidates, leaves);
   const tile = streamChunk(
     folds,
     floatsOf(staged),
@@ -177,15 +206,7 @@ const streamPlan = (
     schedule,
     target,
   );
-  return {
-    skeleton: "stream",
-    roots: folds,
-    staged: [...staged.keys()],
-    rowAxes: 0,
-    tile,
-    axes: staged,
-    moving,
-  };
+  return { ...plan, staged: [...staged.keys()], tile, axes: staged, moving };
 };
 
 /** Does the root read the product at its own index, axis for axis? */
@@ -214,32 +235,28 @@ const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   !stored.has(arg) &&
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
-/** Rows of a tile of `contract`, at least: as few rows of x read each element of W once. */
-const TILE_ROWS = 4;
-
-/** Is each element of an operand computed once by a product in tiles, as weights that a token reads are? */
-const readOnce = (product: Product, arg: number): boolean => {
-  const others = product.shape.filter((_, i) =>
-    !product.labels.args[arg].includes(product.labels.out[i])
-  );
-  return arg === 1 && !isDynamic(others) && knownCount(others) <= TILE_ROWS;
-};
-
 /**
- * Values stored as halves (scales, minima) that folds of the row make are staged with them: computed
- * once a row, not once a block of codes.
+ * What folds of the row make and what then repeats (scales, minima, reciprocals) is staged with them:
+ * computed once a row, not once a block of codes.
  */
-const withRounded = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+const withRepeated = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
   const streams = new Set(staged.filter(isStream));
   const inside = computedBy(
     streams.has(root as Fold) ? [] : [root],
     new Set([...stored, ...streams]),
   );
   const folds = new Set<Term>(staged.filter((t) => t.tag === "fold"));
-  const rounded = inside.filter((t) =>
-    t.tag === "cast" && t.dtype === "f16" && computedBy([t], stored).some((x) => folds.has(x))
+  const repeated = new Set(inside.flatMap((t) => t.tag === "broadcast" ? t.args : []));
+  // What a product reads again and again is made once.
+  const read = new Set(
+    staged.flatMap((t) => t.tag === "contract" && !isHadamard(t.args[1]) ? t.args : []),
   );
-  return [...new Set([...staged, ...rounded])].sort((a, b) => a.id - b.id);
+  const made = inside.filter((t) =>
+    t.tag === "map" && read.has(t) && isDynamic(t.shape) ||
+    ((t.tag === "cast" && t.dtype === "f16") || (t.tag === "map" && repeated.has(t))) &&
+      computedBy([t], stored).some((x) => folds.has(x))
+  );
+  return [...new Set([...staged, ...made])].sort((a, b) => a.id - b.id);
 };
 
 const decide = (
@@ -250,10 +267,9 @@ const decide = (
 ): Decision => {
   const inside = heavyIn([root], stored);
   if (root.tag === "routine") {
-    // Grids are spread along columns: views are read where they are.
-    const need = root.args.filter((arg) =>
-      root.args.length > 1 ? costly(arg, stored) : arg.tag !== "input" && !stored.has(arg)
-    );
+    // Several operands, as grids spread along columns, are read through views.
+    const inMemory = (t: Term): boolean => t.tag === "input" || stored.has(t);
+    const need = root.args.filter((t) => root.args.length > 1 ? costly(t, stored) : !inMemory(t));
     return need.length > 0 ? { need } : { plans: [plain("routine", [root])] };
   }
   const needed = inside.filter((t) => t !== root && mustStore(t));
@@ -263,6 +279,10 @@ const decide = (
     root.tag === "contract" && isDynamic(root.shape) && !root.args.some((a) => costly(a, stored)) &&
     knownCount(goneDims(root as Product)) >= LONG_PRODUCT
   ) return { plans: [plain("contract", [root])] };
+  if (tallOf(root) !== undefined) {
+    const heavy = inside.filter((t) => t !== root);
+    return heavy.length > 0 ? { need: heavy } : { plans: [plain("contract", [root])] };
+  }
   if (isBig(root)) {
     const slow = root.args.filter((a, i) => costly(a, stored) && !readOnce(root, i));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
@@ -287,7 +307,8 @@ const decide = (
     if (heavy.length > 0) return { need: heavy };
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
-  const row = rowPlan([root], withRounded(root, inside, stored), stored, schedule, target);
+  const row = rowPlan([root], withRepeated(root, inside, stored), stored, schedule, target) ??
+    rowPlan([root], inside, stored, schedule, target);
   if (row !== undefined) {
     return {
       plans: [

@@ -28,6 +28,16 @@ export interface Step {
   readonly slots: readonly Slot[];
 }
 
+/** Queries of a streaming fold that share what is decoded for them, a few tokens at a time. */
+export interface Block {
+  /** The label they run along (`lower/roles.ts`). */
+  readonly label: string;
+  /** How many; a multiple of 4. */
+  readonly queries: number;
+  /** Tokens decoded at a time; a multiple of 4 that divides the tokens of a part. */
+  readonly tokens: number;
+}
+
 /** Terms that one skeleton makes in one go. */
 export interface Plan {
   readonly skeleton: SkeletonName;
@@ -43,6 +53,8 @@ export interface Plan {
   readonly axes: ReadonlyMap<Term, HeldAxes>;
   /** Products that a streaming fold makes once a token. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** Where a streaming fold takes a block of queries at a time. */
+  readonly block?: Block;
 }
 
 /** What a target offers to skeletons. */
@@ -55,6 +67,8 @@ export interface Target {
   readonly groupFloats: number;
   /** Bytes of values that stay close while a group walks them again; 0 if that does not matter. */
   readonly cacheBytes: number;
+  /** A group has one lane: what lanes of a GPU would share out is done four numbers at a time, with nested loops. */
+  readonly serial: boolean;
   /** Parts of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
 }
@@ -67,12 +81,14 @@ export interface Schedule {
   readonly fixed: boolean;
   /** Lanes of a group on a GPU. */
   readonly lanes: number;
+  /** Queries for which a streaming fold decodes a tile of tokens once; 1: each on its own. */
+  readonly queries: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, rows: 8 };
+export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, queries: 32, rows: 8 };
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -143,6 +159,11 @@ export class Builder {
   /** Number of elements of a shape. */
   count(shape: Shape): Expr {
     return shape.reduce<Expr>((n, d) => bin("mul", n, this.size(d)), int(1));
+  }
+
+  /** Is the term read from memory as it is? */
+  isLeaf(term: Term): boolean {
+    return term.tag === "input" || this.context.materialized.has(term);
   }
 
   // `in`, `out` and `mid` are no variable's stem: both are followed by a number of their own.

@@ -80,14 +80,19 @@ const channelsOf = ({ roots }: Plan): number =>
   streamRoles(roots as readonly Fold[]).members
     .reduce((n, m) => n + countOf(m, m.channels), 0);
 
-/** Does a joined plan hold what both held, in parts at least half as long as those of the larger one? */
+/**
+ * Does a joined plan hold what both held, and take a block of queries, or parts at least half as long
+ * as those of the larger one?
+ */
 const asGood = (joined: Plan, apart: readonly [Plan, Plan]): boolean => {
   const [a, b] = apart;
   const larger = channelsOf(b) > channelsOf(a) ? b : a;
-  return 2 * joined.tile >= larger.tile &&
+  return (joined.block !== undefined || 2 * joined.tile >= larger.tile) &&
+    // What only a block of queries holds, a plan without one has no use for.
     apart.every((p) =>
-      p.staged.every((t) => joined.axes.has(t)) &&
-      [...p.moving.keys()].every((t) => joined.moving.has(t))
+      (p.block !== undefined && joined.block === undefined) ||
+      (p.staged.every((t) => joined.axes.has(t)) &&
+        [...p.moving.keys()].every((t) => joined.moving.has(t)))
     );
 };
 

@@ -3,7 +3,8 @@
  * runs after it, and an error names the pass that broke it.
  *
  * ```text
- * terms ──rules──▶ terms ──fixed-point──▶ terms ──bounds──▶ terms ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
+ * terms ──rules──▶ terms ──fixed-point──▶ terms ──bounds──▶ terms ──butterflies──▶ terms
+ *       ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
  * ```
  * @module
  */
@@ -21,6 +22,7 @@ import {
   type Step,
   type Target,
 } from "./kernel.ts";
+import { butterflies } from "./rules/butterfly.ts";
 import { fixedPoint } from "./rules/fixed.ts";
 import { rewrite, type Trace } from "./rules/rewrite.ts";
 
@@ -101,6 +103,22 @@ export const boundsPass = (asked: Certify | undefined): Pass<Rewritten, Rewritte
   check: rulesPass.check,
 });
 
+/** Products with a Hadamard matrix as sums and differences, where a group has one lane. */
+export const butterflyPass = (target: Target): Pass<Rewritten, Rewritten> => ({
+  name: "butterflies",
+  run: (level) =>
+    target.serial
+      ? {
+        ...level,
+        outputs: Object.fromEntries(
+          Object.entries(level.outputs).map(([k, t]) => [k, butterflies(t)]),
+        ),
+        held: new Set([...level.held].map(butterflies)),
+      }
+      : level,
+  check: rulesPass.check,
+});
+
 /** Which terms one kernel makes. */
 export const groupPass = (schedule: Schedule, target: Target): Pass<Rewritten, Planned> => ({
   name: "group",
@@ -141,7 +159,8 @@ export const pipeline = (
   schedule: Schedule = SCHEDULE,
   certify?: Certify,
 ): Pass<Outputs, Lowered> => {
-  const terms = then(then(rulesPass, fixedPass(schedule, target)), boundsPass(certify));
+  const bounded = then(then(rulesPass, fixedPass(schedule, target)), boundsPass(certify));
+  const terms = then(bounded, butterflyPass(target));
   return then(then(terms, groupPass(schedule, target)), skeletonPass(skeletons, schedule, target));
 };
 

@@ -10,11 +10,12 @@ import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from
 import type { Certify } from "./bounds.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
-import { SCHEDULE, type Schedule, type Skeletons, type Slot } from "./kernel.ts";
+import type { Skeletons, Slot } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
 import { type Bound, type Recording, recordingOf } from "./recording.ts";
 import type { Device, Executable, Memory } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload } from "./runtime/tensor.ts";
+import { type Chosen, chosen } from "./schedule.ts";
 
 /** A compiled program; one serves every size of its named dims. */
 export interface Program {
@@ -38,7 +39,9 @@ export interface Program {
   readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording;
   /** Bytes that each kernel reads and writes at most once, for some sizes. */
   readonly bytesMoved: (sizes: Sizes) => number;
-  /** Every stage as text: terms, rules, kernels, bytes, generated code. */
+  /** The text of its kernels, as the device takes it. */
+  readonly text: string;
+  /** Every stage as text: schedule, terms, rules, kernels, bytes, generated code. */
   readonly explain: (sizes?: Sizes) => string;
 }
 
@@ -146,14 +149,14 @@ export const compileOn = async (
   outputs: Outputs,
   device: Device,
   skeletons: Skeletons,
-  schedule: Schedule = SCHEDULE,
+  choice: Chosen = chosen({}, {}),
   certify?: Certify,
 ): Promise<Either<CompileError, Program>> => {
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   try {
     inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, device.target, schedule, certify);
+    lowered = lower(outputs, skeletons, device.target, choice.schedule, certify);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;
@@ -178,6 +181,7 @@ export const compileOn = async (
       return values;
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
-    explain: (sizes) => explainText(outputs, lowered, executable.text, sizes),
+    text: executable.text,
+    explain: (sizes) => explainText(outputs, choice, lowered, executable.text, sizes),
   });
 };

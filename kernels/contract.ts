@@ -25,6 +25,8 @@ import {
 import { GROUP, type Size } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
+import { tallOf } from "../compiler/lower/tall.ts";
+import { tallSteps } from "./tall.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 
 const MR = 4;
@@ -81,6 +83,8 @@ const lanesFor = (
 export const contractSkeleton: Skeleton = (plan, context) => {
   const [root] = plan.roots;
   const product = productOf(root, plan.staged);
+  const tall = root === product ? tallOf(product) : undefined;
+  if (tall !== undefined) return tallSteps(product as Term & TermOf<"contract">, tall, context);
   const b = new Builder(context);
   const { low } = b;
   b.read(product.args);

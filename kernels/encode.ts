@@ -19,6 +19,8 @@ import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { heldCount } from "../compiler/lower/row.ts";
+import { stageProduct } from "./product.ts";
+import { eachUnit, stageFours, storeHeld, storeRows, type Tile, turnFor } from "./rows.ts";
 import { type Held, holdRow } from "./stage.ts";
 import { mergeInto } from "./stream/merge.ts";
 import { halfPair, storeBlock, storedValue } from "./store.ts";
@@ -61,22 +63,27 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
   const show = (r: Expr): void =>
     held.forEach((h, term) => low.sources.set(term, holdRow(h, term, r)));
 
-  plan.staged.forEach((term) => {
-    const { arr, axes, size } = held.get(term)!;
+  // What merges a streaming fold has few rows, and much to write for each.
+  const serial = context.target.serial && streams.length === 0;
+  const group: Tile = { low, held, start, rows, most: tile, rowDims, rowAxes: plan.rowAxes };
+  let made = 0;
+  plan.staged.forEach((term, at) => {
+    if (at < made) return;
     const stream = streams.indexOf(term as (typeof streams)[number]);
+    if (serial) made = at + stageFours(group, plan.staged.slice(at));
+    if (at < made || (serial && stageProduct(group, term))) return;
+    const { arr, axes, size } = held.get(term)!;
     const four = size % 4 === 0 && axes.held[axes.held.length - 1] === term.shape.length - 1 &&
       (term.shape[term.shape.length - 1] as number) % 4 === 0 && (stream < 0 || parts[stream].wide);
     const unit = four ? 4 : 1;
     const inner = axes.held.map((a) => int(term.shape[a] as number));
-    low.par("e", bin("mul", rows, int(size / unit)), (e) => {
-      const r = bin("div", e, int(size / unit));
-      const at = bin("mul", bin("rem", e, int(size / unit)), int(unit));
+    const make = (r: Expr, e: Expr): void => {
+      const at = bin("mul", e, int(unit));
       const row = unravel(bin("add", start, r), rowDims);
       const inside = unravel(at, inner);
       const index = term.shape.map((_, a) =>
         axes.held.includes(a) ? inside[axes.held.indexOf(a)] : row[axes.rowOf[a]!]
       );
-      show(r);
       low.sources.delete(term);
       const value = stream >= 0
         ? parts[stream].value(index, four)
@@ -84,12 +91,22 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
         ? low.wide(term, index, term.shape.length - 1)
         : low.at(term, index);
       low.store(arr, bin("add", bin("mul", r, int(size)), at), value);
+    };
+    if (serial) return eachUnit(group, size / unit, turnFor(term, unit), make);
+    low.par("e", bin("mul", rows, int(size / unit)), (e) => {
+      const r = bin("div", e, int(size / unit));
+      show(r);
+      make(r, bin("rem", e, int(size / unit)));
     });
   });
 
-  plan.roots.forEach((root, i) =>
-    storeRoot(low, root, outs[i], plan.rowAxes, tile, start, rows, rowDims, show)
-  );
+  plan.roots.forEach((root, i) => {
+    if (serial && storeRows(group, root, outs[i])) return;
+    // What a full tile stores in one go is left to a tile that is not full.
+    const whole = serial && storeHeld(group, root, outs[i]);
+    const left = whole ? select(bin("eq", rows, int(tile)), int(0), rows) : rows;
+    storeRoot(low, root, outs[i], plan.rowAxes, tile, start, left, rowDims, show);
+  });
   return [b.finish(context.name, "encode", (s) => Math.ceil(countOf(rowShape, s) / tile))];
 };
 

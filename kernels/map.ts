@@ -10,7 +10,16 @@ import { isPacked } from "../dsl/core/dtype.ts";
 import { blocksOf } from "../dsl/core/layout.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bin, type Expr, int, lane, select, variable, word } from "../compiler/ir/expr.ts";
+import {
+  bin,
+  type Expr,
+  int,
+  lane,
+  roundedHalves,
+  select,
+  variable,
+  word,
+} from "../compiler/ir/expr.ts";
 import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unitOf, unravel } from "../compiler/kernel.ts";
 import { halfBits } from "../compiler/lower/numeric.ts";
@@ -18,20 +27,26 @@ import { halfPair, storeBlock, storedValue } from "./store.ts";
 
 const UNITS = 256;
 
-const unitsOf = (root: Term, sizes: Sizes): number => {
+/** Elements that are stored at once: halves eight at a time where a group has one lane. */
+const elementsOf = (root: Term, serial: boolean): number => {
+  const last = root.shape[root.shape.length - 1];
+  const eight = serial && root.dtype === "f16" && typeof last === "number" && last % 8 === 0;
+  return eight ? 8 : unitOf(root);
+};
+
+const unitsOf = (root: Term, elements: number, sizes: Sizes): number => {
   const count = countOf(root.shape, sizes);
-  if (!isPacked(root.dtype)) return Math.ceil(count / unitOf(root));
+  if (!isPacked(root.dtype)) return Math.ceil(count / elements);
   const n = (root.shape[root.shape.length - 1] ?? 1) as number;
   return count / n * blocksOf(root.dtype, n).count;
 };
 
-const unitCount = (b: Builder, root: Term): Expr => {
+const unitCount = (b: Builder, root: Term, elements: number): Expr => {
   if (isPacked(root.dtype)) {
     const n = (root.shape[root.shape.length - 1] ?? 1) as number;
     return bin("mul", b.count(root.shape.slice(0, -1)), int(blocksOf(root.dtype, n).count));
   }
-  const unit = unitOf(root);
-  return bin("div", bin("add", b.count(root.shape), int(unit - 1)), int(unit));
+  return bin("div", bin("add", b.count(root.shape), int(elements - 1)), int(elements));
 };
 
 /** The skeleton. */
@@ -39,11 +54,12 @@ export const mapSkeleton: Skeleton = (plan, context) => {
   const [root] = plan.roots;
   const b = new Builder(context);
   const { low } = b;
+  const elements = elementsOf(root, context.target.serial);
   b.read([root]);
   const out = b.write(root);
   const group = variable(GROUP, "i32", { lo: 0 });
   const first = bin("mul", group, int(UNITS));
-  const left = bin("min", int(UNITS), bin("sub", unitCount(b, root), first));
+  const left = bin("min", int(UNITS), bin("sub", unitCount(b, root, elements), first));
   const dims = low.dims(root.shape);
   low.par("u", left, (u) => {
     const unit = bin("add", first, u);
@@ -58,7 +74,15 @@ export const mapSkeleton: Skeleton = (plan, context) => {
         row,
         bin("rem", unit, int(count)),
       );
-    } else if (root.dtype === "f16" && unitOf(root) === 4) {
+    } else if (elements === 8) {
+      // What is rounded as it is stored need not be rounded before.
+      const number = root.tag === "cast" ? root.args[0] : root;
+      const [low4, high4] = [0, 4].map((k) => {
+        const at = bin("add", bin("mul", unit, int(8)), int(k));
+        return low.wide(number, unravel(at, dims), dims.length - 1);
+      });
+      low.store(out, bin("mul", unit, int(4)), roundedHalves(low4, high4));
+    } else if (root.dtype === "f16" && elements === 4) {
       const at = bin("mul", unit, int(4));
       const bits = halfBits(low.wide(root, unravel(at, dims), dims.length - 1));
       for (const k of [0, 2]) {
@@ -72,10 +96,12 @@ export const mapSkeleton: Skeleton = (plan, context) => {
       const pair = halfPair(low.at(root, unravel(at, dims)), low.at(root, unravel(next, dims)));
       const alone = bin("le", last, at);
       low.store(out, unit, select(alone, bin("and", pair, word(0xffff)), pair));
-    } else if (unitOf(root) === 4) {
+    } else if (elements === 4) {
       const at = bin("mul", unit, int(4));
       low.store(out, at, storedValue(root, low.wide(root, unravel(at, dims), dims.length - 1)));
     } else low.store(out, unit, storedValue(root, low.at(root, unravel(unit, dims))));
   });
-  return [b.finish(context.name, "map", (sizes) => Math.ceil(unitsOf(root, sizes) / UNITS))];
+  return [
+    b.finish(context.name, "map", (sizes) => Math.ceil(unitsOf(root, elements, sizes) / UNITS)),
+  ];
 };

@@ -6,11 +6,13 @@
  * ```text
  * for each run of results: accs = identity; for t … : accs = accs ⊕ elements(t); store(accs)
  * ```
+ * Where results do not lie side by side but what is folded does, lanes run along that.
  * @module
  */
 import { countOf } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, num, un, variable } from "../compiler/ir/expr.ts";
+import { eachElement } from "../compiler/lower/box.ts";
 import { GROUP } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 
@@ -50,6 +52,11 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
   const probe = arg.shape.map(() => int(0));
   const wide = typeof last === "number" && last % 4 === 0 &&
     low.tryWide(arg, probe, lane) !== undefined;
+  // The last of the folded axes, four at a time, in two chains.
+  const inner = gone.filter((l) => typeof dim(l) === "number");
+  const along = axis.indexOf(inner[inner.length - 1] ?? "");
+  const lanes = !wide && along >= 0 && (arg.shape[along] as number) % 4 === 0 &&
+    low.tryWide(arg, probe, along) !== undefined;
   const fours = wide ? foursOf(last, roots.length) : 1;
   const unit = wide ? 4 * fours : 1;
   const units = Math.max(1, Math.floor(RESULTS / unit));
@@ -60,10 +67,21 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
     const index = unravel(at, low.dims(root.shape));
     const accs = monoids.map(({ first }) =>
       Array.from(
-        { length: fours },
-        () => low.mutable("acc", wide ? un("splat", num(first)) : num(first)),
+        { length: lanes ? 2 : fours },
+        () => low.mutable("acc", wide || lanes ? un("splat", num(first)) : num(first)),
       )
     );
+    const addLanes = (bound: ReadonlyMap<string, Expr>): void =>
+      eachElement(low, inner.map((l) => dim(l) as number), (box) => {
+        const place = axis.map((l) =>
+          bound.get(l) ?? box[inner.indexOf(l)] ?? index[root.labels.out.indexOf(l)]
+        );
+        return low.wide(arg, place, along);
+      }, (element, turn) =>
+        monoids.forEach(({ join }, m) => {
+          const acc = accs[m][turn % 2];
+          acc.set(bin(join, acc.get(), element));
+        }));
     const add = (bound: ReadonlyMap<string, Expr>): void => {
       for (let k = 0; k < fours; k++) {
         const place = axis.map((l, a) => {
@@ -75,7 +93,7 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
       }
     };
     const walk = (labels: readonly string[], bound: ReadonlyMap<string, Expr>): void => {
-      if (labels.length === 0) return add(bound);
+      if (labels.length === 0) return lanes ? addLanes(bound) : add(bound);
       const [label, ...rest] = labels;
       low.loop(
         "t",
@@ -85,10 +103,16 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
         (i) => walk(rest, new Map([...bound, [label, i]])),
       );
     };
-    walk(gone, new Map());
-    accs.forEach((row, m) =>
-      row.forEach((acc, k) => low.store(outs[m], bin("add", at, int(4 * k)), acc.get()))
-    );
+    const named = gone.filter((l) => !inner.includes(l));
+    if (lanes) walk(named, new Map());
+    else walk(gone, new Map());
+    accs.forEach((row, m) => {
+      const { join } = monoids[m];
+      if (lanes) {
+        const all = bin(join, row[0].get(), row[1].get());
+        low.store(outs[m], at, un(({ add: "hsum", max: "hmax", min: "hmin" } as const)[join], all));
+      } else row.forEach((acc, k) => low.store(outs[m], bin("add", at, int(4 * k)), acc.get()));
+    });
   });
   return [
     b.finish(

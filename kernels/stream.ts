@@ -17,17 +17,18 @@
  * the target has them. Not yet: lanes of a GPU spread over tokens in the last loop.
  * @module
  */
-import { countOf } from "../dsl/core/shape.ts";
 import { bin, int, num } from "../compiler/ir/expr.ts";
 import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { weights } from "./stream/scores.ts";
-import { chunksExpr, frameOf, groupOf, spanOf, streamOf } from "./stream/shape.ts";
+import { chunksExpr, frameOf, groupOf, groupsOf, spanOf, streamOf } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
+import { tiledStream } from "./stream/tile.ts";
 import { addValues } from "./stream/values.ts";
 
 /** The skeleton. */
 export const streamSkeleton: Skeleton = (plan, context) => {
+  if (plan.block !== undefined) return tiledStream(plan, context);
   const stream = streamOf(plan);
   const b = new Builder(context);
   const staged = [...plan.axes.keys()];
@@ -44,12 +45,5 @@ export const streamSkeleton: Skeleton = (plan, context) => {
     const weight = weights(b, plan, frame, stream, part);
     stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
   });
-  const dims = stream.roles.outer.map(stream.roles.dim);
-  return [
-    b.finish(
-      context.name,
-      "stream",
-      (sizes) => countOf(dims, sizes) * Math.ceil(stream.chunks(sizes) / span),
-    ),
-  ];
+  return [b.finish(context.name, "stream", groupsOf(stream, span))];
 };

@@ -26,17 +26,20 @@ export interface Score {
   readonly divergence: number;
   /** Positions whose most likely token is the baseline's. */
   readonly same: number;
+  /** KLD of every position: what a mean hides. */
+  readonly apart: readonly number[];
 }
 
 /** Scores of several windows. */
 export const SCORE: Monoid<Score> = {
-  empty: { targets: 0, loss: 0, positions: 0, divergence: 0, same: 0 },
+  empty: { targets: 0, loss: 0, positions: 0, divergence: 0, same: 0, apart: [] },
   concat: (a, b) => ({
     targets: a.targets + b.targets,
     loss: a.loss + b.loss,
     positions: a.positions + b.positions,
     divergence: a.divergence + b.divergence,
     same: a.same + b.same,
+    apart: [...a.apart, ...b.apart],
   }),
 };
 
@@ -85,7 +88,8 @@ export const tryScore = (
   if (targets.length !== positions && targets.length !== positions - 1) {
     return value("targets", `${positions - 1} or ${positions}`, targets.length);
   }
-  let [loss, divergence, same] = [0, 0, 0];
+  let [loss, same] = [0, 0];
+  const apart: number[] = Array(positions).fill(0);
   for (let at = 0; at < positions; at++) {
     const [row, base] = [logits, baseline].map((x) => x.subarray(at * vocab, (at + 1) * vocab));
     const [mine, theirs] = [normalise(row!), normalise(base!)];
@@ -102,10 +106,11 @@ export const tryScore = (
     if (mine.top === theirs.top) same++;
     for (let i = 0; i < vocab; i++) {
       const log = base![i]! - theirs.log;
-      divergence += Math.exp(log) * (log - (row![i]! - mine.log));
+      apart[at]! += Math.exp(log) * (log - (row![i]! - mine.log));
     }
   }
-  return right({ targets: targets.length, loss, positions, divergence, same });
+  const divergence = apart.reduce((a, b) => a + b, 0);
+  return right({ targets: targets.length, loss, positions, divergence, same, apart });
 };
 
 /** Scores a window, or throws `ModelFailure`. */
@@ -121,6 +126,10 @@ export const perplexity = ({ loss, targets }: Score): number => Math.exp(loss / 
 
 /** Mean divergence from the baseline. */
 export const meanKld = ({ divergence, positions }: Score): number => divergence / positions;
+
+/** The divergence that no more than `share` of the positions exceed. */
+export const tailKld = ({ apart, positions }: Score, share: number): number =>
+  apart.toSorted((a, b) => a - b)[Math.ceil((1 - share) * positions) - 1]!;
 
 /** Share of positions with the baseline's most likely token. */
 export const sameTop = ({ same, positions }: Score): number => same / positions;

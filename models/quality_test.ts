@@ -11,6 +11,7 @@ import {
   sameTop,
   SCORE,
   score,
+  tailKld,
   tryScore,
 } from "./quality.ts";
 
@@ -30,6 +31,9 @@ Deno.test("quality: perplexity, KLD and same-top-1 by hand", () => {
   const second = 2 * 0.1 * Math.log(0.5) + 0.8 * Math.log(0.8 / 0.6);
   close(meanKld(found), (first + second) / 2);
   assert.equal(sameTop(found), 0.5);
+  // Of two positions half may exceed the smaller, a tenth may exceed none but the larger.
+  assert.ok(second < first);
+  assert.deepEqual([0.5, 0.1].map((share) => tailKld(found, share)), found.apart.toReversed());
   // The last position may lack a target, it is compared all the same.
   const short = score(other, base, 3, [1]);
   close(perplexity(short), 2);

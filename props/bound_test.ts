@@ -12,7 +12,12 @@ import { print } from "../dsl/read/print.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { pipe } from "../fp.ts";
-import { samples, tensorOf } from "./arbitraries.ts";
+import { normals, samples, tensorOf } from "./arbitraries.ts";
+import { codecBound } from "../dsl/codec/bound.ts";
+import { evalAll } from "../dsl/read/eval.ts";
+import { F32 } from "../dsl/read/machine.ts";
+import { lathe } from "../dsl/schemes/lathe.ts";
+import { turboquant } from "../dsl/schemes/turboquant.ts";
 import { check } from "./check.ts";
 import { SYMMETRIC } from "./codecs.ts";
 import { boundExcess, normExcess } from "./laws/bound.ts";
@@ -138,3 +143,19 @@ check(
   ),
   200,
 );
+
+/** Levels that are far from a value clamp it: the device's arithmetic on its way there is not counted once a level. */
+for (const [name, codec] of Object.entries({ turboquant: turboquant(4), lathe: lathe(4) })) {
+  Deno.test(`bound: ${name} costs on a device at most a quarter more than in exact arithmetic`, () => {
+    const shape = [2, "t", 64] as const;
+    const x = input("x", shape, "f32");
+    const parts = codec.encode(x);
+    const bounds = [{}, { machine: F32 }].map((of) =>
+      codecBound(codec, x, parts, { ...of, norm: [2] })
+    );
+    const next = normals(1);
+    const values = Array.from({ length: 2 * 8 * 64 }, (_, i) => next() + (i % 64 === 3 ? 20 : 0));
+    const [exact, device] = evalAll(bounds, { sizes: { t: 8 }, inputs: { x: values } });
+    exact.data.forEach((e, i) => ok(e <= device.data[i] && device.data[i] <= 1.25 * e));
+  });
+}

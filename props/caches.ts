@@ -71,12 +71,12 @@ export const cachedArb: fc.Arbitrary<Cached> = fc.record({
   form: fc.record({
     heads: fc.constantFrom(1, 2),
     group: fc.constantFrom(1, 2, 3),
-    rows: fc.constantFrom(1, 2, "rows"),
+    rows: fc.constantFrom(1, 2, 12, "rows"),
     tokens: fc.constantFrom(1, 5, "tokens"),
     causal: fc.boolean(),
   }),
   sizes: fc.record({
-    rows: fc.integer({ min: 1, max: 5 }),
+    rows: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 40 })),
     tokens: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 10, max: 70 })),
   }),
   past: fc.integer({ min: -6, max: 70 }),

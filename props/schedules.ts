@@ -7,9 +7,10 @@ import type { Schedule } from "../mod.ts";
 
 /** Choices of each number of a schedule; a new one does not compile until it stands here. */
 export const CHOICES: { readonly [K in keyof Schedule]: readonly Schedule[K][] } = {
-  chunk: [1, 4, 13, 64, 256],
+  chunk: [1, 4, 13, 64, 256, 512],
   fixed: [false, true],
   lanes: [32, 64],
+  queries: [1, 8, 32],
   rows: [2, 4, 8],
 };
 

@@ -47,9 +47,16 @@ const binary: Kind = (soil) => {
   );
 };
 
-/** A quotient by 2^-10 or more, or by integers that may be 0. */
+/** A quotient by 2^-10 or more, or by integers that may be 0, or by a stored scale for all of an axis. */
 const quotient: Kind = (soil) => {
   const a = before(soil);
+  const axis = a.term.shape.length - 1;
+  if (axis >= 0 && soil.dice.chance(0.2)) {
+    const scale = soil.fresh(a.term.shape.slice(0, -1));
+    const stored = B.cast(B.map("max", B.map("abs", scale.term), 2 ** -10), "f16");
+    const by = B.broadcast(stored, a.term.shape, stored.shape.map((_, i) => i));
+    return grown(B.map("div", a.term, by), 1024 * a.bound, a, scale);
+  }
   if (soil.dice.chance(0.4)) {
     const b = soil.fresh(a.term.shape, soil.dice.pick<DType>([...PACKED, "u32"]));
     return grown(B.map("div", a.term, b.term), a.bound, a);

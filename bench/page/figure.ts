@@ -21,8 +21,8 @@ const { document } = parseHTML("<html></html>") as unknown as Required<
 /** The text of one figure. */
 export const figureSvg = ({ plot }: Figure): string =>
   Plot.plot({
-    width: 760,
-    height: 440,
+    width: 600,
+    height: 420,
     marginLeft: 60,
     marginBottom: 44,
     grid: true,

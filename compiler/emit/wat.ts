@@ -6,7 +6,7 @@
  * from the first up to the end: threads share out those of a launch, each with its own scratch.
  * @module
  */
-import type { Arr, Expr, Ty } from "../ir/expr.ts";
+import { type Arr, type Expr, isAll, type Ty } from "../ir/expr.ts";
 import { GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
 import { place, type Printer } from "./place.ts";
 
@@ -100,8 +100,13 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     `(i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.tee $h (v128.load64_zero ${
       at(e.arr!, e.args[0], i)
     })) (i32x4.shr_u (local.get $h) (i32.const ${e.value})))`,
+  // The lanes of a condition are all ones or all zeros.
   select: (e, [c, a, b]) =>
-    e.type.endsWith("x4") ? `(v128.bitselect ${a} ${b} ${c})` : `(select ${a} ${b} ${c})`,
+    !e.type.endsWith("x4")
+      ? `(select ${a} ${b} ${c})`
+      : isAll(e.args[2], 0)
+      ? `(v128.and ${a} ${c})`
+      : `(i32x4.relaxed_laneselect ${a} ${b} ${c})`,
   lane: (e, [a]) => `(${PREFIX[e.args[0].type]}.extract_lane ${e.value} ${a})`,
   vec4: (e, parts) => {
     const p = PREFIX[e.type];
@@ -143,6 +148,12 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     throw new Error("lookup is written out before it is printed");
   },
   hsum4: (_e, parts) => `(call $hsum4 ${parts.join(" ")})`,
+  hmax4: (_e, parts) => `(call $hmax4 ${parts.join(" ")})`,
+  hmin4: (_e, parts) => `(call $hmin4 ${parts.join(" ")})`,
+  roundedHalves: () => {
+    throw new Error("roundedHalves is written out before it is printed");
+  },
+  narrowU16: (_e, [a, b]) => `(i16x8.narrow_i32x4_u ${a} ${b})`,
   neg: plain("neg"),
   abs: plain("abs"),
   sqrt: plain("sqrt"),
@@ -164,6 +175,12 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   asU32: (e, [a]) => e.type === "u32x4" ? a : `(i32.reinterpret_f32 ${a})`,
   splat: (e, [a]) => {
     if (e.type === "bool4") return `(i32x4.splat (i32.sub (i32.const 0) ${a}))`;
+    const [from] = e.args;
+    if (from.op === "lane" && e.type === "f32x4") {
+      const bytes = Array.from({ length: 16 }, (_, k) => 4 * from.value + k % 4).join(" ");
+      const inner = /^\(f32x4.extract_lane \d (.*)\)$/s.exec(a)?.[1];
+      if (inner) return `(i8x16.shuffle ${bytes} (local.tee $h ${inner}) (local.get $h))`;
+    }
     const loaded = /^\([if]32\.load /.exec(a);
     return loaded
       ? `(v128.load32_splat ${a.slice(loaded[0].length)}`
@@ -190,23 +207,32 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   eq: (e, args) => `(${PREFIX[e.args[0].type]}.eq ${args.join(" ")})`,
 };
 
-/** Functions that kernels share. */
-const HELPERS =
-  `(func $hsum4 (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
+/** The four lanes of each of four vectors, joined: two transpositions of pairs. */
+const across4 = (name: string, join: string): string =>
+  `(func $${name} (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
   (local $p v128) (local $q v128)
-  (local.set $p (f32x4.add
+  (local.set $p (f32x4.${join}
     (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $a) (local.get $b))
     (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $a) (local.get $b))))
-  (local.set $q (f32x4.add
+  (local.set $q (f32x4.${join}
     (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $c) (local.get $d))
     (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $c) (local.get $d))))
-  (f32x4.add
+  (f32x4.${join}
     (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $p) (local.get $q))
-    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $p) (local.get $q))))
+    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $p) (local.get $q))))`;
+
+/** Functions that kernels share. */
+const HELPERS = `${across4("hsum4", "add")}
 (func $min (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.lt_s (local.get $a) (local.get $b))))
 (func $max (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.gt_s (local.get $a) (local.get $b))))`;
+
+/** Functions that few kernels call: they are there for those. */
+const SELDOM: Readonly<Record<string, string>> = {
+  hmax4: across4("hmax4", "pmax"),
+  hmin4: across4("hmin4", "pmin"),
+};
 
 const sharedOffsets = (kernel: Kernel): Map<string, number> => {
   const offsets = new Map<string, number>();
@@ -306,12 +332,16 @@ const emitFunction = (kernel: Kernel): string => {
 };
 
 /** One module for the kernels of a program; threads share their memory. */
-export const emitWat = (kernels: readonly Kernel[], shared = false): string =>
-  [
+export const emitWat = (kernels: readonly Kernel[], shared = false): string => {
+  const functions = kernels.map(emitFunction);
+  const called = (name: string): boolean => functions.some((f) => f.includes(`(call $${name} `));
+  return [
     "(module",
     `(import "kvfold" "memory" (memory 1 65536${shared ? " shared" : ""}))`,
     HELPERS,
-    ...kernels.map(emitFunction),
+    ...Object.keys(SELDOM).filter(called).map((name) => SELDOM[name]),
+    ...functions,
     ")",
     "",
   ].join("\n");
+};

@@ -41,6 +41,11 @@ const lanes = (join: (xs: string[]) => string) => (_: Expr, [a]: readonly string
 
 type Write = (e: Expr, args: readonly string[]) => string;
 
+const across4 = (op: string): Write => (_, parts) =>
+  `vec4<f32>(${
+    parts.map((p) => `${op}(${op}(${p}.x, ${p}.y), ${op}(${p}.z, ${p}.w))`).join(", ")
+  })`;
+
 const shift = (sign: string): Write => (e, [a, b]) =>
   e.type === "u32x4"
     ? `(${a} ${sign} vec4<u32>(${b}))`
@@ -96,6 +101,10 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   zip16: noForm,
   swizzle: noForm,
   lookup: noForm,
+  roundedHalves: noForm,
+  narrowU16: noForm,
+  hmax4: across4("max"),
+  hmin4: across4("min"),
   hsum4: (_, parts) => `vec4<f32>(${parts.map((p) => `dot(${p}, vec4<f32>(1.0))`).join(", ")})`,
   neg: (_, [a]) => `(-${a})`,
   abs: call("abs"),

@@ -2,7 +2,7 @@
  * Constructors of expressions; see `node.ts` for what a node is.
  * @module
  */
-import { addInt, divInt, foldInt, isConst, mulInt, remInt } from "./integer.ts";
+import { addInt, divInt, foldInt, isConst, mulInt, remInt, subInt } from "./integer.ts";
 import {
   type Arr,
   type Bin,
@@ -21,6 +21,10 @@ export * from "./node.ts";
 export const load = (arr: Arr, index: Expr, wide = false): Expr =>
   node("load", wide ? (arr.elem === "f32" ? "f32x4" : "u32x4") : arr.elem, [index], { arr });
 
+/** Is it this number, in every lane? */
+export const isAll = (e: Expr, value: number): boolean =>
+  e.op === "splat" ? isAll(e.args[0], value) : e.op === "const" && e.value === value;
+
 /** A binary operator; both sides have one type, a scalar spreads to the other's lanes. */
 export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
   if (lanesOf(a.type) && !lanesOf(b.type) && op !== "shl" && op !== "shr") {
@@ -35,11 +39,7 @@ export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
     }
     if (op === "add") return addInt(a, b);
     if (op === "sub") {
-      return isConst(b)
-        ? addInt(a, int(-b.value))
-        : a === b
-        ? int(0)
-        : node(op, "i32", [a, b], { lo: a.lo - b.hi, hi: a.hi - b.lo });
+      return subInt(a, b);
     }
     if (op === "mul") return mulInt(a, b);
     if (op === "div") return divInt(a, b);
@@ -54,6 +54,12 @@ export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
     if (op === "max") {
       return node(op, "i32", [a, b], { lo: Math.max(a.lo, b.lo), hi: Math.max(a.hi, b.hi) });
     }
+  }
+  if (a.type === "f32" || a.type === "f32x4") {
+    // Exact in any arithmetic.
+    if (op === "mul" && isAll(b, 1)) return a;
+    if (op === "mul" && isAll(b, -1)) return un("neg", a);
+    if (op === "add" && b.op === "neg") return bin("sub", a, b.args[0]);
   }
   if (op === "lt" && a.type === "i32" && a.hi < b.lo) {
     return node("const", "bool", [], { value: 1 });
@@ -111,6 +117,8 @@ export const vec4 = (parts: readonly Expr[]): Expr =>
 /** a·b + c, with or without rounding in between. */
 export const madd = (a: Expr, b: Expr, c: Expr): Expr => {
   const wide = [a, b, c].some((e) => lanesOf(e.type));
+  if (isAll(b, 1)) return bin("add", c, a);
+  if (isAll(b, -1)) return bin("sub", c, a);
   const args = wide ? [a, b, c].map((e) => un("splat", e)) : [a, b, c];
   return node("madd", wide ? "f32x4" : "f32", args);
 };
@@ -124,6 +132,13 @@ export const packBytes = (parts: readonly Expr[]): Expr => node("packBytes", "u3
 
 /** Four halves of an f16 array as numbers; the index counts halves. */
 export const halves = (arr: Arr, index: Expr): Expr => node("halves", "f32x4", [index], { arr });
+
+/** Eight numbers rounded to halves, in four words; written out before it is printed. */
+export const roundedHalves = (low: Expr, high: Expr): Expr =>
+  node("roundedHalves", "u32x4", [low, high]);
+
+/** Eight words below 2^16 as the halves of four words. */
+export const narrowU16 = (low: Expr, high: Expr): Expr => node("narrowU16", "u32x4", [low, high]);
 
 /** Two words, and the same shifted right by `by` bits, as 16 bytes; the index counts words. */
 export const twice = (arr: Arr, index: Expr, by: number): Expr =>
@@ -161,8 +176,9 @@ export const LOOKED = 16;
 export const lookup = (block: Expr, k: number, values: readonly number[]): Expr =>
   node("lookup", "f32x4", [block, ...values.map(num)], { value: k });
 
-/** The four lane sums of four vectors. */
-export const hsum4 = (parts: readonly Expr[]): Expr => node("hsum4", "f32x4", parts);
+/** The sums, the largest or the smallest lanes of four vectors. */
+export const across4 = (op: "hsum" | "hmax" | "hmin", parts: readonly Expr[]): Expr =>
+  node(`${op}4`, "f32x4", parts);
 
 /** The same node over other operands. */
 export const rebuilt = (e: Expr, args: readonly Expr[]): Expr =>

@@ -73,6 +73,15 @@ export const addInt = (a: Expr, b: Expr): Expr => {
   });
 };
 
+/** a − b; (b + c) − b is c. */
+export const subInt = (a: Expr, b: Expr): Expr => {
+  if (isConst(b)) return addInt(a, int(-b.value));
+  const parts = terms(a);
+  const same = parts.indexOf(b);
+  if (same >= 0) return parts.filter((_, i) => i !== same).reduce(addInt, int(0));
+  return node("sub", "i32", [a, b], { lo: a.lo - b.hi, hi: a.hi - b.lo });
+};
+
 /** a · b. */
 export const mulInt = (a: Expr, b: Expr): Expr => {
   if (isConst(a) && isConst(b)) return int(a.value * b.value);

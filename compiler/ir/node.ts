@@ -87,6 +87,10 @@ export interface Expr {
     | "swizzle"
     | "lookup"
     | "hsum4"
+    | "hmax4"
+    | "hmin4"
+    | "roundedHalves"
+    | "narrowU16"
     | Un
     | Bin;
   /** Type of the value. */

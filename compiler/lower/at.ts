@@ -6,10 +6,11 @@
  * holds in memory comes from `sources`; everything else is computed where it is used.
  * @module
  */
+import { wholeOf } from "../../dsl/bound/whole.ts";
+import { isPacked } from "../../dsl/core/dtype.ts";
 import { startsOf } from "../../dsl/core/dims.ts";
 import { regroups, runEndingAt } from "../../dsl/core/shape.ts";
 import {
-  argsOf,
   type Dim,
   read,
   type Reading,
@@ -17,12 +18,13 @@ import {
   type Term,
   type TermOf,
 } from "../../dsl/core/term.ts";
-import { bin, type Expr, hsum4, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
+import { bin, type Expr, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
-import { COMBINE, PRODUCTS, reduceBox } from "./box.ts";
 import { entryOf } from "./entries.ts";
 import { linear, type Source } from "./memory.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
+import { countAbove, placesOf } from "./places.ts";
+import { contractAt, contractWide, foldAt } from "./reductions.ts";
 import { Writer } from "./writer.ts";
 
 type Index = readonly Expr[];
@@ -158,100 +160,6 @@ const wideEntries = (
     : entryOf(values, four);
 };
 
-const staticSizes = (
-  term: Term,
-  labels: readonly string[],
-  all: ReadonlyMap<string, Dim>,
-): number[] =>
-  labels.map((l) => {
-    const n = all.get(l)!;
-    if (typeof n !== "number") {
-      throw new Error(`${term.tag} over the dynamic dim ${n} was left inside a kernel`);
-    }
-    return n;
-  });
-
-const labelTable = (term: TermOf<"contract"> | TermOf<"fold">): Map<string, Dim> =>
-  new Map(
-    term.labels.args.flatMap((axis, i) =>
-      axis.map((l, k): [string, Dim] => [l, argsOf(term as Term)[i].shape[k]])
-    ),
-  );
-
-/** A contraction at an index; `lanes` is the result axis that is read four at a time. */
-const contractAt = (
-  low: Lower,
-  term: TermOf<"contract">,
-  index: Index,
-  lanes?: number,
-  across = true,
-): Expr => {
-  const all = labelTable(term);
-  const gone = [...all.keys()].filter((l) => !term.labels.out.includes(l));
-  const laneLabel = lanes === undefined ? undefined : term.labels.out[lanes];
-  const operand = (i: number, box: Index, wideBox: boolean): Expr | undefined => {
-    const axis = term.labels.args[i];
-    const at = axis.map((l) =>
-      gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
-    );
-    const lane = axis.indexOf(wideBox ? gone[gone.length - 1] : laneLabel ?? "");
-    if (lane >= 0) {
-      return wideBox ? low.tryWide(term.args[i], at, lane) : low.wide(term.args[i], at, lane);
-    }
-    return low.at(term.args[i], at);
-  };
-  return reduceBox(low, staticSizes(term as Term, gone, all), PRODUCTS, (box, wideBox) => {
-    if (wideBox && laneLabel !== undefined) return undefined;
-    const [a, b] = [operand(0, box, wideBox), operand(1, box, wideBox)];
-    return a && b ? [a, b] as const : undefined;
-  }, across);
-};
-
-/** Do four neighbours of a result axis lie side by side in the operands that have it? */
-const lanesLie = (low: Lower, term: TermOf<"contract">, axis: number): boolean =>
-  term.args.every((arg, i) => {
-    const at = term.labels.args[i].indexOf(term.labels.out[axis]);
-    return at < 0 || low.tryWide(arg, arg.shape.map(() => int(0)), at) !== undefined;
-  });
-
-/**
- * Four neighbouring results: lanes along them where they lie side by side, else four sums whose
- * lanes run along the contraction, brought together at the end.
- */
-const contractWide = (low: Lower, term: TermOf<"contract">, index: Index, axis: number): Expr => {
-  if (lanesLie(low, term, axis)) return contractAt(low, term, index, axis);
-  const sums = [0, 1, 2, 3].map((k) =>
-    contractParts(low, term, index.map((x, i) => i === axis ? bin("add", x, int(k)) : x))
-  );
-  return sums.every((s) => s.type === "f32x4") ? hsum4(sums) : contractAt(low, term, index, axis);
-};
-
-/** A contraction at an index as four partial sums where its lanes run along it, else as one value. */
-export const contractParts = (low: Lower, term: TermOf<"contract">, index: Index): Expr =>
-  contractAt(low, term, index, undefined, false);
-
-const foldAt = (low: Lower, term: TermOf<"fold">, index: Index, lanes?: number): Expr => {
-  const kind = { sum: "sum", max: "max", lo: "min", hi: "max" }[term.project] as
-    | "sum"
-    | "max"
-    | "min"
-    | undefined;
-  if (kind === undefined) throw new Error(`fold ${term.monoid} was left inside a kernel`);
-  const all = labelTable(term);
-  const axis = term.labels.args[0];
-  const gone = axis.filter((l) => !term.labels.out.includes(l));
-  const lane = lanes === undefined ? -1 : axis.indexOf(term.labels.out[lanes]);
-  return reduceBox(low, staticSizes(term as Term, gone, all), COMBINE[kind], (box, wideBox) => {
-    const at = axis.map((l) =>
-      gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
-    );
-    if (lane >= 0) return wideBox ? undefined : low.wide(term.args[0], at, lane);
-    return wideBox
-      ? low.tryWide(term.args[0], at, axis.indexOf(gone[gone.length - 1]))
-      : low.at(term.args[0], at);
-  });
-};
-
 const outside = (term: Term): never => {
   throw new Error(`${term.tag} is not in this kernel's memory`);
 };
@@ -264,7 +172,12 @@ const AT: Reading<[Lower, Index], Expr> = {
     index.op === "const" ? num(t.values[index.value]) : entryOf(t.values, index),
   iota: (t, low, index) => un("toF32", bin("add", index[t.axis], low.size(t.start))),
   map: (t, low, index) => applyOp(t.op, t.args.map((a) => low.at(a, index))),
-  cast: (t, low, index) => castValue(t.dtype, low.at(t.args[0], index)),
+  cast: (t, low, index) => {
+    const places = isPacked(t.dtype) ? placesOf(t.args[0]) : undefined;
+    return places === undefined
+      ? castValue(t.dtype, low.at(t.args[0], index), wholeOf(t.args[0]))
+      : countAbove(low.at(places.x, index), places.cuts);
+  },
   reshape: (t, low, index) => low.at(t.args[0], unreshape(low, t, index)),
   permute: (t, low, index) => low.at(t.args[0], t.axes.map((_, i) => index[t.axes.indexOf(i)])),
   broadcast: (t, low, index) => low.at(t.args[0], t.axes.map((a) => index[a])),
@@ -295,8 +208,13 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     return args.some((a) => a === undefined) ? undefined : applyOp(t.op, args as Expr[]);
   },
   cast: (t, low, index, axis) => {
+    const places = isPacked(t.dtype) ? placesOf(t.args[0]) : undefined;
+    if (places !== undefined) {
+      const four = low.tryWide(places.x, index, axis);
+      return four && countAbove(four, places.cuts);
+    }
     const x = low.tryWide(t.args[0], index, axis);
-    return x && castValue(t.dtype, x);
+    return x && castValue(t.dtype, x, wholeOf(t.args[0]));
   },
   reshape: (t, low, index, axis) => {
     const group = runEndingAt(t.args[0].shape, t.shape, axis);

@@ -41,6 +41,87 @@ export const PRODUCTS: Combine<readonly [Expr, Expr]> = {
   across: "hsum",
 };
 
+/** How a static box is walked: the last axis four at a time where it can be. */
+interface Walk<E> {
+  readonly wide: boolean;
+  readonly steps: number;
+  /** The element of a step. */
+  readonly at: (step: Expr) => E;
+}
+
+const walkOf = <E>(
+  sizes: readonly number[],
+  element: (box: Index, wide: boolean) => E | undefined,
+): Walk<E> => {
+  const last = sizes[sizes.length - 1] ?? 1;
+  const wide = last % 4 === 0 && element(sizes.map(() => int(0)), true) !== undefined;
+  const inner = wide ? last / 4 : last;
+  const boxAt = (step: Expr): Expr[] => {
+    const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];
+    let rest = bin("div", step, int(inner));
+    for (let i = sizes.length - 2; i >= 0; i--) {
+      box.unshift(bin("rem", rest, int(sizes[i])));
+      rest = bin("div", rest, int(sizes[i]));
+    }
+    return sizes.length === 0 ? [] : box;
+  };
+  return {
+    wide,
+    steps: sizes.slice(0, -1).reduce((n, d) => n * d, inner),
+    at: (step) => element(boxAt(step), wide)!,
+  };
+};
+
+/** Steps of a long walk that are written out in one turn of its loop: their indices are simple then. */
+const turnOf = (steps: number): number =>
+  Array.from({ length: UNROLL }, (_, i) => UNROLL - i).find((n) => steps % n === 0)!;
+
+/** Every step but the first, written out or as a loop with as many written out in a turn as divide it. */
+const others = <E>(low: Writer, { wide, steps, at }: Walk<E>, step: (e: E) => void): void => {
+  if (steps <= UNROLL) {
+    for (let s = 1; s < steps; s++) step(at(int(s)));
+    return;
+  }
+  const turn = wide ? turnOf(steps) : 1;
+  for (let s = 1; s < turn; s++) step(at(int(s)));
+  low.loop("r", int(1), int(steps / turn), 1, (r) => {
+    for (let s = 0; s < turn; s++) step(at(bin("add", bin("mul", r, int(turn)), int(s))));
+  });
+};
+
+/** Every element of a static box, written out or as a loop with as many written out in a turn as divide it. */
+export const eachElement = <E>(
+  low: Writer,
+  sizes: readonly number[],
+  element: (box: Index, wide: boolean) => E | undefined,
+  step: (e: E, turn: number) => void,
+): void => {
+  const { steps, at } = walkOf(sizes, element);
+  const turn = turnOf(steps);
+  const turns = (from: Expr): void => {
+    for (let s = 0; s < turn; s++) step(at(bin("add", from, int(s))), s);
+  };
+  if (turn === steps) turns(int(0));
+  else low.loop("r", int(0), int(steps / turn), 1, (r) => turns(bin("mul", r, int(turn))));
+};
+
+/**
+ * Several reductions of the same elements in one walk; four partial results each where lanes run along
+ * the box.
+ */
+export const reduceTogether = (
+  low: Writer,
+  sizes: readonly number[],
+  combines: readonly Combine<Expr>[],
+  element: (box: Index, wide: boolean) => Expr | undefined,
+): Expr[] => {
+  const walk = walkOf(sizes, element);
+  const first = low.named("x", walk.at(int(0)));
+  const accs = combines.map((c) => low.mutable("acc", c.first(first)));
+  others(low, walk, (e) => accs.forEach((acc, i) => acc.set(combines[i].next(acc.get(), e))));
+  return accs.map((acc) => low.named("part", acc.get()));
+};
+
 /** Runs a reduction over a static box: the last axis four at a time where it can. */
 export const reduceBox = <E>(
   low: Writer,
@@ -53,38 +134,18 @@ export const reduceBox = <E>(
     const box = sizes.map((n) => variable(low.name("in"), "i32", { lo: 0, hi: n - 1 }));
     return combine.first(element(box, false)!);
   }
-  const last = sizes[sizes.length - 1] ?? 1;
-  const probe = sizes.map(() => int(0));
-  const wide = last % 4 === 0 && element(probe, true) !== undefined;
-  const steps = sizes.slice(0, -1).reduce((n, d) => n * d, last / (wide ? 4 : 1));
-  const inner = wide ? last / 4 : last;
-  const boxAt = (step: Expr): Expr[] => {
-    const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];
-    let rest = bin("div", step, int(inner));
-    for (let i = sizes.length - 2; i >= 0; i--) {
-      box.unshift(bin("rem", rest, int(sizes[i])));
-      rest = bin("div", rest, int(sizes[i]));
-    }
-    return sizes.length === 0 ? [] : box;
-  };
-  const finish = (e: Expr): Expr => wide && across ? un(combine.across, e) : e;
-  if (steps <= UNROLL) {
+  const walk = walkOf(sizes, element);
+  const finish = (e: Expr): Expr => walk.wide && across ? un(combine.across, e) : e;
+  if (walk.steps <= UNROLL) {
     // Two chains, so that one addition does not wait for the other.
     const chains: Expr[] = [];
-    for (let s = 0; s < steps; s++) {
-      const e = element(boxAt(int(s)), wide)!;
+    for (let s = 0; s < walk.steps; s++) {
+      const e = walk.at(int(s));
       chains[s % 2] = chains.length <= s % 2 ? combine.first(e) : combine.next(chains[s % 2], e);
     }
     return finish(chains.reduce((a, b) => bin(combine.join, a, b)));
   }
-  const first = element(boxAt(int(0)), wide)!;
-  const acc = low.mutable("acc", combine.first(first));
-  low.loop(
-    "r",
-    int(1),
-    int(steps),
-    1,
-    (s) => acc.set(combine.next(acc.get(), element(boxAt(s), wide)!)),
-  );
+  const acc = low.mutable("acc", combine.first(walk.at(int(0))));
+  others(low, walk, (e) => acc.set(combine.next(acc.get(), e)));
   return finish(acc.get());
 };

@@ -4,7 +4,8 @@
  * @module
  */
 import { type DType, DTYPES } from "../../dsl/core/dtype.ts";
-import type { Op } from "../../dsl/core/ops.ts";
+import type { Whole } from "../../dsl/bound/whole.ts";
+import { type Op, OPS } from "../../dsl/core/ops.ts";
 import { bin, type Expr, int, num, select, un, word } from "../ir/expr.ts";
 
 const wide = (e: Expr): boolean => e.type.endsWith("x4");
@@ -50,12 +51,16 @@ export const halfBits = (x: Expr): Expr => {
   return bin("or", select(bin("lt", un("abs", x), numbers(x, 2 ** -14)), small, normal), sign);
 };
 
-/** `cast` as a value in f32. */
-export const castValue = (dtype: DType, x: Expr): Expr => {
+/** `cast` as a value in f32; what is known to be whole and in range stays as it is. */
+export const castValue = (dtype: DType, x: Expr, whole?: Whole): Expr => {
   if (dtype === "f32") return x;
   if (dtype === "f16") return roundHalf(x);
   const { min, max } = DTYPES[dtype];
-  return bin("min", bin("max", un("rint", x), numbers(x, min)), numbers(x, max));
+  const rounded = whole === undefined ? un("rint", x) : x;
+  const above = whole !== undefined && whole.lo >= min
+    ? rounded
+    : bin("max", rounded, numbers(x, min));
+  return whole !== undefined && whole.hi <= max ? above : bin("min", above, numbers(x, max));
 };
 
 const indexOf = (x: Expr): Expr =>
@@ -74,7 +79,9 @@ const APPLY: Readonly<Record<Op, (xs: readonly Expr[]) => Expr>> = {
   min: ([a, b]) => bin("min", a, b),
   less: ([a, b]) => select(bin("lt", a, b), numbers(a, 1), numbers(a, 0)),
   hadamard: ([a, b]) => {
-    const common = bin("and", indexOf(a), indexOf(b));
+    const [i, j] = [indexOf(a), indexOf(b)];
+    if (i.op === "const" && j.op === "const") return num(OPS.hadamard.apply(i.value, j.value));
+    const common = bin("and", i, j);
     const odd = bin("and", un("popcount", common), int(1));
     return un("toF32", bin("sub", int(1), bin("mul", odd, int(2))));
   },

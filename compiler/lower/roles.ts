@@ -29,6 +29,8 @@ export interface StreamRoles {
   readonly outer: readonly string[];
   /** Rows of the scores that share the values of the largest fold: decoded once for all of them. */
   readonly rows: readonly string[];
+  /** The label of `outer` with the most rows that share those values: a block of them may decode once. */
+  readonly query: string | undefined;
   /** Labels of the scores. */
   readonly scores: readonly string[];
   readonly members: readonly Member[];
@@ -85,6 +87,19 @@ const rowsOf = ({ out, values, dim }: Member): string[] => {
   return rows;
 };
 
+/** The label with the most of the rows that share their values and are too many for registers. */
+const queryOf = ({ out, values, dim }: Member, rows: readonly string[]): string | undefined => {
+  const many = out.filter((l) => isScore(l) && !values.includes(l) && !rows.includes(l));
+  const sizeOf = (l: string): number => {
+    const size = dim(l);
+    return typeof size === "number" ? size : Infinity;
+  };
+  return many.reduce<string | undefined>(
+    (a, l) => a === undefined || sizeOf(l) > sizeOf(a) ? l : a,
+    undefined,
+  );
+};
+
 /** Does the first fold have more to add up, or as much for more rows at once? */
 const isLarger = (a: Member, b: Member): boolean => {
   const [m, n] = [countOf(a, a.channels), countOf(b, b.channels)];
@@ -102,6 +117,7 @@ export const streamRoles = (folds: readonly Fold[]): StreamRoles => {
   const scores = main.term.labels.args[0].map((_, i) => `s${i}`);
   const rows = rowsOf(main);
   return {
+    query: queryOf(main, rows),
     token: scores.find((l) => !main.out.includes(l))!,
     // A channel axis of unknown size is walked by groups, like a batch.
     outer: main.out.filter((l) => !rows.includes(l) && !main.channels.includes(l)),

@@ -8,7 +8,21 @@
  * below ln 2^−126 it is 0.
  * @module
  */
-import { bin, type Expr, int, lane, madd, num, rebuilt, select, un, word } from "../ir/expr.ts";
+import { DTYPES } from "../../dsl/core/dtype.ts";
+import {
+  bin,
+  type Expr,
+  int,
+  isAll,
+  lane,
+  madd,
+  narrowU16,
+  num,
+  rebuilt,
+  select,
+  un,
+  word,
+} from "../ir/expr.ts";
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
 
@@ -38,6 +52,31 @@ const expanded = (x: Expr): Expr => {
   return select(bin("lt", x, all(LOWEST)), all(0), bin("mul", value, un("asF32", exponent)));
 };
 
+/**
+ * Numbers as the bits of the nearest halves: 2^13 times the power of two at or below |x| (2^-14 at least) is
+ * added, so that the sum ends where a half ends; its last bits count halves from that power on.
+ */
+const halfWords = (x: Expr): Expr => {
+  const all = (value: number): Expr => un("splat", num(value));
+  const words = (value: number): Expr => un("splat", word(value));
+  const magnitude = bin("min", un("abs", x), all(DTYPES.f16.max));
+  const exponent = un("asF32", bin("and", un("asU32", magnitude), words(0x7f800000)));
+  const power = bin("max", exponent, all(2 ** -14));
+  const ends = bin("mul", power, all(2 ** 13));
+  const counted = bin("sub", un("asU32", bin("add", magnitude, ends)), un("asU32", ends));
+  // The bits of 2^-14 become none.
+  const own = bin("sub", bin("shr", un("asU32", power), word(13)), words(0x38800000 >>> 13));
+  const sign = bin("shr", bin("and", un("asU32", x), words(0x80000000)), word(16));
+  return bin("or", bin("add", counted, own), sign);
+};
+
+/** Bytes saturate as they are packed: what only keeps numbers from below 0 is left out. */
+const saturating = (e: Expr): Expr => {
+  if (e.op !== "min" || e.args[0].op !== "max" || !isAll(e.args[0].args[1], 0)) return e;
+  const [inner, top] = [e.args[0].args[0], e.args[1]];
+  return bin("min", inner, top);
+};
+
 /** What a target has. */
 interface Has {
   readonly exp: boolean;
@@ -57,6 +96,10 @@ export const writeOut = (block: Block, has: Has): Block => {
     const same = rebuilt(e, args);
     const out = e.op === "lookup"
       ? lookedUp(same, has)
+      : e.op === "roundedHalves"
+      ? narrowU16(halfWords(args[0]), halfWords(args[1]))
+      : e.op === "packBytes" && has.dot16
+      ? rebuilt(same, args.map(saturating))
       : e.op !== "exp" || has.exp
       ? same
       : e.type === "f32x4"

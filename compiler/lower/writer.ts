@@ -5,6 +5,9 @@
 import { type Arr, type Expr, variable } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 
+/** Stems that a number would make a name of its own: types of WGSL, and values named by `emit/place.ts`. */
+const TAKEN: readonly string[] = ["i", "u", "f", "vec", "v"];
+
 /** Collects the statements of a kernel, block by block. */
 export class Writer {
   /** Statements so far of the block being written. */
@@ -15,7 +18,7 @@ export class Writer {
 
   /** A new name. */
   name(stem: string): string {
-    return `${stem}${this.counter++}`;
+    return `${stem}${TAKEN.includes(stem) ? "_" : ""}${this.counter++}`;
   }
 
   /** Writes statements into a block of their own. */
@@ -56,10 +59,10 @@ export class Writer {
     };
   }
 
-  /** A value with a name, computed here and not changed after. */
-  named(stem: string, value: Expr): Expr {
+  /** A value with a name, computed here (or so far in a block around) and not changed after. */
+  named(stem: string, value: Expr, block: Stmt[] = this.block): Expr {
     const name = this.name(stem);
-    this.block.push({ tag: "var", name, type: value.type, value });
+    block.push({ tag: "var", name, type: value.type, value });
     return variable(name, value.type, { lo: value.lo, hi: value.hi, factor: value.factor });
   }
 

@@ -91,6 +91,18 @@ const mergeOutward = (term: Term): Term | undefined => {
   return reshape(map(term.op, ...args), term.shape);
 };
 
+/**
+ * A quotient by a stored scale is a product with its reciprocal, which is made once for all that share
+ * it. A half is 0 (what is divided by it is 0, and so is 1 / 0) or within 2^-24 … 65504: its reciprocal
+ * neither overflows nor vanishes.
+ */
+const reciprocal = (term: Term): Term | undefined => {
+  if (term.tag !== "map" || term.op !== "div") return undefined;
+  const [x, by] = term.args;
+  if (by.tag !== "broadcast" || by.dtype !== "f16") return undefined;
+  return map("mul", x, broadcast(map("div", 1, by.args[0]), term.shape, by.axes));
+};
+
 /** Ranges of a cache side by side, scaled or shifted: each by itself. */
 const concatOutward = (term: Term): Term | undefined => {
   if (term.tag !== "map" || !holdsCodes(term)) return undefined;
@@ -234,6 +246,11 @@ export const VIEW_RULES: readonly Rule[] = [
     name: "merge-outward",
     says: "f(merge(broadcast a), c) → merge f(broadcast a, c)",
     apply: mergeOutward,
+  },
+  {
+    name: "reciprocal",
+    says: "x / broadcast(s) → x · broadcast(1 / s), s stored as f16: a quotient once a group",
+    apply: reciprocal,
   },
   {
     name: "concat-outward",

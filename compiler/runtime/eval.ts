@@ -32,7 +32,14 @@ interface Evaluation extends Recorded {
 const host: Device = {
   name: "eval",
   description: "evaluation in f64",
-  target: { dot16: false, exp: true, groupFloats: 0, cacheBytes: 0, partsPerGroup: 1 },
+  target: {
+    dot16: false,
+    exp: true,
+    serial: true,
+    groupFloats: 0,
+    cacheBytes: 0,
+    partsPerGroup: 1,
+  },
   build: () => Promise.reject(new Error("evaluation runs terms, not kernels")),
   run: async (recorded) => {
     for (const { evaluate } of recorded as readonly Evaluation[]) await evaluate();
@@ -123,6 +130,7 @@ export const evalProgram = (
     },
     record: (given, start) => recordingOf(bind(given, start)),
     bytesMoved: () => 0,
+    text: "",
     explain: () => `== terms ==\n${printAll(Object.values(outputs))}`,
   });
 };

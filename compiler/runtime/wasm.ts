@@ -43,6 +43,7 @@ const MAX_THREADS = 256;
 export const wasmTarget = (threads: number): Target => ({
   dot16: true,
   exp: false,
+  serial: true,
   groupFloats: 2 ** 16,
   cacheBytes: 2 ** 14,
   partsPerGroup: threads === 1 ? 64 : Math.max(1, Math.floor(8 / threads)),

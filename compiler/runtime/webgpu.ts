@@ -29,6 +29,7 @@ const wanted = [
 export const WEBGPU_TARGET: Target = {
   dot16: false,
   exp: true,
+  serial: false,
   groupFloats: 4096,
   cacheBytes: 0,
   partsPerGroup: 1,

@@ -4,7 +4,7 @@
  * ```text
  * a ± b   ea + eb                         e^a   e^a·ea·e^ea  ≥  e^a·(e^ea − 1)
  * a · b   |a|·eb + |b|·ea + ea·eb         √a    min(ea / √a, √ea)
- * a / b   (ea + |a/b|·eb) / (|b| − eb)    max   the larger of both
+ * a / b   (ea + |a/b|·eb) / (|b| − eb)    max   the larger of both; 0 beyond a constant
  * ```
  * @module
  */
@@ -119,6 +119,23 @@ const chosen = (value: Term, args: readonly Bounded[], c: Context): Bounded => {
   return { value, error, growth: growth + (c.machine === undefined ? 0 : 2), size };
 };
 
+/** Against a constant that is further off than the error, the constant comes out whatever the error was. */
+const saturated = (
+  t: TermOf<"map">,
+  value: Term,
+  args: readonly Bounded[],
+  c: Context,
+): Bounded | undefined => {
+  const at = t.args.findIndex((a) => a.tag === "constant");
+  if (at < 0) return undefined;
+  const [other, limit] = [args[1 - at], args[at].value];
+  const off = total(other, c);
+  if (off === undefined) return exact(value);
+  const beyond = t.op === "max" ? map("sub", limit, other.value) : map("sub", other.value, limit);
+  const out = map("less", times(off, c.again), times(beyond, 1 - 2 ** -20));
+  return { ...exact(value), error: map("select", out, 0, off) };
+};
+
 /** A sum: magnitudes add up, but for a code and its zero point. */
 const sizeOfSum = (t: TermOf<"map">, a: Bounded, b: Bounded): Term => {
   const range = wholeOf(t as Term);
@@ -146,7 +163,7 @@ export const mapBound = (t: TermOf<"map">, value: Term, c: Context): Bounded => 
       return { ...a, value };
     case "max":
     case "min":
-      return {
+      return saturated(t, value, args, c) ?? {
         value,
         error: either(a.error, b.error),
         growth: Math.max(a.growth, b.growth),

@@ -18,6 +18,7 @@ export type Sizes = Readonly<Record<string, number>>;
 
 /** A place on an axis: entry `start`, and from there whole groups that leave a tail. */
 export interface Place {
+  /** Where it starts. */
   readonly start: number;
   /** Entries left behind the groups, at least; none if the place is `start` itself. */
   readonly tail?: number;

@@ -4,11 +4,11 @@
  * @module
  */
 import { MASKED } from "../../dsl/core/monoid.ts";
-import type { Dim, Term } from "../../dsl/core/term.ts";
+import type { Term } from "../../dsl/core/term.ts";
 import { bin, type Expr, int, load, madd, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder, Context } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
-import { chunksExpr, streamOf } from "./shape.ts";
+import { chunksExpr, rowOf, streamOf } from "./shape.ts";
 
 /** A finished streaming fold: one value, or four channels where they end its index. */
 export interface Merged {
@@ -19,21 +19,21 @@ export interface Merged {
 /** Reads the parts of a fold. */
 export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
   const stream = streamOf(context.streamOf(fold));
-  const { roles, rows, peak } = stream;
+  const { rows, peak } = stream;
   const sum = stream.sums.find((s) => s.term === fold)!;
   const { low } = b;
   const part = b.scratch(stream.scratch, stream.partWords, false);
   const last = sum.channels[sum.channels.length - 1];
   const value = (index: readonly Expr[], four: boolean): Expr => {
-    const at = (labels: readonly string[], dim: (label: string) => Dim): Expr =>
-      linear(low.dims(labels.map(dim)), labels.map((l) => index[sum.out.indexOf(l)]));
-    const [outer, row] = [at(roles.outer, roles.dim), at(roles.rows, roles.dim)];
-    const channel = bin("add", at(sum.channels, sum.dim), int(sum.at));
+    const along = (l: string): Expr => index[sum.out.indexOf(l)];
+    const { group, row } = rowOf(b, stream, along);
+    const inside = linear(low.dims(sum.channels.map(sum.dim)), sum.channels.map(along));
+    const channel = bin("add", inside, int(sum.at));
     const chunks = chunksExpr(b, stream);
     const baseAt = (c: Expr): Expr =>
       bin(
         "mul",
-        bin("add", bin("mul", bin("add", bin("mul", outer, chunks), c), int(rows)), row),
+        bin("add", bin("mul", bin("add", bin("mul", group, chunks), c), int(rows)), row),
         int(stream.part),
       );
     const top = low.mutable("top", num(MASKED));
@@ -49,7 +49,10 @@ export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
     const acc = low.mutable("o", four ? un("splat", num(0)) : num(0));
     low.loop("c", int(0), chunks, 1, (c) => {
       const base = baseAt(c);
-      const f = low.named("f", un("exp", bin("sub", load(part, bin("add", base, int(peak))), m)));
+      const f = low.named(
+        "factor",
+        un("exp", bin("sub", load(part, bin("add", base, int(peak))), m)),
+      );
       total.set(madd(f, load(part, bin("add", base, int(peak + 1))), total.get()));
       acc.set(madd(f, load(part, bin("add", base, channel), four), acc.get()));
     });

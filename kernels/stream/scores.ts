@@ -11,10 +11,10 @@
 import { MASKED } from "../../dsl/core/monoid.ts";
 import type { Term, TermOf } from "../../dsl/core/term.ts";
 import {
+  across4,
   type Arr,
   bin,
   type Expr,
-  hsum4,
   int,
   load,
   num,
@@ -23,7 +23,7 @@ import {
   vec4,
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
-import { contractParts } from "../../compiler/lower/at.ts";
+import { contractParts } from "../../compiler/lower/reductions.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { heldCount } from "../../compiler/lower/row.ts";
@@ -64,7 +64,7 @@ const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void =>
             ? contractParts(low, product, index)
             : fixedSums(low, product, fixed, index);
         });
-        const four = sums.every((s) => s.type === "f32x4") ? hsum4(sums) : vec4(sums);
+        const four = sums.every((s) => s.type === "f32x4") ? across4("hsum", sums) : vec4(sums);
         low.store(arr, bin("add", t, int(h * chunk)), four);
       }
     });

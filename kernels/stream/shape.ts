@@ -10,6 +10,7 @@ import { GROUP } from "../../compiler/ir/stmt.ts";
 import type { Builder, Context, Plan } from "../../compiler/kernel.ts";
 import { unravel } from "../../compiler/kernel.ts";
 import { innerOf } from "../../compiler/lower/chunk.ts";
+import { linear } from "../../compiler/lower/memory.ts";
 import { countOf, type Member, type StreamRoles, streamRoles } from "../../compiler/lower/roles.ts";
 
 /** One of the weighted sums of a stream. */
@@ -31,8 +32,11 @@ export interface Stream {
   readonly sums: readonly Sum[];
   /** Tokens of one part. */
   readonly chunk: number;
-  /** Rows of one group. */
+  /** Rows of one group; where it takes a block of queries, all of them. */
   readonly rows: number;
+  /** Queries of a block, 1 where each is a group of its own, and the label they run along. */
+  readonly queries: number;
+  readonly query: string | undefined;
   /** Floats of a row of a part: the weighted sums, then m and l, padded to four. */
   readonly part: number;
   /** Where m lies in a row of a part; l is next to it. */
@@ -40,6 +44,8 @@ export interface Stream {
   /** Where the parts lie between the kernels. */
   readonly scratch: string;
   readonly partWords: (sizes: Sizes) => number;
+  /** Groups of rows, each with parts of its own. */
+  readonly groups: (sizes: Sizes) => number;
   readonly chunks: (sizes: Sizes) => number;
 }
 
@@ -61,9 +67,10 @@ const likeOf = (roles: StreamRoles, { values }: Member): number[] => {
 };
 
 /** Looks at the streaming folds of a plan. */
-export const streamOf = ({ roots, tile: chunk }: Plan): Stream => {
+export const streamOf = ({ roots, tile: chunk, block }: Plan): Stream => {
   const roles = streamRoles(roots as readonly Member["term"][]);
-  const rows = countOf(roles, roles.rows);
+  const queries = block?.queries ?? 1;
+  const rows = countOf(roles, roles.rows) * queries;
   const sums: Sum[] = [];
   let peak = 0;
   for (const member of roles.members) {
@@ -74,7 +81,11 @@ export const streamOf = ({ roots, tile: chunk }: Plan): Stream => {
     peak = at + count;
   }
   const part = upTo(peak + 2, 4);
-  const outer = roles.outer.map(roles.dim);
+  const groups = (sizes: Sizes): number =>
+    roles.outer.reduce((n, l) => {
+      const size = countDims([roles.dim(l)], sizes);
+      return n * (l === block?.label ? Math.ceil(size / queries) : size);
+    }, 1);
   const chunks = (sizes: Sizes): number =>
     Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
   return {
@@ -86,8 +97,35 @@ export const streamOf = ({ roots, tile: chunk }: Plan): Stream => {
     part,
     peak,
     scratch: `parts${roots[0].id}`,
-    partWords: (sizes) => countDims(outer, sizes) * Math.max(1, chunks(sizes)) * rows * part,
+    partWords: (sizes) => groups(sizes) * Math.max(1, chunks(sizes)) * rows * part,
+    queries,
+    query: block?.label,
+    groups,
     chunks,
+  };
+};
+
+/** Sizes of the labels that tell groups of rows apart: of the queries, the number of blocks. */
+export const groupDims = (b: Builder, { roles, query, queries }: Stream): Expr[] =>
+  roles.outer.map((l) => {
+    const size = b.size(roles.dim(l));
+    return l === query ? bin("div", bin("add", size, int(queries - 1)), int(queries)) : size;
+  });
+
+/** Which group of rows holds a result, and which of its rows, from the index along its labels. */
+export const rowOf = (
+  b: Builder,
+  stream: Stream,
+  index: (label: string) => Expr,
+): { group: Expr; row: Expr } => {
+  const { roles, query, queries } = stream;
+  const outer = roles.outer.map((l) => l === query ? bin("div", index(l), int(queries)) : index(l));
+  const row = linear(roles.rows.map((l) => int(roles.dim(l) as number)), roles.rows.map(index));
+  return {
+    group: linear(groupDims(b, stream), outer),
+    row: query === undefined
+      ? row
+      : bin("add", bin("mul", row, int(queries)), bin("rem", index(query), int(queries))),
   };
 };
 
@@ -125,6 +163,10 @@ export const padded = (frame: Frame, unit: 4 | 8): Expr =>
 /** Parts that one group walks: what it stages serves them all. */
 export const spanOf = (context: Context): number => context.target.partsPerGroup;
 
+/** Groups of a kernel that walks this many parts in each. */
+export const groupsOf = (stream: Stream, span: number) => (sizes: Sizes): number =>
+  stream.groups(sizes) * Math.ceil(stream.chunks(sizes) / span);
+
 /** Groups of a row's parts. */
 export const spansExpr = (b: Builder, stream: Stream, span: number): Expr =>
   bin("div", bin("add", chunksExpr(b, stream), int(span - 1)), int(span));
@@ -135,12 +177,11 @@ export const groupOf = (
   stream: Stream,
   span: number,
 ): { outer: Expr[]; flat: Expr; part: Expr } => {
-  const { roles } = stream;
   const group = variable(GROUP, "i32", { lo: 0 });
   const spans = spansExpr(b, stream, span);
   const flat = bin("div", group, spans);
   return {
-    outer: unravel(flat, b.low.dims(roles.outer.map(roles.dim))),
+    outer: unravel(flat, groupDims(b, stream)),
     flat,
     part: bin("mul", bin("rem", group, spans), int(span)),
   };

@@ -1,0 +1,123 @@
+/**
+ * A number's place between the entries of a table, rounded (`placeIn` of `dsl/core/gaps.ts` under a cast), as
+ * what it is: how many midpoints of neighbours lie below the number.
+ *
+ * ```text
+ * before: rint(Σᵢ clamp((x − entryᵢ) / gapᵢ, 0, 1))     5 operations a gap
+ * after:  a search in ⌈log₂⌉ comparisons: is x above the middle cut? then above the middle one of that half? …
+ * ```
+ * A place is off where x is within its rounding of a midpoint; a count only where x itself is on the other
+ * side. What is exactly between two entries goes to the even one, as rounding has it.
+ * @module
+ */
+import { argsOf, type Term } from "../../dsl/core/term.ts";
+import { bin, type Expr, lanesOf, num, select, un } from "../ir/expr.ts";
+
+/** A number and the cuts it is compared with, ascending: the place is how many it is above. */
+export interface Places {
+  readonly x: Term;
+  readonly cuts: readonly number[];
+}
+
+const valueOf = (t: Term | undefined): number | undefined =>
+  t?.tag === "constant" ? t.value : undefined;
+
+/** One gap of a place: clamp((x − entry) · each, 0, 1). */
+interface Gap {
+  readonly x: Term;
+  readonly entry: number;
+  readonly each: number;
+}
+
+/** What a term may be read as: `x − 0` and `x · 1` are written `x`. */
+const gapsIn = (t: Term): Gap[] => {
+  if (t.tag !== "map" || t.op !== "min" || valueOf(t.args[1]) !== 1) return [];
+  const [above] = t.args;
+  if (above.tag !== "map" || above.op !== "max" || valueOf(above.args[1]) !== 0) return [];
+  const [scaled] = above.args;
+  const by = scaled.tag === "map" && scaled.op === "mul" ? valueOf(scaled.args[1]) : undefined;
+  const offsets = (off: Term, each: number): Gap[] => {
+    const entry = off.tag === "map" && off.op === "sub" ? valueOf(off.args[1]) : undefined;
+    const whole = { x: off, entry: 0, each };
+    return entry === undefined ? [whole] : [{ x: argsOf(off)[0], entry, each }, whole];
+  };
+  return [
+    ...by !== undefined && by > 0 ? offsets(argsOf(scaled)[0], by) : [],
+    ...offsets(scaled, 1),
+  ];
+};
+
+const addends = (t: Term): Term[] => {
+  const out: Term[] = [];
+  let rest = t;
+  while (rest.tag === "map" && rest.op === "add") {
+    out.unshift(rest.args[1]);
+    rest = rest.args[0];
+  }
+  return [rest, ...out];
+};
+
+const view = new DataView(new ArrayBuffer(4));
+
+/** The next f32 below; below 0 the smallest that no device takes for 0. */
+const below = (x: number): number => {
+  if (x === 0) return -(2 ** -126);
+  view.setFloat32(0, x);
+  view.setInt32(0, view.getInt32(0) + (x > 0 ? -1 : 1));
+  return view.getFloat32(0);
+};
+
+/** Above which f32 a number's place is rounded up: a tie goes to the even entry. */
+const cutOf = (middle: number, even: boolean): number => {
+  const near = Math.fround(middle);
+  const stays = near < middle || (near === middle && even);
+  return stays ? near : below(near);
+};
+
+/** The rounded place that a term is, or nothing. */
+export const placesOf = (t: Term): Places | undefined => {
+  const read = addends(t).map(gapsIn);
+  if (read.length < 2) return undefined;
+  const of = (x: Term): Places | undefined => {
+    const cuts: number[] = [];
+    let end: number | undefined;
+    for (const [i, readings] of read.entries()) {
+      const gap = readings.find((g) => g.x === x);
+      if (gap === undefined) return undefined;
+      // Gaps follow each other, as far as their constants are rounded: only one is not full or empty.
+      if (end !== undefined && !(Math.abs(gap.entry - end) * gap.each < 0.25)) return undefined;
+      end = gap.entry + 1 / gap.each;
+      cuts.push(cutOf(gap.entry + 0.5 / gap.each, i % 2 === 0));
+    }
+    return { x, cuts };
+  };
+  for (const { x } of read[0]) {
+    const places = of(x);
+    if (places !== undefined) return places;
+  }
+  return undefined;
+};
+
+/** No number is above. */
+const BEYOND = 3.4028234663852886e38;
+
+/** How many cuts a number (or each of four) is above. */
+export const countAbove = (x: Expr, cuts: readonly number[]): Expr => {
+  const spread = (value: number): Expr => lanesOf(x.type) ? un("splat", num(value)) : num(value);
+  const levels = Math.ceil(Math.log2(cuts.length + 1));
+  const cutAt = (i: number): Expr => spread(cuts[i] ?? BEYOND);
+  const above: Expr[] = [];
+  /** The middle cut of what is left between `from` and `from + 2 · half` after the answers from `level` on. */
+  const middle = (from: number, half: number, level: number): Expr =>
+    level === above.length ? cutAt(from + half - 1) : select(
+      above[level],
+      middle(from + 2 ** (levels - 1 - level), half, level + 1),
+      middle(from, half, level + 1),
+    );
+  for (let level = 0; level < levels; level++) {
+    above.push(bin("lt", middle(0, 2 ** (levels - 1 - level), 0), x));
+  }
+  return above
+    .map((yes, level) => select(yes, spread(2 ** (levels - 1 - level)), spread(0)))
+    .reduce((a, b) => bin("add", a, b));
+};

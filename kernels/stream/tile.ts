@@ -1,0 +1,133 @@
+/**
+ * A streaming fold for a block of queries: what a step of tokens decodes to serves all of them.
+ *
+ * ```text
+ * a group is one batch, a block of queries of every row, and a few parts of their tokens:
+ *   what does not change along tokens is staged         tile/stage.ts     [k][query]
+ *   for each part, for each step of tokens that is not masked altogether (tile/mask.ts):
+ *     tokens are decoded, and multiplied with queries   tile/products.ts  [token][query]
+ *     scores, weights, the running m and l              tile/scores.ts
+ *     values are decoded, and added up                  tile/sums.ts      o[channel][query]
+ *   part = (o, o', …, m, l) of each row and query
+ * ```
+ * Against one query at a time (`queries: 1` of the schedule): a cache is decoded once a block, and its
+ * products are matrices that registers reuse. Not yet: products as 16-bit integers.
+ * @module
+ */
+import { MASKED } from "../../dsl/core/monoid.ts";
+import { type Arr, bin, type Expr, int, load, num, select, un } from "../../compiler/ir/expr.ts";
+import { Builder, type Context, type Plan, type Step as Kernel } from "../../compiler/kernel.ts";
+import { constantSource } from "../../compiler/lower/memory.ts";
+import { tileFloats } from "../../compiler/lower/tile.ts";
+import { chunksExpr, groupOf, groupsOf, spanOf, type Stream, streamOf } from "./shape.ts";
+import { type Step, type Sums, type Tile, tileOf } from "./tile/frame.ts";
+import { deadIn } from "./tile/mask.ts";
+import { tokensOf } from "./tile/products.ts";
+import { weigh } from "./tile/scores.ts";
+import { stageTile } from "./tile/stage.ts";
+import { addStep } from "./tile/sums.ts";
+
+/** Fills an array of the group, four at a time. */
+const fill = (b: Builder, arr: Arr, value: number): void =>
+  b.low.par(
+    "z",
+    int(arr.length / 4),
+    (z) => b.low.store(arr, bin("mul", z, int(4)), un("splat", num(value))),
+  );
+
+/** Is a step masked for every row and query of the block? */
+const deadStep = (b: Builder, { stream, label, ...tile }: Tile, step: Step): Expr | undefined => {
+  const { roles, scores } = stream;
+  const ends = (label_: string): readonly [Expr, Expr] => {
+    if (label_ === roles.token) {
+      return [step.first, bin("add", step.first, bin("sub", step.count, int(1)))];
+    }
+    if (label_ === label) {
+      return [tile.first, bin("add", tile.first, bin("sub", tile.count, int(1)))];
+    }
+    if (roles.rows.includes(label_)) return [int(0), int((roles.dim(label_) as number) - 1)];
+    const outer = tile.outer[roles.outer.indexOf(label_)];
+    return [outer, outer];
+  };
+  const all = roles.scores.map(ends);
+  return deadIn(b.low, scores, { lo: all.map(([lo]) => lo), hi: all.map(([, hi]) => hi) });
+};
+
+/** Stores the sums of a part, row by row. */
+const storePart = (b: Builder, stream: Stream, sums: Sums, segment: Expr, part: Arr): void => {
+  const { low } = b;
+  const { rows, peak, part: width } = stream;
+  low.par("r", int(rows), (r) => {
+    const base = low.named(
+      "base",
+      bin("mul", bin("add", bin("mul", segment, int(rows)), r), int(width)),
+    );
+    stream.sums.forEach(({ at, count }, i) =>
+      low.loop("c", int(0), int(count), 1, (c) =>
+        low.store(
+          part,
+          bin("add", bin("add", base, c), int(at)),
+          load(sums.o[i], bin("add", bin("mul", c, int(rows)), r)),
+        ))
+    );
+    low.store(part, bin("add", base, int(peak)), load(sums.m, r));
+    low.store(part, bin("add", base, int(peak + 1)), load(sums.l, r));
+  });
+};
+
+/** The kernel of a plan with a block of queries. */
+export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
+  const stream = streamOf(plan);
+  const b = new Builder(context);
+  const { low } = b;
+  const staged = [...plan.axes.keys()];
+  const values = stream.sums.map((s) => s.term.args[1]);
+  staged.forEach((t) => b.isLeaf(t) || low.sources.set(t, constantSource(num(0))));
+  b.read([
+    stream.scores,
+    ...values,
+    ...staged.flatMap((t) => b.isLeaf(t) ? [t] : "args" in t ? t.args : []),
+  ]);
+  const part = b.scratch(stream.scratch, stream.partWords, true);
+  const span = spanOf(context);
+  const { outer, flat, part: from } = groupOf(b, stream, span);
+  const tile = tileOf(b, plan, stream, outer);
+  stageTile(b, plan, tile);
+
+  const { cells, tokens } = tile;
+  const all = b.size(stream.roles.dim(stream.roles.token));
+  const sums: Sums = {
+    o: stream.sums.map(({ count }) => b.local("o", count * cells)),
+    m: b.local("m", cells),
+    l: b.local("l", cells),
+    factor: b.local("factor", cells),
+  };
+  const weight = b.local("weight", tokens * cells);
+  const decoded = b.local("tile", tokens * tileFloats(plan));
+  const chunks = low.named("parts", chunksExpr(b, stream));
+  const to = bin("min", bin("add", from, int(span)), chunks);
+  low.loop("part", from, to, 1, (at) => {
+    [...sums.o, sums.l].forEach((arr) => fill(b, arr, 0));
+    fill(b, sums.m, MASKED);
+    const start = low.named("start", bin("mul", at, int(stream.chunk)));
+    const end = low.named("end", bin("min", bin("add", start, int(stream.chunk)), all));
+    low.loop("step", start, end, tokens, (first) => {
+      const step: Step = {
+        first,
+        count: low.named("count", bin("min", int(tokens), bin("sub", end, first))),
+        last: bin("sub", all, int(1)),
+      };
+      const walk = (): void => {
+        tokensOf(b, plan, tile, step, decoded);
+        weigh(b, tile, step, sums, weight);
+        addStep(b, tile, step, sums, weight, decoded);
+      };
+      const dead = deadStep(b, tile, step);
+      if (dead === undefined) return walk();
+      // The whole group decides alike: a loop of one round, since lanes go apart under an `if`.
+      low.loop("live", int(0), select(dead, int(0), int(1)), 1, walk);
+    });
+    storePart(b, stream, sums, bin("add", bin("mul", flat, chunks), at), part);
+  });
+  return [b.finish(context.name, "stream", groupsOf(stream, span))];
+};
