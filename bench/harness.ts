@@ -28,6 +28,8 @@ export interface Timing {
   readonly iqr: number;
   /** The fastest round: what is left where other processes share the machine. */
   readonly best: number;
+  /** The round with the least processor time, all threads of the process: other processes do not count. */
+  readonly cpu: number;
   /** Median over rounds of baseline / this; above 1 is faster than the baseline. */
   readonly speedup: number;
   readonly rounds: number;
@@ -111,10 +113,14 @@ export const compare = async (
 ): Promise<readonly Timing[]> => {
   for (const c of cases) await warm(c, warmMs);
   const times: number[][] = cases.map(() => []);
+  const cpu = cases.map(() => Infinity);
   for (let r = 0; r < rounds; r++) {
     for (let i = 0; i < cases.length; i++) {
       const at = (i + r) % cases.length;
+      const before = process.cpuUsage();
       times[at].push(await clock(cases[at].run));
+      const { user, system } = process.cpuUsage(before);
+      cpu[at] = Math.min(cpu[at], (user + system) / 1000);
     }
   }
   return cases.map(({ name }, i) => ({
@@ -122,6 +128,7 @@ export const compare = async (
     ms: median(times[i]),
     iqr: spread(times[i]),
     best: Math.min(...times[i]),
+    cpu: cpu[i],
     speedup: median(times[i].map((t, r) => times[0][r] / t)),
     rounds,
     times: times[i],

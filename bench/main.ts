@@ -6,6 +6,7 @@
  * @module
  */
 import process from "node:process";
+import { appendBench } from "./append.ts";
 import { attentionBench } from "./attention.ts";
 import { boundsBench } from "./bounds.ts";
 import { certifyBench } from "./certify.ts";
@@ -27,6 +28,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   growth: growthBench,
+  append: appendBench,
   encode: encodeBench,
   prefill: prefillBench,
   matmul: matmulBench,

@@ -1,8 +1,9 @@
 /**
  * How fast are plain contractions? What the projections of a small model and the rotations of a scheme
- * cost; f32, one thread, as a share of the multiply-adds that registers alone allow.
+ * cost; f32, one thread, as a share of the multiply-adds that registers alone allow. A matrix times a
+ * vector reads each weight once: it is held to the bandwidth of a copy.
  *
- * Each product agrees with a plain f64 loop before it is timed.
+ * Rates are of processor time, of a product and of its roof alike. Each product agrees with a plain f64 loop before it is timed.
  * @module
  */
 import { compile, contract, input, type Term } from "../mod.ts";
@@ -22,13 +23,20 @@ interface Product {
 const PRODUCTS: readonly Product[] = [
   { m: 256, k: 1024, n: 688, transposed: false },
   { m: 256, k: 1024, n: 688, transposed: true },
+  { m: 256, k: 256, n: 256, transposed: false },
+  { m: 256, k: 256, n: 256, transposed: true },
   { m: 512, k: 512, n: 512, transposed: false },
   { m: 512, k: 512, n: 512, transposed: true },
+  { m: 1024, k: 1024, n: 1024, transposed: false },
+  { m: 1024, k: 1024, n: 1024, transposed: true },
   { m: 1, k: 1024, n: 4096, transposed: true },
+  { m: 1, k: 4096, n: 1024, transposed: true },
+  { m: 1, k: 1024, n: 4096, transposed: false },
   { m: 4096, k: 64, n: 64, transposed: false },
 ];
 
 const MADDS = 2e8;
+const COPY = 1 << 25;
 
 const reference = (
   a: Float32Array,
@@ -64,20 +72,25 @@ const prepared = async (p: Product): Promise<Case> => {
 export const matmulBench: Benchmark = async ({ quick }: Ask) => {
   const effort = quick ? { rounds: 3, warmMs: 20 } : { rounds: 15, warmMs: 300 };
   const products = quick ? PRODUCTS.slice(0, 2) : PRODUCTS;
-  const cases: Case[] = [(await openRoofs(1 << 20)).madds(MADDS)];
+  const roofs = await openRoofs(COPY);
+  const cases: Case[] = [roofs.madds(MADDS), roofs.copy(COPY)];
   for (const p of products) cases.push(await prepared(p));
   const timings = await compare(cases, effort);
-  const works = [MADDS, ...products.map(({ m, k, n }) => m * k * n)];
-  const peak = MADDS / timings[0].best;
+  const works = [MADDS, 0, ...products.map(({ m, k, n }) => m * k * n)];
+  const bytes = [0, 2 * COPY, ...products.map(({ m, k, n }) => 4 * (m * k + k * n + m * n))];
+  const [peak, bandwidth] = [MADDS / timings[0].cpu, 2 * COPY / timings[1].cpu];
   return [{
     title: "contractions, f32, one thread",
-    rows: timings.map(({ name, ms, iqr, best }, i): Row => ({
+    rows: timings.map(({ name, ms, iqr, best, cpu }, i): Row => ({
       product: name,
       ms,
       iqr,
       best,
-      "GFLOP/s": 2 * works[i] / best / 1e6,
-      "% madd peak": 100 * works[i] / best / peak,
+      cpu,
+      "GFLOP/s": 2 * works[i] / cpu / 1e6,
+      "% madd peak": 100 * works[i] / cpu / peak,
+      "GB/s": bytes[i] / cpu / 1e6,
+      "% copy": 100 * bytes[i] / cpu / bandwidth,
     })),
   }];
 };

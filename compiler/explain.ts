@@ -6,9 +6,10 @@ import { storedBytes } from "../dsl/core/layout.ts";
 import type { Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { printAll, printInline } from "../dsl/read/print.ts";
-import type { Plan, Slot, Step } from "./kernel.ts";
+import type { Plan, Slot, Step, Target } from "./kernel.ts";
 import type { Lowered, Outputs } from "./pipeline.ts";
 import { type Chosen, scheduleText } from "./schedule.ts";
+import { trafficOf } from "./traffic.ts";
 
 /** What a program was compiled to, without a device's text. */
 export interface Structure {
@@ -70,6 +71,14 @@ const planText = (plan: Plan): string => {
   }${list("makes once a token", [...plan.moving.keys()])}`;
 };
 
+/** What the first group of a kernel asks of memory where lanes run side by side. */
+const trafficText = ({ kernel }: Step, sizes: Sizes): string[] =>
+  [...trafficOf(kernel, sizes)].map(([name, t]) =>
+    `    ${name} useful ${t.useful}, fetched ${t.fetched}, asked ${t.asked} bytes; ${
+      (100 * t.busy).toFixed(0)
+    } % of lanes`
+  );
+
 /** Every stage as text. */
 export const explainText = (
   outputs: Outputs,
@@ -77,6 +86,7 @@ export const explainText = (
   lowered: Lowered,
   text: string,
   sizes: Sizes | undefined,
+  { serial }: Target,
 ): string => {
   const kernels = lowered.steps.map(({ kernel, slots }) =>
     [
@@ -105,6 +115,10 @@ export const explainText = (
     `== ${lowered.steps.length} kernels ==`,
     ...kernels,
     `== bytes moved: ${moved} ==`,
+    ...sizes === undefined || serial ? [] : [
+      "== what one group asks of memory ==",
+      ...lowered.steps.flatMap((s) => [`  ${s.kernel.name}:`, ...trafficText(s, sizes)]),
+    ],
     "== generated text ==",
     text,
   ].join("\n");

@@ -13,7 +13,7 @@ import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { tallOf } from "./lower/tall.ts";
-import { streamChunk } from "./lower/chunk.ts";
+import { movingCounts, streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
@@ -201,7 +201,7 @@ const streamPlan = (
   const tile = streamChunk(
     folds,
     floatsOf(staged),
-    [...moving].map(([t, m]) => heldCount(t, m)),
+    movingCounts(folds, moving, target),
     stored,
     schedule,
     target,

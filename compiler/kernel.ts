@@ -3,6 +3,7 @@
  * (kernels with their memory). `kernels/` holds the skeletons; `mod.ts` hands them in.
  * @module
  */
+import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import { isPacked } from "../dsl/core/dtype.ts";
 import type { Dim, Shape, Term } from "../dsl/core/term.ts";
 import { type Arr, bin, type Expr, freshExprs, int, uniform } from "./ir/expr.ts";
@@ -10,6 +11,7 @@ import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
 import type { HeldAxes } from "./lower/row.ts";
+import { uniformEnds } from "./lower/uniform.ts";
 import { writeOut } from "./lower/write_out.ts";
 
 /** Loop structures that exist. */
@@ -85,10 +87,19 @@ export interface Schedule {
   readonly queries: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
+  /** Largest number of parts of a streaming fold on a GPU, up to eight chunks each. */
+  readonly splits: number;
 }
 
 /** The default schedule. */
-export const SCHEDULE: Schedule = { chunk: 256, fixed: true, lanes: 64, queries: 32, rows: 8 };
+export const SCHEDULE: Schedule = {
+  chunk: 256,
+  fixed: true,
+  lanes: 64,
+  queries: 32,
+  rows: 8,
+  splits: 128,
+};
 
 /** From a plan to its kernels. `materialized` says which terms are in memory. */
 export type Skeleton = (plan: Plan, context: Context) => Step[];
@@ -106,6 +117,14 @@ export interface Context {
 
 /** One function a skeleton. */
 export type Skeletons = Readonly<Record<SkeletonName, Skeleton>>;
+
+/** The name of the number of entries that an axis of an input has room for. */
+export const roomOf = (input: string, axis: number, dim: string): string =>
+  `room ${axis} of ${input} for ${dim}`;
+
+/** The number behind a name that a kernel reads; a tensor without more room has room for what it holds. */
+export const uniformOf = (name: string, sizes: Sizes): number =>
+  sizeOf(/^room \d+ of .* for (.+)$/.exec(name)?.[1] ?? name, sizes);
 
 /** Inputs and stored terms at or below `terms`: what a kernel reads from memory. */
 export const leavesOf = (terms: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
@@ -185,10 +204,13 @@ export class Builder {
     for (const leaf of leavesOf(roots, this.context.materialized)) {
       if (this.low.sources.has(leaf)) continue;
       const arr = this.array("in", elemOf(leaf.dtype), false, { tag: "term", term: leaf });
-      this.low.sources.set(
-        leaf,
-        sourceOf(arr, leaf.dtype, this.low.dims(leaf.shape), () => this.low.loose),
+      // Where there may be room for more, that is what lies between one index and the next.
+      const dims = leaf.shape.map((d, axis) =>
+        leaf.tag === "input" && leaf.room && axis > 0 && typeof d === "string"
+          ? this.size(roomOf(leaf.name, axis, d))
+          : this.size(d)
       );
+      this.low.sources.set(leaf, sourceOf(arr, leaf.dtype, dims, () => this.low.loose));
     }
   }
 
@@ -220,6 +242,7 @@ export class Builder {
 
   /** The finished step. */
   finish(name: string, skeleton: SkeletonName, groups: Size): Step {
+    const body = writeOut(this.low.block, this.context.target);
     return {
       kernel: {
         name,
@@ -229,7 +252,7 @@ export class Builder {
         uniforms: [...this.uniforms],
         lanes: this.context.schedule.lanes,
         groups,
-        body: writeOut(this.low.block, this.context.target),
+        body: this.context.target.serial ? body : uniformEnds(body),
       },
       slots: this.slots,
     };

@@ -4,13 +4,21 @@
  */
 import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
-import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import type { Sizes } from "../dsl/core/dims.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
+import {
+  bindSizes,
+  checkIndices,
+  checkRoom,
+  type Given,
+  inputsOf,
+  isTensor,
+  shapeIn,
+} from "./bind.ts";
 import type { Certify } from "./bounds.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
-import type { Skeletons, Slot } from "./kernel.ts";
+import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
 import { type Bound, type Recording, recordingOf } from "./recording.ts";
 import type { Device, Executable, Memory } from "./runtime/device.ts";
@@ -57,6 +65,7 @@ const binder =
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const read: Record<string, Tensor> = {};
+    const rooms: Record<string, number> = {};
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
@@ -95,6 +104,10 @@ const binder =
           );
         }
         read[name] = tensor;
+        checkRoom(name, term, tensor);
+        term.shape.forEach((d, axis) =>
+          typeof d === "string" && (rooms[roomOf(name, axis, d)] = tensor.room[axis])
+        );
         memory.set(term, tensor.memory);
       }
       for (const term of new Set(Object.values(lowered.outputs))) {
@@ -103,7 +116,7 @@ const binder =
       const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-        uniforms: s.kernel.uniforms.map((u) => sizeOf(u, sizes)),
+        uniforms: s.kernel.uniforms.map((u) => rooms[u] ?? uniformOf(u, sizes)),
         groups: s.kernel.groups(sizes),
       })));
       const outputs = Object.fromEntries(
@@ -182,6 +195,7 @@ export const compileOn = async (
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
     text: executable.text,
-    explain: (sizes) => explainText(outputs, choice, lowered, executable.text, sizes),
+    explain: (sizes) =>
+      explainText(outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };

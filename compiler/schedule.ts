@@ -33,6 +33,7 @@ export const CANDIDATES: Required<Candidates> = {
   lanes: [32, 64],
   queries: [1, 8, 32],
   rows: [2, 4, 8],
+  splits: [32, 128, 512],
 };
 
 /** Numbers that were given, else tuned, else the default. */

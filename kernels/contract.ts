@@ -7,16 +7,20 @@
  *   lanes along n (b lies along n):            acc[i][j4] += splat(a[i]) * b4[j]
  * store(epilogue(result))
  * ```
- * Ladder: one product a lane → tiles of registers → (not yet: tiles staged in group memory).
+ * Tiles go down the rows first: what is read of b stays close. On a CPU, columns along n are copied side
+ * by side once for all rows. One row (a matrix times a vector) is as many columns at a time as memory
+ * has streams.
+ * Ladder: one product a lane → tiles of registers → columns in group memory. Not yet: blocks of k.
  * @module
  */
-import { countOf } from "../dsl/core/shape.ts";
+import { countOf, isDynamic, knownCount } from "../dsl/core/shape.ts";
 import type { Dim, Shape, Term, TermOf } from "../dsl/core/term.ts";
 import {
   bin,
   type Expr,
   int,
   lane as laneOf,
+  load,
   madd,
   num,
   un,
@@ -29,7 +33,8 @@ import { tallOf } from "../compiler/lower/tall.ts";
 import { tallSteps } from "./tall.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 
-const MR = 4;
+/** Rows of a tile, and columns of one with a single row: as many streams of memory. */
+const [ROWS, STREAMS] = [4, 8];
 /** Tiles of registers that one group makes. */
 const TILES = 64;
 
@@ -105,8 +110,9 @@ export const contractSkeleton: Skeleton = (plan, context) => {
   // The label that runs in lanes is the innermost loop.
   const k = alongK === undefined ? roles.k : [...roles.k.filter((l) => l !== alongK), alongK];
   const unitN = lanes === "n" ? 4 : 1;
-  const NR = lanes === "n" ? 2 : lanes === "k" ? 2 : 4;
   const shapes = { m: roles.m.map(dim), n: roles.n.map(dim), batch: roles.batch.map(dim) };
+  const MR = isDynamic(shapes.m) ? ROWS : Math.min(ROWS, knownCount(shapes.m));
+  const NR = MR === 1 && lanes !== "none" ? STREAMS : lanes === "none" ? 4 : 2;
   const [M, N] = [b.count(shapes.m), b.count(shapes.n)];
   const tilesOf = (n: Expr, tile: number): Expr =>
     bin("div", bin("add", n, int(tile - 1)), int(tile));
@@ -121,25 +127,31 @@ export const contractSkeleton: Skeleton = (plan, context) => {
   }
   const out = b.write(root);
 
-  const start = bin("mul", variable(GROUP, "i32", { lo: 0 }), int(TILES));
-  low.par("tile", bin("min", int(TILES), bin("sub", all, start)), (u) => {
-    const tile = bin("add", start, u);
-    const batch = unravel(bin("div", tile, perBatch), low.dims(shapes.batch));
-    const inBatch = bin("rem", tile, perBatch);
-    const m0 = bin("mul", bin("div", inBatch, tn), int(MR));
-    const n0 = bin("mul", bin("rem", inBatch, tn), int(NR * unitN));
-    const top = (n: Expr): Expr => bin("sub", n, int(1));
-    const rows = Array.from(
-      { length: MR },
-      (_, i) => low.named("m", bin("min", bin("add", m0, int(i)), top(M))),
-    );
-    const cols = Array.from(
+  const onePass = k.length === 1 && typeof dim(k[0]) === "number" ? dim(k[0]) as number : 0;
+  const panelFloats = onePass * NR * unitN;
+  // Where what is close is faster, columns are copied side by side once for all rows.
+  const panel = lanes === "n" && MR > 1 && panelFloats > 0 && context.target.cacheBytes > 0 &&
+      2 * panelFloats <= context.target.groupFloats
+    ? b.local("panel", panelFloats)
+    : undefined;
+
+  const top = (n: Expr): Expr => bin("sub", n, int(1));
+  const columnsAt = (n0: Expr): Expr[] =>
+    Array.from(
       { length: NR },
       (_, j) =>
         unitN === 4
           ? alignedMin(low, bin("add", n0, int(4 * j)), bin("sub", N, int(4)))
           : low.named("n", bin("min", bin("add", n0, int(j)), top(N))),
     );
+  const panelAt = (row: Expr, j: number): Expr =>
+    bin("add", bin("mul", row, int(NR * unitN)), int(j * unitN));
+  const makeTile = (batch: readonly Expr[], m0: Expr, n0: Expr): void => {
+    const rows = Array.from(
+      { length: MR },
+      (_, i) => low.named("m", bin("min", bin("add", m0, int(i)), top(M))),
+    );
+    const cols = columnsAt(n0);
     const mi = rows.map((r) => unravel(r, low.dims(shapes.m)));
     const ni = cols.map((c) => unravel(c, low.dims(shapes.n)));
     const vector = lanes !== "none";
@@ -168,8 +180,10 @@ export const contractSkeleton: Skeleton = (plan, context) => {
         return low.named("x", vector ? un("splat", value) : value);
       };
       const a = mi.map((i) => operand(0, index(0, i, [], at), alongK));
-      const bs = ni.map((n) =>
-        operand(1, index(1, [], n, at), lanes === "n" ? roles.n[roles.n.length - 1] : alongK)
+      const bs = ni.map((n, j) =>
+        panel !== undefined
+          ? low.named("x", load(panel, panelAt(at.get(k[0])!, j), true))
+          : operand(1, index(1, [], n, at), lanes === "n" ? roles.n[roles.n.length - 1] : alongK)
       );
       acc.forEach((row, i) => row.forEach((cell, j) => cell.set(madd(a[i], bs[j], cell.get()))));
     };
@@ -216,17 +230,49 @@ export const contractSkeleton: Skeleton = (plan, context) => {
           }));
       })
     );
-  });
+  };
+
+  const group = variable(GROUP, "i32", { lo: 0 });
+  if (panel === undefined) {
+    const start = bin("mul", group, int(TILES));
+    low.par("tile", bin("min", int(TILES), bin("sub", all, start)), (u) => {
+      const tile = bin("add", start, u);
+      const inBatch = bin("rem", tile, perBatch);
+      makeTile(
+        unravel(bin("div", tile, perBatch), low.dims(shapes.batch)),
+        bin("mul", bin("rem", inBatch, tm), int(MR)),
+        bin("mul", bin("div", inBatch, tm), int(NR * unitN)),
+      );
+    });
+  } else {
+    const batch = unravel(bin("div", group, tn), low.dims(shapes.batch));
+    const n0 = bin("mul", bin("rem", group, tn), int(NR * unitN));
+    const ni = columnsAt(n0).map((c) => unravel(c, low.dims(shapes.n)));
+    const axis = labels.args[1].indexOf(roles.n[roles.n.length - 1]);
+    low.par("row", int(onePass), (row) =>
+      ni.forEach((n, j) => {
+        const at = labels.args[1].map((l) =>
+          l === k[0]
+            ? row
+            : roles.n.includes(l)
+            ? n[roles.n.indexOf(l)]
+            : batch[roles.batch.indexOf(l)]
+        );
+        low.store(panel, panelAt(row, j), low.wide(product.args[1], at, axis));
+      }));
+    low.par("tile", tm, (u) => makeTile(batch, bin("mul", u, int(MR)), n0));
+  }
   const tilesIn = (shape: Shape, tile: number): Size => (s) => Math.ceil(countOf(shape, s) / tile);
   return [
     b.finish(
       context.name,
       "contract",
-      (s) =>
-        Math.ceil(
-          countOf(shapes.batch, s) * tilesIn(shapes.m, MR)(s) * tilesIn(shapes.n, NR * unitN)(s) /
-            TILES,
-        ),
+      (s) => {
+        const columns = countOf(shapes.batch, s) * tilesIn(shapes.n, NR * unitN)(s);
+        return panel !== undefined
+          ? columns
+          : Math.ceil(columns * tilesIn(shapes.m, MR)(s) / TILES);
+      },
     ),
   ];
 };

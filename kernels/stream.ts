@@ -14,12 +14,13 @@
  * merge, in the kernel that uses the result              stream/merge.ts
  * ```
  * Ladder: one token a lane → long products apart, lanes along tokens → 16-bit integer products where
- * the target has them. Not yet: lanes of a GPU spread over tokens in the last loop.
+ * the target has them; where lanes run side by side, they share each of these loops (stream/lanes.ts).
  * @module
  */
 import { bin, int, num } from "../compiler/ir/expr.ts";
 import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
+import { laneStream } from "./stream/lanes.ts";
 import { weights } from "./stream/scores.ts";
 import { chunksExpr, frameOf, groupOf, groupsOf, spanOf, streamOf } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
@@ -29,7 +30,8 @@ import { addValues } from "./stream/values.ts";
 /** The skeleton. */
 export const streamSkeleton: Skeleton = (plan, context) => {
   if (plan.block !== undefined) return tiledStream(plan, context);
-  const stream = streamOf(plan);
+  if (!context.target.serial) return [laneStream(plan, context)];
+  const stream = streamOf(plan, context);
   const b = new Builder(context);
   const staged = [...plan.axes.keys()];
   staged.forEach((t) => b.low.sources.set(t, constantSource(num(0))));

@@ -172,6 +172,10 @@ Deno.test("attention over every listed scheme is two dispatches on a GPU, of thr
     for (const rows of [1, "n"]) {
       const { steps } = lower({ out: attention(codec, rows) }, SKELETONS, WEBGPU_TARGET);
       deepEqual(steps.map(({ kernel }) => kernel.skeleton), ["stream", "encode"], name);
+      for (const { kernel } of steps) {
+        const floats = kernel.shared.reduce((n, a) => n + a.length, 0);
+        ok(floats <= WEBGPU_TARGET.groupFloats, `${name}: ${floats} floats of group memory`);
+      }
     }
   }
 });

@@ -186,7 +186,9 @@ export const fitWeights = async (
       }
       await fit(layer, told!);
       const held = fitted();
-      const formula = llama.layer(config, identity, identity, { weights: scheme.codec });
+      const formula = llama.layer(config, identity, identity, llama.TOKENS, {
+        weights: scheme.codec,
+      });
       for (const window of open) {
         const { x } = await layerOf(layer, window, held, formula);
         window.x.dispose();

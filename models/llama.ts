@@ -60,12 +60,14 @@ const rounded = (x: Term, { activations }: Precision): Term =>
 
 const hidden = (c: ModelConfig): Term => input("x", [TOKENS, c.hiddenSize], "f32");
 
+/** The axis of a cache that holds earlier tokens too. */
+export const PAST = "past";
+
 /** The shape of K, and of V. */
-export const cacheShape = (c: ModelConfig): readonly [number, string, number] => [
-  c.kvHeads,
-  TOKENS,
-  c.headDim,
-];
+export const cacheShape = (
+  c: ModelConfig,
+  tokens: string = TOKENS,
+): readonly [number, string, number] => [c.kvHeads, tokens, c.headDim];
 
 /** Queries, with the heads that share a key head side by side. */
 export const queryShape = (c: ModelConfig): readonly [number, number, string, number] => [
@@ -145,21 +147,27 @@ export const decode = (c: ModelConfig, codec: Codec): Formula => ({
   x: cached(codec, "x", cacheShape(c)),
 });
 
-/** Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. */
-export const attention = (c: ModelConfig, k: Codec, v: Codec): Term =>
+/**
+ * Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. In a cache that holds earlier
+ * tokens too, {@link PAST} of them in all, `offset` lie before the first one.
+ */
+export const attention = (c: ModelConfig, k: Codec, v: Codec, tokens: string = TOKENS): Term =>
   attend({
     q: input("q", queryShape(c), "f32"),
-    k: cached(k, "k", cacheShape(c)),
-    v: cached(v, "v", cacheShape(c)),
-    causal: { offset: 0 },
+    k: cached(k, "k", cacheShape(c, tokens)),
+    v: cached(v, "v", cacheShape(c, tokens)),
+    causal: { offset: tokens === TOKENS ? 0 : input("offset", [], "f32") },
   });
 
 /** A layer from its queries and its cache, with the inputs of its linear maps on the way. */
-const inLayer = (c: ModelConfig, k: Codec, v: Codec, how: Precision) => {
+const inLayer = (c: ModelConfig, k: Codec, v: Codec, tokens: string, how: Precision) => {
   const [width, inner] = [c.hiddenSize, c.intermediateSize];
   const of = (x: Term, name: string, ...shape: readonly number[]): Term =>
     linear(rounded(x, how), matrix(how, name, ...shape));
-  const seen = reshape(permute(attention(c, k, v), [2, 0, 1, 3]), [TOKENS, c.heads * c.headDim]);
+  const seen = reshape(permute(attention(c, k, v, tokens), [2, 0, 1, 3]), [
+    TOKENS,
+    c.heads * c.headDim,
+  ]);
   const middle = map("add", hidden(c), of(seen, "wo", width, c.heads * c.headDim));
   const h = rmsNorm(middle, weight("norm", width), c.normEps);
   const gated = map("mul", silu(of(h, "w1", inner, width)), of(h, "w3", inner, width));
@@ -167,16 +175,20 @@ const inLayer = (c: ModelConfig, k: Codec, v: Codec, how: Precision) => {
 };
 
 /** What a layer adds to x, from its queries and its cache. */
-export const layer = (c: ModelConfig, k: Codec, v: Codec, how: Precision = {}): Formula => ({
-  x: inLayer(c, k, v, how).x,
-});
+export const layer = (
+  c: ModelConfig,
+  k: Codec,
+  v: Codec,
+  tokens: string = TOKENS,
+  how: Precision = {},
+): Formula => ({ x: inLayer(c, k, v, tokens, how).x });
 
 /** What the queries, keys and values of a layer tell of the channels of their input. */
 export const projectInputs = (c: ModelConfig): Formula => told({ qkv: entered(c) });
 
 /** The same of the other linear maps of a layer, from its queries and its cache in f32. */
 export const layerInputs = (c: ModelConfig): Formula => {
-  const { seen, h, gated } = inLayer(c, identity, identity, {});
+  const { seen, h, gated } = inLayer(c, identity, identity, TOKENS, {});
   return told({ out: seen, mlp: h, down: gated });
 };
 

@@ -7,7 +7,7 @@
  * logits = head(x)
  * ```
  *
- * Does not do yet: token by token with a growing cache; batches of windows.
+ * Token by token with a cache that grows: `generate.ts`. Does not do yet: batches of windows.
  * @module
  */
 import {
@@ -233,7 +233,7 @@ export const openRunner = async (
           v: hold(await run(llama.encode(config, v), { x: now.v! })),
         };
         const next = hold(
-          await run(llama.layer(config, k, v, how), {
+          await run(llama.layer(config, k, v, llama.TOKENS, how), {
             x: x!,
             q: now.q!,
             ...under("k", stored.k),

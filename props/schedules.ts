@@ -12,6 +12,7 @@ export const CHOICES: { readonly [K in keyof Schedule]: readonly Schedule[K][] }
   lanes: [32, 64],
   queries: [1, 8, 32],
   rows: [2, 4, 8],
+  splits: [1, 3, 128],
 };
 
 /** Any schedule. */

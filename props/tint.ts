@@ -31,13 +31,18 @@ export const openTint = async (): Promise<Tint> => {
     requiredFeatures: ["subgroups" as unknown as GPUFeatureName],
   });
   const verdicts = new Map<string, Promise<string>>();
-  const judge = async ({ name: label, arrays }: Kernel, code: string): Promise<string> => {
+  const judge = async (kernel: Kernel, code: string): Promise<string> => {
+    const { name: label, arrays, shared } = kernel;
     const made = await scoped(dawn, () => dawn.createShaderModule({ label, code }));
     const { messages } = await made.value.getCompilationInfo();
     const said = messages.map((m) => `${m.type} in line ${m.lineNum}: ${m.message}`);
     if (said.length > 0 || made.error !== undefined) return [...said, made.error].join("\n");
-    // The null adapter has as many buffers as the specification asks for, others have more.
-    if (arrays.length > dawn.limits.maxStorageBuffersPerShaderStage) return "";
+    // The null adapter has as many buffers and as much group memory as the specification asks for,
+    // others have more.
+    const bytes = shared.reduce((n, a) => n + 4 * a.length, 0);
+    const { maxStorageBuffersPerShaderStage: most, maxComputeWorkgroupStorageSize: room } =
+      dawn.limits;
+    if (arrays.length > most || bytes > room) return "";
     const compute = { module: made.value, entryPoint: "main" };
     const pipeline = await scoped(
       dawn,

@@ -5,6 +5,7 @@
  */
 import type { Arr, Expr, Ty } from "../ir/expr.ts";
 import { type Block, GROUP, type Kernel, sizeName, type Stmt } from "../ir/stmt.ts";
+import { ALIKE } from "../lower/uniform.ts";
 import { place, type Printer } from "./place.ts";
 
 const TYPES: Readonly<Record<Ty, string>> = {
@@ -70,7 +71,10 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   const: (e) => literal(e),
   var: (e) => e.name,
   uniform: (e) => `args.${sizeName(e.name)}`,
-  load: (e, [at]) => loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
+  load: (e, [at]) =>
+    e.value === ALIKE
+      ? `workgroupUniformLoad(&${e.arr!.name}[${at}])`
+      : loadText(e.arr!, e.type.endsWith("x4"), at, vectors.has(e.arr!.name)),
   halves: (e, [at]) => {
     const word = (k: number): string =>
       loadText(e.arr!, false, `((${at}) + ${k}) >> 1u`, vectors.has(e.arr!.name));

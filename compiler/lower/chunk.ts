@@ -5,25 +5,33 @@
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
-import type { Term, TermOf } from "../../dsl/core/term.ts";
+import { type Term, type TermOf, topological } from "../../dsl/core/term.ts";
 import { PART } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
-import { linearTerms } from "./linear.ts";
-import { countOf, type Member, streamRoles } from "./roles.ts";
+import { laneMemory } from "./lane_chunk.ts";
+import { type Factor, type LinearTerms, linearTerms } from "./linear.ts";
+import { countOf, type Member, runsAlongTokens, streamRoles } from "./roles.ts";
+import { type HeldAxes, heldCount } from "./row.ts";
 
 const SMALLEST = 8;
 /** Walks over the tokens that go side by side where vectors run along them. */
 const WALKS = 16;
 
-/** Size of the last channel axis, 1 if there is none. */
-export const innerOf = ({ channels, dim }: Member): number =>
-  channels.length === 0 ? 1 : dim(channels[channels.length - 1]) as number;
-
-/** Do vectors run along tokens? Where channels do not come in fours. */
-export const runsAlongTokens = (member: Member): boolean => innerOf(member) % 4 !== 0;
-
 /** Walks over the tokens of one channel, each with a sum of its own. */
 export const walksOf = (channels: number): number => Math.max(1, Math.floor(WALKS / channels));
+
+/** Do scales or shifts of the values tell groups of channels apart? Groups are all channel axes but the last. */
+export const tellApart = (
+  { channels, values }: Member,
+  { scaled, shifts }: LinearTerms,
+): boolean => {
+  const outer = channels.slice(0, -1).map((l) => values.indexOf(l));
+  const tells = ({ terms }: Factor): boolean =>
+    terms.some((t) =>
+      t.tag !== "broadcast" || t.axes.some((a) => outer.includes(a) && t.shape[a] !== 1)
+    );
+  return [...scaled.map((x) => x.factor), ...shifts].some(tells);
+};
 
 /** Groups of channels that share scales: all channel axes but the last. */
 const groupsOf = (member: Member): number => countOf(member, member.channels.slice(0, -1));
@@ -39,6 +47,19 @@ const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
         : widest;
     }, DTYPES.u1.bits / 8);
 
+/** Parts of the values whose weights are scaled, and groups of channels that scales tell apart. */
+const scaledOf = (
+  member: Member,
+  stored: ReadonlySet<Term>,
+): { parts: number; groups: number } => {
+  const { term, values, channels } = member;
+  if (channels.length === 0) return { parts: 0, groups: 1 };
+  const axis = values.indexOf(channels[channels.length - 1]);
+  const form = linearTerms(term.args[1], axis, (t) => stored.has(t));
+  const groups = tellApart(member, form) ? groupsOf(member) : 1;
+  return { parts: form.scaled.length, groups };
+};
+
 /** Floats of group memory that adding up the values takes: for each token, and besides. */
 const memoryOf = (
   member: Member,
@@ -49,13 +70,10 @@ const memoryOf = (
   const count = countOf(member, channels);
   const fixed = runsAlongTokens(member) ? 4 * rows * count * walksOf(count) : 0;
   if (channels.length === 0) return { token: 0, fixed };
-  const last = channels[channels.length - 1];
-  const { scaled } = linearTerms(
-    member.term.args[1],
-    member.values.indexOf(last),
-    (t) => stored.has(t),
-  );
-  return { token: 2 * rows * groupsOf(member) * Math.max(1, scaled.length), fixed };
+  return {
+    token: 2 * rows * groupsOf(member) * Math.max(1, scaledOf(member, stored).parts),
+    fixed,
+  };
 };
 
 /** Tokens of one part. */
@@ -71,8 +89,11 @@ export const streamChunk = (
   const rows = countOf({ dim }, labels);
   const memory = members.map((m) => memoryOf(m, rows, stored));
   const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-  const perToken = rows + sum(movingCounts) + sum(memory.map((m) => m.token));
-  const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + 64;
+  const lanes = !target.serial
+    ? laneMemory(members, rows, (m) => scaledOf(m, stored), schedule, target)
+    : undefined;
+  const perToken = sum(movingCounts) + (lanes?.token ?? rows + sum(memory.map((m) => m.token)));
+  const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
   const near = target.cacheBytes === 0 ? Infinity : Math.min(
     ...members.map((m) =>
       target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))
@@ -87,4 +108,14 @@ export const streamChunk = (
     chunk = Math.max(SMALLEST, Math.floor(chunk / 16) * 8);
   }
   return chunk;
+};
+
+/** Floats a token of the products that are held: lanes keep theirs, unless values ask for one again. */
+export const movingCounts = (
+  folds: readonly (Term & TermOf<"fold">)[],
+  moving: ReadonlyMap<Term, HeldAxes>,
+  { serial }: Target,
+): number[] => {
+  const asked = new Set(topological(folds.map((t) => t.args[1])));
+  return [...moving].filter(([t]) => serial || asked.has(t)).map(([t, axes]) => heldCount(t, axes));
 };

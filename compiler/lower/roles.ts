@@ -134,3 +134,10 @@ export const shareScores = (a: Fold, b: Fold): boolean => {
   const [x, y] = [streamRoles([a]), streamRoles([b])];
   return x.token === y.token && [...x.outer, ...y.outer].every(isScore);
 };
+
+/** Size of the last channel axis, 1 if there is none. */
+export const innerOf = ({ channels, dim }: Member): number =>
+  channels.length === 0 ? 1 : dim(channels[channels.length - 1]) as number;
+
+/** Do vectors run along tokens? Where channels do not come in fours. */
+export const runsAlongTokens = (member: Member): boolean => innerOf(member) % 4 !== 0;

@@ -96,7 +96,7 @@ export const tileFloats = ({ roots, axes, moving }: Plan): number =>
   decodedFloats(roots as readonly Fold[], axes, moving);
 
 /** Tiles of tokens that one part walks: so often its weights are scaled again (`Machine.merges`). */
-export const TILES = 8;
+export const TILES = 15;
 /** Tokens and queries of a tile are a multiple of four; two vectors of queries where they fit. */
 const [FOUR, EIGHT] = [4, 8];
 

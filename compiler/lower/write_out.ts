@@ -26,6 +26,8 @@ import {
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
 
+/** Numbers from 2^23 to 2^24 are whole; this one leaves room for what is below 0. */
+const UNITS = 1.5 * 2 ** 23;
 const LOWEST = -87.33654022216797;
 const HIGHEST = 88.8;
 const LN2_HIGH = 0.693359375;
@@ -43,12 +45,15 @@ const COEFFICIENTS = [
 const expanded = (x: Expr): Expr => {
   const all = (value: number): Expr => un("splat", num(value));
   const clamped = bin("min", bin("max", x, all(LOWEST)), all(HIGHEST));
-  const n = bin("min", un("rint", bin("mul", clamped, all(1.44269504))), all(127));
+  // What is added leaves no bits below the unit: the sum is rounded, and n stands in its lowest bits.
+  const sum = bin("min", madd(clamped, all(1.44269504), all(UNITS)), all(UNITS + 127));
+  const n = bin("sub", sum, all(UNITS));
   const r = madd(n, all(-LN2_LOW), madd(n, all(-LN2_HIGH), clamped));
   const [first, ...rest] = COEFFICIENTS;
   const p = rest.reduce((acc, c) => madd(acc, r, all(c)), all(first));
   const value = bin("add", madd(p, bin("mul", r, r), r), all(1));
-  const exponent = bin("shl", bin("add", un("toU32", n), un("splat", word(127))), int(23));
+  const power = bin("shl", un("asU32", sum), int(23));
+  const exponent = bin("add", power, un("splat", word(127 * 2 ** 23)));
   return select(bin("lt", x, all(LOWEST)), all(0), bin("mul", value, un("asF32", exponent)));
 };
 

@@ -5,6 +5,8 @@
 import { type Arr, type Expr, variable } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 
+const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
+
 /** Stems that a number would make a name of its own: types of WGSL, and values named by `emit/place.ts`. */
 const TAKEN: readonly string[] = ["i", "u", "f", "vec", "v"];
 
@@ -37,7 +39,7 @@ export class Writer {
     const i = variable(name, "i32", {
       lo: from.lo,
       hi: to.hi - 1,
-      factor: from.factor % step === 0 ? step : 1,
+      factor: gcd(from.factor, step),
     });
     this.block.push({ tag: "for", name, from, to, step, body: this.inBlock(() => body(i)) });
   }

@@ -19,10 +19,15 @@ let assembler: Promise<Wabt> | undefined;
 /** The features are those of Deno, Bun and current browsers. */
 const FEATURES = { simd: true, relaxed_simd: true, bulk_memory: true, threads: true };
 
+/**
+ * The assembler, started once. The engine compiles it in the background: started before there is a text, it
+ * is ready by the time there is one.
+ */
+export const startAssembler = (): Promise<Wabt> => assembler ??= wabtFactory();
+
 /** Text to bytes. */
 export const encode = async (text: string): Promise<Uint8Array<ArrayBuffer>> => {
-  assembler ??= wabtFactory();
-  const parsed = (await assembler).parseWat("kvfold.wat", text, FEATURES);
+  const parsed = (await startAssembler()).parseWat("kvfold.wat", text, FEATURES);
   try {
     return parsed.toBinary({}).buffer as Uint8Array<ArrayBuffer>;
   } finally {

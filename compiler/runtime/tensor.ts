@@ -4,6 +4,7 @@
  */
 import { type DType, DTYPES, isPacked, roundF16 } from "../../dsl/core/dtype.ts";
 import { f16Bits, f16Value, packWords, storedWords, unpackWords } from "../../dsl/core/layout.ts";
+import { stridesOf } from "../../dsl/core/shape.ts";
 import { DeviceError, InputError } from "../errors.ts";
 import type { Device, Memory } from "./device.ts";
 
@@ -13,6 +14,8 @@ export interface Tensor {
   readonly dtype: DType;
   /** Sizes, outermost first. */
   readonly shape: readonly number[];
+  /** Sizes that its memory has room for: the shape, or more along some axis. */
+  readonly room: readonly number[];
   /** Its words; throws once it was disposed of. */
   readonly memory: Memory;
   /** Where it lies. */
@@ -83,6 +86,24 @@ export const fromWords = (
   );
 };
 
+/** The values of a shape out of those that there is room for. */
+const within = (
+  shape: readonly number[],
+  room: readonly number[],
+  values: Float64Array,
+): Float64Array => {
+  if (room.every((n, i) => n === shape[i])) return values;
+  const strides = stridesOf(room);
+  return Float64Array.from({ length: countOf(shape) }, (_, i) => {
+    let [rest, at] = [i, 0];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += rest % shape[axis] * strides[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    return values[at];
+  });
+};
+
 /** A tensor over memory of a device. */
 export const tensorOn = (
   device: Device,
@@ -104,6 +125,7 @@ export const tensorOn = (
   return {
     dtype,
     shape,
+    room: shape,
     get memory() {
       return memoryNow();
     },
@@ -113,6 +135,29 @@ export const tensorOn = (
     write: (values) => device.write(memoryNow(), toWords("tensor", dtype, shape, values)),
     dispose,
     [Symbol.dispose]: dispose,
+  };
+};
+
+/** The first entries of a tensor, in its memory, which stays its own. */
+export const viewOf = (tensor: Tensor, shape: readonly number[]): Tensor => {
+  const { dtype, room, device, bytes } = tensor;
+  const values = async (): Promise<Float64Array> =>
+    within(shape, room, fromWords(dtype, room, (await device.read([tensor.memory]))[0]));
+  return {
+    dtype,
+    shape,
+    room,
+    get memory() {
+      return tensor.memory;
+    },
+    device,
+    bytes,
+    read: values,
+    write: () => {
+      throw new InputError("tensor", "is a part of a cache: it is appended to");
+    },
+    dispose: () => {},
+    [Symbol.dispose]: () => {},
   };
 };
 

@@ -9,7 +9,7 @@ import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
 import { type Crew, type Loaded, openCrew } from "./crew.ts";
 import type { Device, Executable, Memory, Recorded } from "./device.ts";
-import { assemble } from "./modules.ts";
+import { assemble, startAssembler } from "./modules.ts";
 
 interface Block extends Memory {
   readonly address: number;
@@ -110,6 +110,8 @@ export const openWasm = (
   { poison = false, threads: asked = 1, cache }: WasmOptions = {},
 ): WasmDevice => {
   const threads = threadsOf(asked);
+  // With a folder it may never be needed; an error of it is told where a text is assembled.
+  if (cache === undefined) startAssembler().catch(() => {});
   const shared = threads > 1;
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
   const crew: Crew | undefined = shared ? openCrew(memory, threads) : undefined;
@@ -201,6 +203,14 @@ export const openWasm = (
         calls.forEach((call) => call(scratch));
       }
       return Promise.resolve();
+    },
+    copy: (copies) => {
+      const words = new Uint32Array(memory.buffer);
+      const first = (m: Memory): number => (m as Block).address / 4;
+      for (const c of copies) {
+        const from = first(c.from) + c.at;
+        words.copyWithin(first(c.to) + c.into, from, from + c.words);
+      }
     },
     alloc,
     write: (m, data) => new Uint32Array(memory.buffer, (m as Block).address, m.words).set(data),

@@ -9,7 +9,7 @@ import { type Either, left, right } from "../../fp.ts";
 import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
-import type { Device, Executable, Memory } from "./device.ts";
+import type { Copy, Device, Executable, Memory } from "./device.ts";
 import { COMPUTE, findGpu, isSoftware, MAP_READ, scoped, USAGE } from "./gpu.ts";
 import { type GpuMemory, recordOn, runOn } from "./gpu_record.ts";
 
@@ -25,15 +25,21 @@ const wanted = [
   "maxStorageBuffersPerShaderStage",
 ] as const;
 
-/** WebGPU's default limit of 16 KiB of group memory; no 16-bit integer products in WGSL. */
-export const WEBGPU_TARGET: Target = {
+/** Bytes of group memory that a device is asked for: more would leave room for few groups at once. */
+const GROUP_BYTES = 32768;
+
+/** No 16-bit integer products in WGSL. */
+const targetOf = (groupBytes: number): Target => ({
   dot16: false,
   exp: true,
   serial: false,
-  groupFloats: 4096,
+  groupFloats: Math.min(groupBytes, GROUP_BYTES) / 4,
   cacheBytes: 0,
   partsPerGroup: 1,
-};
+});
+
+/** The target of a device that has what WebGPU promises everywhere: 16 KiB of group memory. */
+export const WEBGPU_TARGET: Target = targetOf(16384);
 
 /** Arrays in order, then the uniforms. */
 const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>
@@ -56,7 +62,13 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       `the only adapter is software (${description || "null"}): ask for it by name`,
     );
   }
-  const limits = Object.fromEntries(wanted.map((k) => [k, adapter.limits[k]]));
+  const limits = {
+    ...Object.fromEntries(wanted.map((k) => [k, adapter.limits[k]])),
+    maxComputeWorkgroupStorageSize: Math.min(
+      adapter.limits.maxComputeWorkgroupStorageSize,
+      GROUP_BYTES,
+    ),
+  };
   const device = await adapter.requestDevice({ requiredLimits: limits });
   let broken: string | undefined;
   device.addEventListener(
@@ -115,6 +127,16 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
     };
   };
 
+  const copy = (copies: readonly Copy[]): void => {
+    if (copies.length === 0) return;
+    const encoder = device.createCommandEncoder();
+    for (const { from, at, to, into, words } of copies) {
+      const [source, target] = [from, to].map((m) => (m as GpuMemory).buffer);
+      encoder.copyBufferToBuffer(source, 4 * at, target, 4 * into, 4 * words);
+    }
+    device.queue.submit([encoder.finish()]);
+  };
+
   const read = async (blocks: readonly Memory[]): Promise<Uint32Array[]> => {
     intact();
     const sizes = blocks.map((m) => (m as GpuMemory).buffer.size);
@@ -144,7 +166,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
   return {
     name: "webgpu",
     description: `${description} (vendor ${vendor})`,
-    target: WEBGPU_TARGET,
+    target: targetOf(limits.maxComputeWorkgroupStorageSize),
     build,
     run: async (recorded) => {
       intact();
@@ -154,6 +176,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
     alloc,
     write: (m, data) =>
       device.queue.writeBuffer((m as GpuMemory).buffer, 0, data as Uint32Array<ArrayBuffer>),
+    copy,
     read,
     free: (m) => (m as GpuMemory).buffer.destroy(),
     close: () => device.destroy(),

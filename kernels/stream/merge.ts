@@ -8,7 +8,7 @@ import type { Term } from "../../dsl/core/term.ts";
 import { bin, type Expr, int, load, madd, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder, Context } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
-import { chunksExpr, rowOf, streamOf } from "./shape.ts";
+import { partsExpr, rowOf, streamOf } from "./shape.ts";
 
 /** A finished streaming fold: one value, or four channels where they end its index. */
 export interface Merged {
@@ -18,7 +18,7 @@ export interface Merged {
 
 /** Reads the parts of a fold. */
 export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
-  const stream = streamOf(context.streamOf(fold));
+  const stream = streamOf(context.streamOf(fold), context);
   const { rows, peak } = stream;
   const sum = stream.sums.find((s) => s.term === fold)!;
   const { low } = b;
@@ -29,7 +29,7 @@ export const mergeInto = (b: Builder, context: Context, fold: Term): Merged => {
     const { group, row } = rowOf(b, stream, along);
     const inside = linear(low.dims(sum.channels.map(sum.dim)), sum.channels.map(along));
     const channel = bin("add", inside, int(sum.at));
-    const chunks = chunksExpr(b, stream);
+    const chunks = partsExpr(b, stream);
     const baseAt = (c: Expr): Expr =>
       bin(
         "mul",

@@ -2,7 +2,7 @@
  * Runs of channels that registers hold while tokens are walked.
  * @module
  */
-import { type Arr, bin, type Expr, int } from "../../compiler/ir/expr.ts";
+import { type Arr, bin, type Expr, int, lanesOf, load, madd } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import type { Frame, Sum } from "./shape.ts";
 
@@ -22,6 +22,16 @@ export const longestRun = (channels: number, rows: number): number => {
   return run;
 };
 
+/** What a part holds after a sum of a chunk: the sum, on top of what earlier chunks left. */
+export const settled = (
+  frame: Frame,
+  part: Arr,
+  at: Expr,
+  row: Expr,
+  sum: Expr,
+): Expr =>
+  frame.fade === undefined ? sum : madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
+
 /** Stores the finished sums of a run. */
 export const storeRun = (
   b: Builder,
@@ -34,6 +44,6 @@ export const storeRun = (
   sums.forEach((row, r) =>
     row.forEach((four, q) => {
       const at = bin("add", bin("add", frame.base(int(r)), channel), int(sum.at + 4 * q));
-      b.low.store(part, at, four);
+      b.low.store(part, at, settled(frame, part, at, int(r), four));
     })
   );

@@ -9,8 +9,12 @@
  */
 import { type Arr, bin, type Expr, int, load, num, select, un } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
+import { tellApart } from "../../compiler/lower/chunk.ts";
 import { type Factor, type LinearTerms, linearTerms } from "../../compiler/lower/linear.ts";
 import { type Frame, padded, type Stream, type Sum } from "./shape.ts";
+
+/** Most lanes that share a row and group. */
+export const SHARE = 16;
 
 /** Weights of one scaled part: `at` gives where row r of group g begins. */
 export interface Scaled {
@@ -76,12 +80,7 @@ export const prepare = (
     ? { scaled: [{ factor: { terms: [], by: 1 }, rest: sum.term.args[1] }], shifts: [] }
     : linearTerms(sum.term.args[1], lastAxis, (t) => low.sources.has(t));
   // Groups of channels matter only where some scale or shift tells them apart.
-  const outerAxes = channels.slice(0, -1).map((l) => values.indexOf(l));
-  const tells = ({ terms }: Factor): boolean =>
-    terms.some((t) =>
-      t.tag !== "broadcast" || t.axes.some((a) => outerAxes.includes(a) && t.shape[a] !== 1)
-    );
-  const apart = [...form.scaled.map((x) => x.factor), ...form.shifts].some(tells);
+  const apart = tellApart(sum, form);
   const groups = apart ? sum.count / inner : 1;
   const plain = (row: Expr): Expr => bin("mul", row, int(chunk));
   const spread = (row: Expr, group: Expr): Expr => bin("add", bin("mul", row, int(groups)), group);
@@ -93,10 +92,14 @@ export const prepare = (
   const shifts = b.local("shift", rows * groups);
   const needed = form.shifts.length > 0 || scaled.some((s) => s.arr !== weight);
   if (needed) {
-    low.par("g", int(rows * groups), (g) => {
+    // Lanes that share a row and group take every so many tokens, and leave a sum each.
+    const share = Math.max(1, Math.min(SHARE, Math.floor(frame.lanes / (rows * groups))));
+    const sums = share === 1 ? shifts : b.local("shifts", rows * groups * share);
+    low.par("g", int(rows * groups * share), (item) => {
+      const [g, nth] = [bin("div", item, int(share)), bin("rem", item, int(share))];
       const [row, group] = [bin("div", g, int(groups)), bin("rem", g, int(groups))];
       const total = low.mutable("z", un("splat", num(0)));
-      low.loop("j", int(0), padded(frame, 4), 4, (t) => {
+      low.loop("j", bin("mul", nth, int(4)), padded(frame, 4), 4 * share, (t) => {
         const p = low.named("p", load(weight, bin("add", plain(row), t), true));
         // Beyond the last token a factor is whatever lies in memory: a weight of 0 takes nothing of it.
         const weighed = (x: Expr): Expr =>
@@ -119,8 +122,18 @@ export const prepare = (
           )
         );
       });
-      low.store(shifts, g, un("hsum", total.get()));
+      low.store(sums, item, un("hsum", total.get()));
     });
+    if (share > 1 && form.shifts.length > 0) {
+      low.par("g", int(rows * groups), (g) => {
+        const total = low.mutable("z", num(0));
+        low.loop("w", int(0), int(share), 1, (w) => {
+          const at = bin("add", bin("mul", g, int(share)), w);
+          total.set(bin("add", total.get(), load(sums, at)));
+        });
+        low.store(shifts, g, total.get());
+      });
+    }
   }
   return {
     form,

@@ -9,9 +9,14 @@ import { bin, type Expr, int, variable } from "../../compiler/ir/expr.ts";
 import { GROUP } from "../../compiler/ir/stmt.ts";
 import type { Builder, Context, Plan } from "../../compiler/kernel.ts";
 import { unravel } from "../../compiler/kernel.ts";
-import { innerOf } from "../../compiler/lower/chunk.ts";
 import { linear } from "../../compiler/lower/memory.ts";
-import { countOf, type Member, type StreamRoles, streamRoles } from "../../compiler/lower/roles.ts";
+import {
+  countOf,
+  innerOf,
+  type Member,
+  type StreamRoles,
+  streamRoles,
+} from "../../compiler/lower/roles.ts";
 
 /** One of the weighted sums of a stream. */
 export interface Sum extends Member {
@@ -47,7 +52,14 @@ export interface Stream {
   /** Groups of rows, each with parts of its own. */
   readonly groups: (sizes: Sizes) => number;
   readonly chunks: (sizes: Sizes) => number;
+  /** Parts of a row that are stored: its chunks, or on a GPU what groups of several made of them. */
+  readonly parts: (sizes: Sizes) => number;
+  /** Most parts on a GPU; 0 where each chunk is a part. */
+  readonly splits: number;
 }
+
+/** Chunks that one group of a GPU takes into one part: a weight is scaled again with each. */
+const WALKED = 8;
 
 const upTo = (n: number, unit: number): number => Math.ceil(n / unit) * unit;
 
@@ -67,7 +79,7 @@ const likeOf = (roles: StreamRoles, { values }: Member): number[] => {
 };
 
 /** Looks at the streaming folds of a plan. */
-export const streamOf = ({ roots, tile: chunk, block }: Plan): Stream => {
+export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context): Stream => {
   const roles = streamRoles(roots as readonly Member["term"][]);
   const queries = block?.queries ?? 1;
   const rows = countOf(roles, roles.rows) * queries;
@@ -88,6 +100,13 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan): Stream => {
     }, 1);
   const chunks = (sizes: Sizes): number =>
     Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
+  const splits = !context.target.serial && block === undefined ? context.schedule.splits : 0;
+  const parts = (sizes: Sizes): number => {
+    const all = chunks(sizes);
+    return splits === 0
+      ? all
+      : Math.ceil(all / Math.max(1, Math.min(WALKED, Math.ceil(all / splits))));
+  };
   return {
     scores: sums[0].term.args[0],
     roles,
@@ -97,11 +116,13 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan): Stream => {
     part,
     peak,
     scratch: `parts${roots[0].id}`,
-    partWords: (sizes) => groups(sizes) * Math.max(1, chunks(sizes)) * rows * part,
+    partWords: (sizes) => groups(sizes) * Math.max(1, parts(sizes)) * rows * part,
     queries,
     query: block?.label,
     groups,
     chunks,
+    parts,
+    splits,
   };
 };
 
@@ -129,9 +150,23 @@ export const rowOf = (
   };
 };
 
-/** Number of parts of one row, as an expression. */
+/** Number of chunks of one row, as an expression. */
 export const chunksExpr = (b: Builder, { roles, chunk }: Stream): Expr =>
   bin("div", bin("add", b.size(roles.dim(roles.token)), int(chunk - 1)), int(chunk));
+
+/** Chunks that one group takes into its part. */
+export const walkedExpr = (b: Builder, stream: Stream): Expr => {
+  const share = bin("add", chunksExpr(b, stream), int(stream.splits - 1));
+  return bin("max", bin("min", bin("div", share, int(stream.splits)), int(WALKED)), int(1));
+};
+
+/** Number of parts of one row, as an expression. */
+export const partsExpr = (b: Builder, stream: Stream): Expr => {
+  const chunks = chunksExpr(b, stream);
+  if (stream.splits === 0) return chunks;
+  const each = walkedExpr(b, stream);
+  return bin("div", bin("add", chunks, bin("sub", each, int(1))), each);
+};
 
 /** What one group works on. */
 export interface Frame {
@@ -151,6 +186,10 @@ export interface Frame {
   readonly value: (sum: Sum, row: Expr, token: Expr, channel: Expr) => Expr[];
   /** The token that products held once a token are read at, within the part. */
   readonly here: { t: Expr };
+  /** Lanes that share loops over tokens; one where a group has no lanes. */
+  readonly lanes: number;
+  /** What a row of the part was multiplied by when its largest score grew, where a part takes several chunks. */
+  readonly fade?: (row: Expr) => Expr;
 }
 
 /** Steps of four tokens of this part. */
@@ -177,13 +216,22 @@ export const groupOf = (
   stream: Stream,
   span: number,
 ): { outer: Expr[]; flat: Expr; part: Expr } => {
+  const { outer, flat, nth } = memberOf(b, stream, spansExpr(b, stream, span));
+  return { outer, flat, part: bin("mul", nth, int(span)) };
+};
+
+/** The same, and which of the groups that share it this one is. */
+export const memberOf = (
+  b: Builder,
+  stream: Stream,
+  groups: Expr,
+): { outer: Expr[]; flat: Expr; nth: Expr } => {
   const group = variable(GROUP, "i32", { lo: 0 });
-  const spans = spansExpr(b, stream, span);
-  const flat = bin("div", group, spans);
+  const flat = bin("div", group, groups);
   return {
     outer: unravel(flat, groupDims(b, stream)),
     flat,
-    part: bin("mul", bin("rem", group, spans), int(span)),
+    nth: bin("rem", group, groups),
   };
 };
 
@@ -229,5 +277,6 @@ export const frameOf = (
       return place(values, row, token, (l) => inside[channels.indexOf(l)]);
     },
     here: { t: int(0) },
+    lanes: 1,
   };
 };

@@ -15,11 +15,22 @@
  * @module
  */
 import { MASKED } from "../../dsl/core/monoid.ts";
-import { type Arr, bin, type Expr, int, load, num, select, un } from "../../compiler/ir/expr.ts";
+import {
+  type Arr,
+  bin,
+  type Expr,
+  int,
+  load,
+  num,
+  select,
+  un,
+  vec4,
+} from "../../compiler/ir/expr.ts";
 import { Builder, type Context, type Plan, type Step as Kernel } from "../../compiler/kernel.ts";
 import { constantSource } from "../../compiler/lower/memory.ts";
 import { tileFloats } from "../../compiler/lower/tile.ts";
 import { chunksExpr, groupOf, groupsOf, spanOf, type Stream, streamOf } from "./shape.ts";
+import { LANES } from "./tokens.ts";
 import { type Step, type Sums, type Tile, tileOf } from "./tile/frame.ts";
 import { deadIn } from "./tile/mask.ts";
 import { tokensOf } from "./tile/products.ts";
@@ -35,22 +46,43 @@ const fill = (b: Builder, arr: Arr, value: number): void =>
     (z) => b.low.store(arr, bin("mul", z, int(4)), un("splat", num(value))),
   );
 
-/** Is a step masked for every row and query of the block? */
-const deadStep = (b: Builder, { stream, label, ...tile }: Tile, step: Step): Expr | undefined => {
-  const { roles, scores } = stream;
-  const ends = (label_: string): readonly [Expr, Expr] => {
-    if (label_ === roles.token) {
-      return [step.first, bin("add", step.first, bin("sub", step.count, int(1)))];
+/** Are the tokens from one on masked for every row and query of the block? */
+const deadFrom = (b: Builder, tile: Tile, step: Step, from: number): Expr | undefined => {
+  const { stream: { roles, scores }, label } = tile;
+  const last = (first: Expr, count: Expr): Expr => bin("sub", bin("add", first, count), int(1));
+  const ends = (l: string): readonly [Expr, Expr] => {
+    if (l === roles.token) {
+      return [bin("add", step.first, int(from)), last(step.first, step.count)];
     }
-    if (label_ === label) {
-      return [tile.first, bin("add", tile.first, bin("sub", tile.count, int(1)))];
-    }
-    if (roles.rows.includes(label_)) return [int(0), int((roles.dim(label_) as number) - 1)];
-    const outer = tile.outer[roles.outer.indexOf(label_)];
+    if (l === label) return [tile.first, last(tile.first, tile.count)];
+    if (roles.rows.includes(l)) return [int(0), int((roles.dim(l) as number) - 1)];
+    const outer = tile.outer[roles.outer.indexOf(l)];
     return [outer, outer];
   };
   const all = roles.scores.map(ends);
   return deadIn(b.low, scores, { lo: all.map(([lo]) => lo), hi: all.map(([, hi]) => hi) });
+};
+
+/** Tokens that a step is shortened by at a time. */
+const GRAIN = 16;
+
+/** The tokens of a step without those at its end that are masked for the whole block: 0 where all are. */
+const liveTokens = (b: Builder, tile: Tile, step: Step): Expr | undefined => {
+  if (deadFrom(b, tile, step, 0) === undefined) return undefined;
+  const { low } = b;
+  const count = low.mutable("live", step.count);
+  for (let from = tile.tokens - 1; from >= 0; from--) {
+    if (from % GRAIN !== 0) continue;
+    const dead = bin("le", step.count, int(from));
+    count.set(
+      select(
+        bin("or", dead, deadFrom(b, tile, step, from)!),
+        bin("min", count.get(), int(from)),
+        count.get(),
+      ),
+    );
+  }
+  return low.named("live", count.get());
 };
 
 /** Stores the sums of a part, row by row. */
@@ -62,14 +94,15 @@ const storePart = (b: Builder, stream: Stream, sums: Sums, segment: Expr, part: 
       "base",
       bin("mul", bin("add", bin("mul", segment, int(rows)), r), int(width)),
     );
-    stream.sums.forEach(({ at, count }, i) =>
-      low.loop("c", int(0), int(count), 1, (c) =>
-        low.store(
-          part,
-          bin("add", bin("add", base, c), int(at)),
-          load(sums.o[i], bin("add", bin("mul", c, int(rows)), r)),
-        ))
-    );
+    stream.sums.forEach(({ at, count, inner }, i) => {
+      const unit = inner % 4 === 0 ? 4 : 1;
+      low.loop("c", int(0), int(count), unit, (c) => {
+        const value = (k: number): Expr =>
+          load(sums.o[i], bin("add", bin("add", bin("mul", c, int(rows)), r), int(k * rows)));
+        const to = bin("add", bin("add", base, c), int(at));
+        low.store(part, to, unit === 4 ? vec4(LANES.map(value)) : value(0));
+      });
+    });
     low.store(part, bin("add", base, int(peak)), load(sums.m, r));
     low.store(part, bin("add", base, int(peak + 1)), load(sums.l, r));
   });
@@ -77,7 +110,7 @@ const storePart = (b: Builder, stream: Stream, sums: Sums, segment: Expr, part: 
 
 /** The kernel of a plan with a block of queries. */
 export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
-  const stream = streamOf(plan);
+  const stream = streamOf(plan, context);
   const b = new Builder(context);
   const { low } = b;
   const staged = [...plan.axes.keys()];
@@ -117,15 +150,15 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
         count: low.named("count", bin("min", int(tokens), bin("sub", end, first))),
         last: bin("sub", all, int(1)),
       };
-      const walk = (): void => {
+      const walk = (step: Step): void => {
         tokensOf(b, plan, tile, step, decoded);
         weigh(b, tile, step, sums, weight);
         addStep(b, tile, step, sums, weight, decoded);
       };
-      const dead = deadStep(b, tile, step);
-      if (dead === undefined) return walk();
+      const live = liveTokens(b, tile, step);
+      if (live === undefined) return walk(step);
       // The whole group decides alike: a loop of one round, since lanes go apart under an `if`.
-      low.loop("live", int(0), select(dead, int(0), int(1)), 1, walk);
+      low.loop("some", int(0), bin("min", live, int(1)), 1, () => walk({ ...step, count: live }));
     });
     storePart(b, stream, sums, bin("add", bin("mul", flat, chunks), at), part);
   });

@@ -28,10 +28,11 @@ import {
   un,
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
-import { runsAlongTokens, walksOf } from "../../compiler/lower/chunk.ts";
+import { walksOf } from "../../compiler/lower/chunk.ts";
 import { isFixed } from "../../compiler/lower/fixed.ts";
+import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { fixedRuns } from "./integers.ts";
-import { longestRun, runOf, storeRun } from "./runs.ts";
+import { longestRun, runOf, settled, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
 import { eachRow, fourTokens } from "./tokens.ts";
@@ -76,7 +77,7 @@ const floatRuns = (
 };
 
 /** f32 products: lanes are tokens. */
-const tokenRuns = (
+export const tokenRuns = (
   b: Builder,
   frame: Frame,
   { rows, roles }: Stream,
@@ -140,7 +141,7 @@ const tokenRuns = (
     );
     const at = bin("add", bin("add", frame.base(row), channel), int(sum.at));
     const one = bin("add", un("hsum", total.get()), ready.shift(row, ready.groupOf(channel)));
-    low.store(part, at, one);
+    low.store(part, at, settled(frame, part, at, row, one));
   });
 };
 

@@ -24,18 +24,21 @@ export const decode = (b: Builder, step: Step, from: Decoded, tile: Arr): void =
   const { low } = b;
   const { term, axis, sizes, index } = from;
   const count = product(sizes);
-  const run = RUNS.find((n) => (sizes[sizes.length - 1] ?? 1) % n === 0)!;
-  const unit = run % 4 === 0 ? 4 : 1;
+  const inner = sizes[sizes.length - 1] ?? 1;
+  const run = RUNS.find((n) => count % n === 0 && (inner % n === 0 || n % inner === 0))!;
+  const unit = inner % 4 === 0 ? 4 : 1;
   const runs = count / run;
+  const dims = sizes.map(int);
+  // A run within the last axis stays in it: known offsets are added to it, and taken apart no more.
+  const channelsAt = (c: Expr, q: number): Expr[] =>
+    inner % run === 0
+      ? unravel(c, dims).map((x, i) => i === dims.length - 1 ? bin("add", x, int(q)) : x)
+      : unravel(bin("add", c, int(q)), dims);
   low.par("d", bin("mul", padded(step), int(runs)), (d) => {
     const [t, c] = [bin("div", d, int(runs)), bin("mul", bin("rem", d, int(runs)), int(run))];
     const token = low.named("token", bin("min", bin("add", step.first, t), step.last));
-    const channels = unravel(c, sizes.map(int));
     for (let q = 0; q < run; q += unit) {
-      const at = index(
-        token,
-        channels.map((x, i) => i === channels.length - 1 ? bin("add", x, int(q)) : x),
-      );
+      const at = index(token, channelsAt(c, q));
       low.store(
         tile,
         bin("add", bin("add", bin("mul", t, int(count)), c), int(q)),

@@ -44,6 +44,13 @@ export const fourQueries = (
     vec4(LANES.map((k) => read.one(bin("min", bin("add", from, int(k)), tile.last))));
 };
 
+/** Tokens of a step, four to a round and then one by one: a round costs as much as a token does. */
+const eachToken = ({ low }: Builder, { count }: Step, body: (t: Expr) => void): void => {
+  const whole = low.named("whole", bin("mul", bin("div", count, int(4)), int(4)));
+  low.loop("t", int(0), whole, 4, (t) => LANES.forEach((k) => body(bin("add", t, int(k)))));
+  low.loop("t", whole, count, 1, body);
+};
+
 /** Weights `[token][row][query]` of a step, up to a multiple of four tokens. */
 export const weigh = (b: Builder, tile: Tile, step: Step, sums: Sums, weight: Arr): void => {
   const { low } = b;
@@ -57,7 +64,7 @@ export const weigh = (b: Builder, tile: Tile, step: Step, sums: Sums, weight: Ar
     const at = (t: Expr): Expr => bin("add", bin("mul", t, int(cells)), cell);
     const old = low.named("m", load(sums.m, cell, true));
     const top = low.mutable("top", old);
-    low.loop("t", int(0), step.count, 1, (t) => {
+    eachToken(b, step, (t) => {
       const token = bin("add", step.first, t);
       const index = (query: Expr): Expr[] => tile.index(roles.scores, { row, query, token });
       const score = fourQueries(b, tile, roles.scores, j, {
@@ -73,7 +80,7 @@ export const weigh = (b: Builder, tile: Tile, step: Step, sums: Sums, weight: Ar
     low.store(sums.m, cell, m);
     low.store(sums.factor, cell, factor);
     const total = low.mutable("l", bin("mul", load(sums.l, cell, true), factor));
-    low.loop("t", int(0), step.count, 1, (t) => {
+    eachToken(b, step, (t) => {
       const s = low.named("s", load(weight, at(t), true));
       const p = low.named("p", select(bin("le", s, masked), zero, un("exp", bin("sub", s, m))));
       low.store(weight, at(t), p);
