@@ -86,7 +86,7 @@ export const growingCache = async (
 ): Promise<GrowingCache> => {
   const shape: Shape = [heads, TOKENS, channels];
   const codec = growingCodec(asked, shape);
-  const { held: { tail, sinks, group }, behind } = codec;
+  const { held: { tail, sinks, group }, behind, together } = codec;
   const windowed = tail > 0 || sinks > 0 || group > 1;
   const terms = new Map(Object.entries(codec.encode(input("x", shape, "f32"))));
   const own = (part: string): string => windowed ? `${PACKED}.${part}` : part;
@@ -116,6 +116,10 @@ export const growingCache = async (
     windowed ? cast(plain, "f16") : undefined,
   );
   let begun = fixed.length === 0;
+  /** Tokens of an encoding that comes again and again. */
+  const usual = windowed ? group : together;
+  /** One token as it is given, and the newest ones that do not fill words. */
+  const [one, newest] = [1, together].map((n) => made("f32", [heads, n, channels]));
 
   /** The fixed parts as inputs of what is encoded against them. */
   const against = (): Tensors =>
@@ -144,12 +148,12 @@ export const growingCache = async (
     at: number,
     fill: (to: Tensor) => void,
   ): Promise<void> => {
-    if (begun && count === group) {
+    if (begun && count === usual) {
       const record = recorded(
         "group",
         () =>
-          later.record({ x: made(fresh.dtype, [heads, group, channels]), ...against() }, {
-            [NEW]: group,
+          later.record({ x: made(fresh.dtype, [heads, usual, channels]), ...against() }, {
+            [NEW]: usual,
           }),
       );
       fill(record.inputs.x);
@@ -163,6 +167,21 @@ export const growingCache = async (
     place(results, at);
     begun = true;
     [x, ...Object.values(results)].forEach((t) => t.dispose());
+  };
+
+  /** Encodes n tokens; those before that share words with them are written again. */
+  const behindOthers = async (given: Tensor, n: number): Promise<void> => {
+    const before = tokens % together;
+    const count = Math.ceil((before + n) / together) * together;
+    const extra = count - before - n;
+    await encode(count, tokens - before, (to) =>
+      device.copy([
+        ...entriesTo(newest, 0, to, 0, 1, before),
+        ...entriesTo(given, 0, to, before, 1, n),
+        // What fills the words is overwritten by the tokens to come.
+        ...entriesTo(given, n - extra, to, before + n, 1, extra),
+      ]));
+    device.copy(entriesTo(given, n - extra, newest, 0, 1, extra));
   };
 
   /** Moves n tokens in f16 into the window, and out of it what leaves its tail. */
@@ -234,8 +253,16 @@ export const growingCache = async (
     if (n === 0) return;
     reserve(tokens + n);
     const fill = (to: Tensor): void => isTensor(x) ? device.copy(wholeTo(x, to)) : to.write(x);
-    if (narrow === undefined) await encode(n, tokens, fill);
-    else if (n === 1) {
+    if (narrow === undefined) {
+      if (n === 1) fill(one);
+      const given = n === 1
+        ? one
+        : isTensor(x)
+        ? x
+        : upload(device, "append", "f32", [heads, n, channels], x);
+      await behindOthers(given, n);
+      if (given !== one && given !== x) given.dispose();
+    } else if (n === 1) {
       const record = recorded(
         "halves",
         () => narrow.record({ x: made("f32", [heads, 1, channels]) }),
@@ -254,7 +281,7 @@ export const growingCache = async (
   };
 
   const sizes = (): Sizes => ({ [TOKENS]: tokens });
-  const all = (): Tensor[] => [...store.values(), spare];
+  const all = (): Tensor[] => [...store.values(), spare, one, newest];
   return {
     codec,
     shape,

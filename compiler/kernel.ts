@@ -4,7 +4,7 @@
  * @module
  */
 import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn } from "../dsl/core/dtype.ts";
 import type { Dim, Shape, Term } from "../dsl/core/term.ts";
 import { type Arr, bin, type Expr, freshExprs, int, uniform } from "./ir/expr.ts";
 import type { Kernel, Size } from "./ir/stmt.ts";
@@ -274,7 +274,7 @@ export const unravel = (at: Expr, dims: readonly Expr[]): Expr[] => {
 /** Is the stored row of a root cut into whole units of this many elements? */
 export const unitOf = (root: Term): number => {
   const last = root.shape[root.shape.length - 1];
-  if (isPacked(root.dtype)) return 0;
+  if (codesIn(root.dtype) !== undefined) return 0;
   const four = typeof last === "number" && last % 4 === 0;
   return four ? 4 : root.dtype === "f16" ? 2 : 1;
 };

@@ -16,6 +16,7 @@ import {
   shapeIn,
 } from "./bind.ts";
 import type { Certify } from "./bounds.ts";
+import { hoist } from "./constants.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
@@ -165,21 +166,29 @@ export const compileOn = async (
   choice: Chosen = chosen({}, {}),
   certify?: Certify,
 ): Promise<Either<CompileError, Program>> => {
+  const hoisted = hoist(outputs);
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   try {
-    inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, device.target, choice.schedule, certify);
+    inputs = inputsOf(hoisted.outputs);
+    lowered = lower(hoisted.outputs, skeletons, device.target, choice.schedule, certify);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;
   }
   const executable = await device.build(lowered.steps);
-  const bind = binder(lowered, inputs, device, executable);
+  const constants = Object.fromEntries(
+    [...hoisted.tables].map(([name, values]) => [
+      name,
+      upload(device, name, "f32", [values.length], values),
+    ]),
+  );
+  const bound = binder(lowered, inputs, device, executable);
+  const bind: typeof bound = (given, start) => bound({ ...given, ...constants }, start);
   const run: Program["run"] = (given, sizes) => runOnce(bind, given, sizes);
   return right({
     device,
-    outputs: lowered.outputs,
+    outputs: hoisted.lowered(lowered.outputs),
     structure: structureOf(lowered),
     run,
     record: (given, sizes) => recordingOf(bind(given, sizes)),
@@ -196,6 +205,6 @@ export const compileOn = async (
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
     text: executable.text,
     explain: (sizes) =>
-      explainText(outputs, choice, lowered, executable.text, sizes, device.target),
+      explainText(hoisted.outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };

@@ -45,6 +45,9 @@ export interface Codecs {
   readonly v: Codec;
 }
 
+/** The same for all layers, or for each. */
+export type Held = Codecs | ((layer: number) => Codecs);
+
 /** A layer's cache as it was, as it came back, and what attention made of both. */
 export interface Seen {
   /** K after RoPE, and what its codec gives back: `[kv, tokens, d]`. */
@@ -82,13 +85,13 @@ export interface Runner {
   /** Runs a window; one that does not fit the model is a value. */
   readonly tryRun: (
     tokens: ArrayLike<number>,
-    codecs?: Codecs,
+    codecs?: Held,
     options?: { readonly see?: boolean },
   ) => Promise<Either<ModelError, Run>>;
   /** Runs a window, or throws `ModelFailure`. */
   readonly run: (
     tokens: ArrayLike<number>,
-    codecs?: Codecs,
+    codecs?: Held,
     options?: { readonly see?: boolean },
   ) => Promise<Run>;
   /** Gives the weights' memory back. */
@@ -201,8 +204,7 @@ export const openRunner = async (
     };
   };
 
-  const forward = async (ids: readonly number[], codecs: Codecs, see: boolean): Promise<Run> => {
-    const { k, v } = codecs;
+  const forward = async (ids: readonly number[], codecs: Held, see: boolean): Promise<Run> => {
     const run = async (formula: llama.Formula, inputs: Readonly<Record<string, Given>>) =>
       await (await compiled(formula)).run(inputs);
     const tables = ropeTables(config, ids.length);
@@ -227,6 +229,8 @@ export const openRunner = async (
     try {
       let { x } = hold(await run(embed!, { embedding, ids }));
       for (let i = 0; i < config.layers; i++) {
+        const own = typeof codecs === "function" ? codecs(i) : codecs;
+        const { k, v } = own;
         const now = hold(await run(project!, { x: x!, ...angles, ...ofLayer(i, PROJECT) }));
         const stored = {
           k: hold(await run(llama.encode(config, k), { x: now.k! })),
@@ -247,7 +251,7 @@ export const openRunner = async (
           ...(see
             ? {
               q: await now.q!.read(),
-              seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, codecs),
+              seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, own),
             }
             : {}),
         });

@@ -2,7 +2,7 @@
  * Entries along one axis of tensors in memory, as words to copy.
  * @module
  */
-import { type DType, isPacked } from "../../dsl/core/dtype.ts";
+import { codesIn, type DType } from "../../dsl/core/dtype.ts";
 import { blocksOf, storedWords } from "../../dsl/core/layout.ts";
 import type { Copy } from "./device.ts";
 import type { Tensor } from "./tensor.ts";
@@ -12,9 +12,10 @@ const wordsOf = (dtype: DType, shape: readonly number[], axis: number, count: nu
   const rest = shape.slice(axis + 1);
   const each = rest.reduce((n, d) => n * d, 1);
   if (dtype === "f16") return count * each / 2;
-  if (!isPacked(dtype)) return count * each;
+  const codes = codesIn(dtype);
+  if (codes === undefined) return count * each;
   const row = rest[rest.length - 1];
-  return count * each / row * blocksOf(dtype, row).words;
+  return count * each / row * blocksOf(codes, row).words;
 };
 
 /** Entries `at …` of one tensor as entries `into …` of another, under every index of the axes before. */

@@ -13,6 +13,7 @@
 import { cast, growing, input, permute, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { everyOf, grows, rootOf, sizeOf, type Sizes } from "../core/dims.ts";
+import type { StoredFloat } from "../core/dtype.ts";
 import { storedBits } from "../core/layout.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
 import { inside, outside, type Parts, prefixed } from "./parts.ts";
@@ -51,12 +52,15 @@ export const identity: Codec = {
   decode: (parts) => parts[VALUES],
 };
 
-/** Stores the tensor in f16: half to even, saturating at ±65504. */
-export const f16: Codec = {
-  name: "f16",
-  encode: (x) => ({ [VALUES]: cast(x, "f16") }),
+/** Stores the tensor as floats of fewer bits: half to even, saturating at the largest. */
+export const float = (dtype: StoredFloat): Codec => ({
+  name: dtype,
+  encode: (x) => ({ [VALUES]: cast(x, dtype) }),
   decode: (parts) => parts[VALUES],
-};
+});
+
+/** Stores the tensor in f16, up to ±65504. */
+export const f16: Codec = float("f16");
 
 /** A codec whose parts can be stored by other codecs: a decomposition. */
 export interface Factored extends Codec {

@@ -5,7 +5,7 @@
  * ```text
  * quantize per token      codes, scale          grow         nothing is fixed
  * quantize per channel    codes                 grow         scale is that of the first tokens
- * f16 scales, one a token                                    two tokens fill a word: they come in twos
+ * f16 scales, one a token                                    two tokens fill a word: they are written in twos
  * ```
  *
  * A codec whose later codes need all tokens once more (a routine of them, say) does not grow: that is an
@@ -58,8 +58,17 @@ const unitOf = (part: Term): number => {
 const sized = (shape: Shape, tokens: Dim): Shape =>
   shape.map((d, i) => i === shape.length - 2 ? tokens : d);
 
-/** The codec as a window: what does not fill words is held until it does, in groups that do. */
-export const growingCodec = (codec: Codec, shape: Shape): Windowed => {
+/** A codec as a cache takes it. */
+export interface Growing extends Windowed {
+  /** Tokens, each encoded by itself, that are written together since they fill words. */
+  readonly together: number;
+}
+
+/**
+ * The codec as a window: what does not fill words is held until it does, in groups that do. Where every token
+ * is encoded by itself there is none: a token is written once more with the one that shares its words.
+ */
+export const growingCodec = (codec: Codec, shape: Shape): Growing => {
   const outer = isWindowed(codec) ? codec : undefined;
   const behind = outer?.behind ?? codec;
   const group = outer?.held.group ?? 1;
@@ -77,8 +86,10 @@ export const growingCodec = (codec: Codec, shape: Shape): Windowed => {
     );
   }
   const whole = parts.map(unitOf).reduce((a, b) => a * b / gcd(a, b), group);
-  if (whole !== group) return window({ ...outer?.held, group: whole }, behind);
-  return outer ?? { ...codec, held: { tail: 0, sinks: 0, group }, behind };
+  const alone = outer === undefined && parts.every((p) => growthOf(p)?.tokens === 1);
+  if (alone) return { ...codec, held: { tail: 0, sinks: 0, group }, behind, together: whole };
+  if (whole !== group) return { ...window({ ...outer?.held, group: whole }, behind), together: 1 };
+  return { ...outer ?? { ...codec, held: { tail: 0, sinks: 0, group }, behind }, together: 1 };
 };
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
