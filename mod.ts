@@ -92,7 +92,18 @@ export { qjl } from "./dsl/schemes/qjl.ts";
 export { svdq } from "./dsl/schemes/svdq.ts";
 export { fp8, mxfp4, nvfp4 } from "./dsl/schemes/floats.ts";
 export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
-export { type Gptq, gptq, outputLoss } from "./dsl/schemes/gptq.ts";
+export { type Gptq, gptq, gptqWeights, outputLoss } from "./dsl/schemes/gptq.ts";
+export { type Awq, awq, clipped, salience } from "./dsl/schemes/awq.ts";
+export { type Smooth, smoothing, smoothquant } from "./dsl/schemes/smoothquant.ts";
+export {
+  type Calibration,
+  calibrationOf,
+  type Fitted,
+  nearest,
+  nearestGroups,
+  type Shared,
+  type WeightScheme,
+} from "./dsl/weights/scheme.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
 export { lathe } from "./dsl/schemes/lathe.ts";
 export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";

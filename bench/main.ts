@@ -22,6 +22,7 @@ import { writeReport } from "./report.ts";
 import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
+import { weightsBench } from "./weights.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
@@ -37,6 +38,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
+  weights: weightsBench,
   hypotheses: hypothesesBench,
 };
 
