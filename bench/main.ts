@@ -1,7 +1,8 @@
 /**
  * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
  * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
- * (its times mean nothing and are not written). `--html` draws one page of what is stored, and measures
+ * (its times mean nothing and are not written). `--software` and `--dim 64,128` are for `gpu`, which
+ * writes `gpu-<device>.json`. `--html` draws one page of what is stored, and measures
  * before that only what `--only` names or, with `--all`, everything.
  * @module
  */
@@ -13,6 +14,7 @@ import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { gpuBench } from "./gpu.ts";
 import { growthBench } from "./growth.ts";
 import { hypothesesBench } from "./hypotheses.ts";
 import { matmulBench } from "./matmul.ts";
@@ -30,6 +32,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
+  gpu: gpuBench,
   peers: peersBench,
   bounds: boundsBench,
   certify: certifyBench,
@@ -41,6 +44,10 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+const software = args.includes("--software");
+const dims = (args.includes("--dim") ? args[args.indexOf("--dim") + 1] : "64").split(",").map(
+  Number,
+);
 const html = args.includes("--html");
 const measures = !html || only !== undefined || args.includes("--all");
 if (only !== undefined && BENCHMARKS[only] === undefined) {
@@ -57,9 +64,12 @@ if (measures) {
   );
   for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
     if (only !== undefined && name !== only) continue;
-    const tables = await benchmark({ quick });
+    const answer = await benchmark({ quick, software, dims });
+    const { tables, name: file } = "tables" in answer ? answer : { tables: answer, name };
     tables.forEach((t) => console.log(tableText(t)));
-    if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
+    if (!quick && file !== undefined) {
+      console.log(`\n${record(file, { name: file, machine: where, tables })}`);
+    }
   }
 }
 if (html) console.log(writeReport());
