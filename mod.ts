@@ -15,6 +15,8 @@ import { type Either, isLeft, isRight, right } from "./fp.ts";
 import type { Certify } from "./compiler/bounds.ts";
 import { type Cache, cacheOf } from "./compiler/cache.ts";
 import { type Certified, certified } from "./compiler/certify.ts";
+import type { Codec } from "./dsl/codec/codec.ts";
+import { type Compile, type GrowingCache, growingCache } from "./compiler/growing.ts";
 import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
@@ -55,24 +57,40 @@ export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
 export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
+export { predict } from "./dsl/codec/predict.ts";
 export { residual } from "./dsl/codec/residual.ts";
 export { split } from "./dsl/codec/split.ts";
 export * from "./dsl/quantize/affine.ts";
 export { quantizeGroups } from "./dsl/quantize/groups.ts";
 export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
-export { e2m1, lloydMax, nf4 } from "./dsl/quantize/levels.ts";
+export { e2m1, fp4, lloydMax, lloydMaxError, nf4 } from "./dsl/quantize/levels.ts";
 export type { Per } from "./dsl/quantize/scope.ts";
 export * from "./dsl/attention/attend.ts";
 export { center, type Centring } from "./dsl/decompose/center.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
+export { clip } from "./dsl/decompose/clip.ts";
+export { lowRank } from "./dsl/decompose/low_rank.ts";
+export { normalGrid, pairs, type Point } from "./dsl/quantize/grid.ts";
+export { type Linear, linear, type Matrix } from "./dsl/decompose/linear.ts";
 export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
 export { type Normalization, normalize } from "./dsl/decompose/normalize.ts";
 export { pca, type Principal } from "./dsl/decompose/pca.ts";
+export { peak } from "./dsl/decompose/peak.ts";
 export { qr } from "./dsl/decompose/qr.ts";
 export { reorder } from "./dsl/decompose/reorder.ts";
 export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
 export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
+export { aqua } from "./dsl/schemes/aqua.ts";
+export { eoptshrink } from "./dsl/schemes/eoptshrink.ts";
+export { gear } from "./dsl/schemes/gear.ts";
+export { type Grades, grain } from "./dsl/schemes/grain.ts";
+export { higgs } from "./dsl/schemes/higgs.ts";
+export { kvquant } from "./dsl/schemes/kvquant.ts";
+export { oscar } from "./dsl/schemes/oscar.ts";
+export { qjl } from "./dsl/schemes/qjl.ts";
+export { svdq } from "./dsl/schemes/svdq.ts";
+export { fp8, mxfp4, nvfp4 } from "./dsl/schemes/floats.ts";
 export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
 export { type Gptq, gptq, outputLoss } from "./dsl/schemes/gptq.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
@@ -90,6 +108,7 @@ export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
+export type { GrowingCache } from "./compiler/growing.ts";
 export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
@@ -97,6 +116,7 @@ export type { Program } from "./compiler/program.ts";
 export { type Recording, replay } from "./compiler/recording.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
 export type {
+  Copy,
   Device,
   DeviceName,
   Executable,
@@ -263,6 +283,45 @@ export const tune = async (
     },
     { inputs, sizes, candidates, folder },
   );
+};
+
+/** How to open a cache. */
+export interface CacheOptions extends Options {
+  /** Tokens that there is room for from the start; 1024 if not given. */
+  readonly capacity?: number;
+}
+
+/**
+ * Opens an empty cache that grows, of tensors `[heads, tokens, channels]` stored by a codec
+ * (`compiler/growing.ts`). A codec that cannot take tokens as they come is a `ValueError`.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { attend, cached, compile, input, openCache, rtnGrouped, window } from "kvfold";
+ * const cache = await openCache(window({ tail: 8 }, rtnGrouped(4)), [2, 64]);
+ * const x = cached(cache.codec, "x", cache.shape);
+ * const program = await compile({ out: attend({ q: input("q", [2, 1, 1, 64], "f32"), k: x, v: x }) });
+ * for (let token = 0; token < 20; token++) {
+ *   await cache.append(Array.from({ length: 2 * 64 }, (_, i) => Math.sin(i + token)));
+ *   const { out } = await program.values({ q: new Float32Array(2 * 64), ...cache.parts("x") });
+ *   ok(out.length === 2 * 64);
+ * }
+ * ok(cache.tokens() === 20);
+ * cache.dispose();
+ * ```
+ */
+export const openCache = async (
+  codec: Codec,
+  [heads, channels]: readonly [heads: number, channels: number],
+  { device: asked = "wasm", schedule, capacity = 1024 }: CacheOptions = {},
+): Promise<GrowingCache> => {
+  const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
+  if (isLeft(found)) throw found.left;
+  const device = found.right;
+  const make: Compile = (outputs) =>
+    compile(outputs, { device, ...schedule === undefined ? {} : { schedule } });
+  return await growingCache(make, device, codec, heads, channels, capacity);
 };
 
 /** How to certify. */

@@ -7,6 +7,7 @@
  * @module
  */
 import process from "node:process";
+import { appendBench } from "./append.ts";
 import { attentionBench } from "./attention.ts";
 import { boundsBench } from "./bounds.ts";
 import { certifyBench } from "./certify.ts";
@@ -28,6 +29,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
   attention: attentionBench,
   growth: growthBench,
+  append: appendBench,
   encode: encodeBench,
   prefill: prefillBench,
   matmul: matmulBench,
@@ -48,6 +50,10 @@ const software = args.includes("--software");
 const dims = (args.includes("--dim") ? args[args.indexOf("--dim") + 1] : "64").split(",").map(
   Number,
 );
+if (dims.some((d) => !(Number.isInteger(d) && d > 0))) {
+  console.error(`--dim ${dims.join()}: sizes of a head are whole numbers above 0`);
+  process.exit(1);
+}
 const html = args.includes("--html");
 const measures = !html || only !== undefined || args.includes("--all");
 if (only !== undefined && BENCHMARKS[only] === undefined) {

@@ -5,6 +5,8 @@
  * - `bits`: a value, derived from what is stored, tokens going to infinity.
  * - `K`, `V`, `out`: ‖x − x̂‖ / ‖x‖ over all layers of keys, values and attention's output.
  * - `KLD`: mean divergence from the f32 cache, nats; `ΔPPL`: perplexity against it, percent.
+ * `grain` is calibrated on what follows in the text, and holds each layer by codecs of its own.
+ *
  * - `attend`: the fastest decode step on a long cache over that of `rtnGrouped` at the same width of codes;
  *   two queries of 64 channels share a key head. Below 1 is faster.
  *
@@ -15,7 +17,6 @@ import { readFileSync } from "node:fs";
 import {
   type Bits,
   bitsOf,
-  type Codec,
   compile,
   FORMATS,
   type SchemeName,
@@ -23,6 +24,7 @@ import {
   type Tensor,
   WIDTHS,
 } from "../mod.ts";
+import { calibrate } from "../models/calibrate.ts";
 import { cacheShape } from "../models/llama.ts";
 import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
 import {
@@ -34,7 +36,7 @@ import {
   sameTop,
   score,
 } from "../models/quality.ts";
-import { EXACT, openRunner, type Run, type Seen } from "../models/runner.ts";
+import { EXACT, type Held, openRunner, type Run, type Seen } from "../models/runner.ts";
 import { attention, type Named, put, release, type Sizes, store } from "./caches.ts";
 import { activations } from "./data.ts";
 import { type Ask, type Benchmark, compare, type Row } from "./harness.ts";
@@ -44,7 +46,21 @@ interface Listed extends Named {
   readonly width: Bits;
 }
 
-const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = { q4_0: 4, q4_1: 4, q8_0: 8, nf4: 4 };
+const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = {
+  q4_0: 4,
+  q4_1: 4,
+  q8_0: 8,
+  nf4: 4,
+  e4m3: 8,
+  e5m2: 8,
+  mxfp4: 4,
+  nvfp4: 4,
+  higgs: 2,
+  qjl: 2,
+  oscarK: 2,
+  oscarV: 2,
+  svdq: 1,
+};
 
 /** Every scheme at every width it takes, widest first; the second form of DecoQuant has no bits to save. */
 const LISTED: readonly Listed[] = ([8, 4, 3, 2, 1] as const).flatMap((width) => [
@@ -56,6 +72,20 @@ const LISTED: readonly Listed[] = ([8, 4, 3, 2, 1] as const).flatMap((width) => 
     .map(([name, codec]): Listed => ({ name, codec, width })),
 ]);
 
+/** A scheme as the model holds its cache. */
+interface Tried extends Listed {
+  readonly held: Held;
+  readonly bits: number;
+}
+
+/** Words of codes a token, and the width of codes whose time is compared. */
+const GRAINS: readonly { readonly words: number; readonly width: Bits }[] = [
+  { words: 12.5, width: 3 },
+  { words: 8.5, width: 2 },
+  { words: 7.25, width: 2 },
+  { words: 4.5, width: 1 },
+];
+
 const SIZES: Sizes = { kv: 2, group: 2, dim: 64 };
 
 const errorOf = ({ layers }: Run, what: keyof Seen): number =>
@@ -65,7 +95,11 @@ const errorOf = ({ layers }: Run, what: keyof Seen): number =>
   );
 
 /** Milliseconds of one decode step on a long cache, schemes in turn. */
-const times = async (tokens: number, rounds: number): Promise<ReadonlyMap<string, number>> => {
+const times = async (
+  listed: readonly Listed[],
+  tokens: number,
+  rounds: number,
+): Promise<ReadonlyMap<string, number>> => {
   const count = SIZES.kv * tokens * SIZES.dim;
   const [k, v] = [1, 2].map((seed) =>
     put("x", [SIZES.kv, tokens, SIZES.dim], activations(seed, count, SIZES.dim))
@@ -73,7 +107,7 @@ const times = async (tokens: number, rounds: number): Promise<ReadonlyMap<string
   const q = put("q", [SIZES.kv, SIZES.group, 1, SIZES.dim], activations(3, 256, SIZES.dim));
   const parts: Tensor[] = [];
   const cases = [];
-  for (const way of LISTED) {
+  for (const way of listed) {
     const program = await compile({ out: attention(way, SIZES) });
     const stored = { ...await store(way, SIZES, "k", k), ...await store(way, SIZES, "v", v) };
     parts.push(...Object.values(stored));
@@ -91,24 +125,39 @@ const times = async (tokens: number, rounds: number): Promise<ReadonlyMap<string
 export const schemesBench: Benchmark = async ({ quick }: Ask) => {
   const tokens = quick ? 64 : 1024;
   const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
-  const ids = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + tokens);
-  const took = await times(quick ? 512 : 16384, quick ? 1 : 15);
-  const runner = await openRunner(loadModel(WIKI4M));
+  const all = loadTokenizer(WIKI4M).encode(text);
+  const [ids, next, last] = [0, 1, 2].map((i) => all.slice(1 + i * tokens, 1 + (i + 1) * tokens));
+  const model = loadModel(WIKI4M);
+  const runner = await openRunner(model);
+  const grained = await calibrate(runner, model, [next, last]);
+  const made = GRAINS.map(({ words, width }) => ({ ...grained(words), width }));
+  const listed: readonly Tried[] = [
+    ...LISTED.map((way) => ({
+      ...way,
+      held: { k: way.codec, v: way.codec },
+      bits: bitsOf(way.codec, cacheShape(runner.config)),
+    })),
+    ...made.map(({ codecs, bits, width }) => ({
+      name: `grain ${bits.toFixed(2)}`,
+      codec: codecs(0).k,
+      width,
+      held: codecs,
+      bits,
+    })),
+  ];
+  const took = await times(listed, quick ? 512 : 16384, quick ? 1 : 15);
   try {
     const { vocabSize } = runner.config;
-    const shape = cacheShape(runner.config);
     const exact = await runner.run(ids, EXACT);
     const scored = (logits: Float32Array) => score(logits, exact.logits, vocabSize, ids.slice(1));
     const base = perplexity(scored(exact.logits));
     const rows: Row[] = [];
-    for (const { name, codec, width } of LISTED) {
-      const run = await runner.run(ids, { k: codec, v: codec } as Record<"k" | "v", Codec>, {
-        see: true,
-      });
+    for (const { name, held, bits, width } of listed) {
+      const run = await runner.run(ids, held, { see: true });
       const found = scored(run.logits);
       rows.push({
         scheme: name,
-        bits: bitsOf(codec, shape),
+        bits,
         K: errorOf(run, "k"),
         V: errorOf(run, "v"),
         out: errorOf(run, "attention"),

@@ -113,6 +113,16 @@ export const bindSizes = (
   return sizes;
 };
 
+/** A tensor with room for more is read only where the program says so. */
+export const checkRoom = (name: string, term: Term, { shape, room }: Tensor): void => {
+  const at = shape.findIndex((size, axis) => axis > 0 && room[axis] !== size);
+  if (at < 0 || (term.tag === "input" && term.room)) return;
+  throw new InputError(
+    name,
+    `has room for ${room[at]} along axis ${at}, the program reads ${shape[at]} without a gap`,
+  );
+};
+
 /** The shape of a term for these sizes. */
 export const shapeIn = (term: Term, sizes: Sizes): number[] =>
   term.shape.map((d) => {

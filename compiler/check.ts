@@ -3,7 +3,7 @@
  * @module
  */
 import { argsOf, type Term, topological } from "../dsl/core/term.ts";
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn } from "../dsl/core/dtype.ts";
 import { CompileError } from "./errors.ts";
 import type { Block } from "./ir/stmt.ts";
 import type { Plan, Slot, Step } from "./kernel.ts";
@@ -33,7 +33,7 @@ export const checkPlans = ({ plans, outputs }: {
       throw new CompileError("layout", `${t.tag} of i16 lives in registers, it is not stored`);
     }
     const last = t.shape[t.shape.length - 1];
-    if (isPacked(t.dtype) && typeof last === "string") {
+    if (codesIn(t.dtype) !== undefined && typeof last === "string") {
       throw new CompileError(
         "layout",
         `${t.tag} of ${t.dtype} has rows of the dynamic size ${last}`,

@@ -6,7 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn, isFloat } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
@@ -111,9 +111,8 @@ const rowPlan = (
   for (const rowAxes of candidates) {
     if (roots.some((r) => r.shape.length < rowAxes || !innerKnown(r, rowAxes))) continue;
     // Codes are stored a row at a time: the last axis stays inside.
-    if (roots.some((r) => isPacked(r.dtype) && r.shape.length > 0 && r.shape.length === rowAxes)) {
-      continue;
-    }
+    const inRows = (r: Term): boolean => codesIn(r.dtype) !== undefined && r.shape.length > 0;
+    if (roots.some((r) => inRows(r) && r.shape.length === rowAxes)) continue;
     const prefix = roots[0].shape.slice(0, rowAxes).join();
     if (roots.some((r) => r.shape.slice(0, rowAxes).join() !== prefix)) continue;
     const axes = analyseRow(roots, staged, rowAxes, [...new Set([...leaves, ...inner])]);
@@ -252,7 +251,7 @@ const withRepeated = (root: Term, staged: readonly Term[], stored: ReadonlySet<T
   );
   const made = inside.filter((t) =>
     t.tag === "map" && read.has(t) && isDynamic(t.shape) ||
-    ((t.tag === "cast" && t.dtype === "f16") || (t.tag === "map" && repeated.has(t))) &&
+    ((t.tag === "cast" && isFloat(t.dtype)) || (t.tag === "map" && repeated.has(t))) &&
       computedBy([t], stored).some((x) => folds.has(x))
   );
   return [...new Set([...staged, ...made])].sort((a, b) => a.id - b.id);

@@ -3,7 +3,8 @@
  * (kernels with their memory). `kernels/` holds the skeletons; `mod.ts` hands them in.
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import { codesIn } from "../dsl/core/dtype.ts";
 import type { Dim, Shape, Term } from "../dsl/core/term.ts";
 import { type Arr, bin, type Expr, freshExprs, int, uniform } from "./ir/expr.ts";
 import type { Kernel, Size } from "./ir/stmt.ts";
@@ -117,6 +118,14 @@ export interface Context {
 /** One function a skeleton. */
 export type Skeletons = Readonly<Record<SkeletonName, Skeleton>>;
 
+/** The name of the number of entries that an axis of an input has room for. */
+export const roomOf = (input: string, axis: number, dim: string): string =>
+  `room ${axis} of ${input} for ${dim}`;
+
+/** The number behind a name that a kernel reads; a tensor without more room has room for what it holds. */
+export const uniformOf = (name: string, sizes: Sizes): number =>
+  sizeOf(/^room \d+ of .* for (.+)$/.exec(name)?.[1] ?? name, sizes);
+
 /** Inputs and stored terms at or below `terms`: what a kernel reads from memory. */
 export const leavesOf = (terms: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
   const out: Term[] = [];
@@ -195,10 +204,13 @@ export class Builder {
     for (const leaf of leavesOf(roots, this.context.materialized)) {
       if (this.low.sources.has(leaf)) continue;
       const arr = this.array("in", elemOf(leaf.dtype), false, { tag: "term", term: leaf });
-      this.low.sources.set(
-        leaf,
-        sourceOf(arr, leaf.dtype, this.low.dims(leaf.shape), () => this.low.loose),
+      // Where there may be room for more, that is what lies between one index and the next.
+      const dims = leaf.shape.map((d, axis) =>
+        leaf.tag === "input" && leaf.room && axis > 0 && typeof d === "string"
+          ? this.size(roomOf(leaf.name, axis, d))
+          : this.size(d)
       );
+      this.low.sources.set(leaf, sourceOf(arr, leaf.dtype, dims, () => this.low.loose));
     }
   }
 
@@ -262,7 +274,7 @@ export const unravel = (at: Expr, dims: readonly Expr[]): Expr[] => {
 /** Is the stored row of a root cut into whole units of this many elements? */
 export const unitOf = (root: Term): number => {
   const last = root.shape[root.shape.length - 1];
-  if (isPacked(root.dtype)) return 0;
+  if (codesIn(root.dtype) !== undefined) return 0;
   const four = typeof last === "number" && last % 4 === 0;
   return four ? 4 : root.dtype === "f16" ? 2 : 1;
 };

@@ -4,13 +4,22 @@
  */
 import { type Either, left, right } from "../fp.ts";
 import { storedWords } from "../dsl/core/layout.ts";
-import { sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import type { Sizes } from "../dsl/core/dims.ts";
 import type { Term } from "../dsl/core/term.ts";
-import { bindSizes, checkIndices, type Given, inputsOf, isTensor, shapeIn } from "./bind.ts";
+import {
+  bindSizes,
+  checkIndices,
+  checkRoom,
+  type Given,
+  inputsOf,
+  isTensor,
+  shapeIn,
+} from "./bind.ts";
 import type { Certify } from "./bounds.ts";
+import { hoist } from "./constants.ts";
 import { CompileError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
-import type { Skeletons, Slot } from "./kernel.ts";
+import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
 import { type Bound, type Recording, recordingOf } from "./recording.ts";
 import type { Device, Executable, Memory } from "./runtime/device.ts";
@@ -57,6 +66,7 @@ const binder =
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const read: Record<string, Tensor> = {};
+    const rooms: Record<string, number> = {};
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
@@ -95,6 +105,10 @@ const binder =
           );
         }
         read[name] = tensor;
+        checkRoom(name, term, tensor);
+        term.shape.forEach((d, axis) =>
+          typeof d === "string" && (rooms[roomOf(name, axis, d)] = tensor.room[axis])
+        );
         memory.set(term, tensor.memory);
       }
       for (const term of new Set(Object.values(lowered.outputs))) {
@@ -103,7 +117,7 @@ const binder =
       const work = executable.record(lowered.steps.map((s, step) => ({
         step,
         memory: s.slots.map((slot, i) => memoryOf(slot, s.kernel.arrays[i].mutable)),
-        uniforms: s.kernel.uniforms.map((u) => sizeOf(u, sizes)),
+        uniforms: s.kernel.uniforms.map((u) => rooms[u] ?? uniformOf(u, sizes)),
         groups: s.kernel.groups(sizes),
       })));
       const outputs = Object.fromEntries(
@@ -152,21 +166,29 @@ export const compileOn = async (
   choice: Chosen = chosen({}, {}),
   certify?: Certify,
 ): Promise<Either<CompileError, Program>> => {
+  const hoisted = hoist(outputs);
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   try {
-    inputs = inputsOf(outputs);
-    lowered = lower(outputs, skeletons, device.target, choice.schedule, certify);
+    inputs = inputsOf(hoisted.outputs);
+    lowered = lower(hoisted.outputs, skeletons, device.target, choice.schedule, certify);
   } catch (error) {
     if (error instanceof CompileError) return left(error);
     throw error;
   }
   const executable = await device.build(lowered.steps);
-  const bind = binder(lowered, inputs, device, executable);
+  const constants = Object.fromEntries(
+    [...hoisted.tables].map(([name, values]) => [
+      name,
+      upload(device, name, "f32", [values.length], values),
+    ]),
+  );
+  const bound = binder(lowered, inputs, device, executable);
+  const bind: typeof bound = (given, start) => bound({ ...given, ...constants }, start);
   const run: Program["run"] = (given, sizes) => runOnce(bind, given, sizes);
   return right({
     device,
-    outputs: lowered.outputs,
+    outputs: hoisted.lowered(lowered.outputs),
     structure: structureOf(lowered),
     run,
     record: (given, sizes) => recordingOf(bind(given, sizes)),
@@ -183,6 +205,6 @@ export const compileOn = async (
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
     text: executable.text,
     explain: (sizes) =>
-      explainText(outputs, choice, lowered, executable.text, sizes, device.target),
+      explainText(hoisted.outputs, choice, lowered, executable.text, sizes, device.target),
   });
 };

@@ -15,6 +15,7 @@
 import type { Sizes } from "../dsl/core/shape.ts";
 import type { Arr, Expr } from "./ir/expr.ts";
 import { type Block, GROUP, type Kernel, type Stmt } from "./ir/stmt.ts";
+import { uniformOf } from "./kernel.ts";
 
 /** Lanes that load together. */
 const BAND = 32;
@@ -138,7 +139,10 @@ const groupTraffic = (
   together: () => void,
 ): void => {
   const known = new Map<Expr, readonly Access[]>();
-  const env: Env = new Map([...Object.entries(sizes), [GROUP, group]]);
+  const env: Env = new Map([
+    ...kernel.uniforms.map((u): [string, number] => [u, uniformOf(u, sizes)]),
+    [GROUP, group],
+  ]);
   // A load is made once for the variables that its address hangs on: what is the same is in a register.
   const last = Array.from({ length: kernel.lanes }, () => new Map<Access, number>());
   const touch = (e: Expr, lane: number): void =>

@@ -9,7 +9,7 @@
  * ```
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn } from "../dsl/core/dtype.ts";
 import { blocksOf } from "../dsl/core/layout.ts";
 import { countOf } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
@@ -128,9 +128,10 @@ const storeRoot = (
     r: Expr,
     at: Expr,
   ): Expr[] => [...unravel(bin("add", start, r), rowDims), ...unravel(at, inner)];
-  if (isPacked(root.dtype)) {
+  const codes = codesIn(root.dtype);
+  if (codes !== undefined) {
     const n = innerShape[innerShape.length - 1] ?? 1;
-    const { count } = blocksOf(root.dtype, n);
+    const { count } = blocksOf(codes, n);
     const perRow = size / n * count;
     low.par("b", bin("mul", rows, int(perRow)), (e) => {
       const r = bin("div", e, int(perRow));

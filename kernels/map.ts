@@ -6,7 +6,7 @@
  * ```
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn } from "../dsl/core/dtype.ts";
 import { blocksOf } from "../dsl/core/layout.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
@@ -36,15 +36,17 @@ const elementsOf = (root: Term, serial: boolean): number => {
 
 const unitsOf = (root: Term, elements: number, sizes: Sizes): number => {
   const count = countOf(root.shape, sizes);
-  if (!isPacked(root.dtype)) return Math.ceil(count / elements);
+  const codes = codesIn(root.dtype);
+  if (codes === undefined) return Math.ceil(count / elements);
   const n = (root.shape[root.shape.length - 1] ?? 1) as number;
-  return count / n * blocksOf(root.dtype, n).count;
+  return count / n * blocksOf(codes, n).count;
 };
 
 const unitCount = (b: Builder, root: Term, elements: number): Expr => {
-  if (isPacked(root.dtype)) {
+  const codes = codesIn(root.dtype);
+  if (codes !== undefined) {
     const n = (root.shape[root.shape.length - 1] ?? 1) as number;
-    return bin("mul", b.count(root.shape.slice(0, -1)), int(blocksOf(root.dtype, n).count));
+    return bin("mul", b.count(root.shape.slice(0, -1)), int(blocksOf(codes, n).count));
   }
   return bin("div", bin("add", b.count(root.shape), int(elements - 1)), int(elements));
 };
@@ -61,10 +63,11 @@ export const mapSkeleton: Skeleton = (plan, context) => {
   const first = bin("mul", group, int(UNITS));
   const left = bin("min", int(UNITS), bin("sub", unitCount(b, root, elements), first));
   const dims = low.dims(root.shape);
+  const codes = codesIn(root.dtype);
   low.par("u", left, (u) => {
     const unit = bin("add", first, u);
-    if (isPacked(root.dtype)) {
-      const { count } = blocksOf(root.dtype, (root.shape[root.shape.length - 1] ?? 1) as number);
+    if (codes !== undefined) {
+      const { count } = blocksOf(codes, (root.shape[root.shape.length - 1] ?? 1) as number);
       const row = bin("div", unit, int(count));
       storeBlock(
         low,

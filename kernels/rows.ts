@@ -9,7 +9,7 @@
  * ```
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn } from "../dsl/core/dtype.ts";
 import { blocksOf, inVectors } from "../dsl/core/layout.ts";
 import { type Term, type TermOf, topological } from "../dsl/core/term.ts";
 import {
@@ -225,8 +225,9 @@ export const storeRows = (tile: Tile, root: Term, out: Arr): boolean => {
   const size = innerShape.reduce((n, d) => n * d, 1);
   const last = innerShape[innerShape.length - 1] ?? 1;
   const rowOf = (r: Expr): Expr => bin("add", start, r);
-  if (isPacked(root.dtype)) {
-    const blocks = blocksOf(root.dtype, last);
+  const codes = codesIn(root.dtype);
+  if (codes !== undefined) {
+    const blocks = blocksOf(codes, last);
     const perRow = size / last * blocks.count;
     eachUnit(tile, perRow, inVectors(blocks) ? BLOCKS : 1, (r, unit) => {
       const line = bin("div", unit, int(blocks.count));

@@ -3,7 +3,7 @@
  * One lane writes whole words; there are no sub-word stores.
  * @module
  */
-import { isPacked } from "../dsl/core/dtype.ts";
+import { codesIn, isFloat8 } from "../dsl/core/dtype.ts";
 import { type Blocks, blocksOf, inVectors, runOf, VECTOR } from "../dsl/core/layout.ts";
 import type { Term } from "../dsl/core/term.ts";
 import {
@@ -19,7 +19,11 @@ import {
 } from "../compiler/ir/expr.ts";
 import type { Lower } from "../compiler/lower/at.ts";
 import { moveBits } from "../compiler/lower/memory.ts";
-import { halfBits } from "../compiler/lower/numeric.ts";
+import { float8Byte, halfBits } from "../compiler/lower/numeric.ts";
+
+/** Codes as they are, floats of 8 bits as their bytes. */
+const coded = <E extends Expr | undefined>({ dtype }: Term, value: E): E =>
+  value !== undefined && isFloat8(dtype) ? float8Byte(dtype, value) as E : value;
 
 /** The codes of a block from `first` on, sixteen at a time as bytes, or nothing. */
 const vectorsOf = (
@@ -30,7 +34,7 @@ const vectorsOf = (
   codes: number,
 ): Expr[] | undefined => {
   const four = (at: number): Expr | undefined =>
-    low.tryWide(root, [...lead, bin("add", first, int(at))], lead.length);
+    coded(root, low.tryWide(root, [...lead, bin("add", first, int(at))], lead.length));
   const quads = Array.from({ length: codes / 4 }, (_, q) => four(4 * q));
   if (quads.some((e) => e === undefined)) return undefined;
   return Array.from(
@@ -80,9 +84,11 @@ export const storeBlock = (
   row: Expr,
   block: Expr,
 ): void => {
-  if (!isPacked(root.dtype)) throw new Error(`${root.dtype} has no blocks`);
+  const { dtype } = root;
+  const held = codesIn(dtype);
+  if (held === undefined) throw new Error(`${dtype} has no blocks`);
   const n = (root.shape[root.shape.length - 1] ?? 1) as number;
-  const blocks = blocksOf(root.dtype, n);
+  const blocks = blocksOf(held, n);
   const { planes, codes, size, words } = blocks;
   const base = bin("add", bin("mul", row, int(words)), bin("mul", block, int(size)));
   const first = bin("mul", block, int(codes));
@@ -96,7 +102,10 @@ export const storeBlock = (
     // Codes beyond the end of a row are 0; the index stays inside.
     const code = un(
       "toU32",
-      low.at(root, root.shape.length === 0 ? [] : [...lead, bin("min", at, int(n - 1))]),
+      coded(
+        root,
+        low.at(root, root.shape.length === 0 ? [] : [...lead, bin("min", at, int(n - 1))]),
+      ),
     );
     return n % codes === 0 ? code : select(bin("lt", at, int(n)), code, word(0));
   };

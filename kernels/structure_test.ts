@@ -29,20 +29,15 @@ import {
   nf4,
   normalize,
   on,
-  outliers,
-  pca,
   perHead,
   type Program,
   quantize,
-  reorder,
-  residual,
   rotate,
   rtn,
   rtnGrouped,
   type SchemeName,
   SCHEMES,
   softmaxFold,
-  split,
   type Term,
   WIDTHS,
 } from "../mod.ts";
@@ -117,7 +112,6 @@ Deno.test("attention over every composition is one stream and its merge", async 
   const token = quantize({ bits: 4, per: "token", range: "symmetric" });
   const group = quantize({ bits: 2, per: 32, range: "asymmetric" });
   const unscaled = codebook({ levels: lloydMax(4), per: "token", scale: "none" });
-  const lowRank = pipe(pca({ rank: 4 }), on("coefficients", f16), on("basis", f16));
   const codecs: Codec[] = [
     identity,
     f16,
@@ -142,16 +136,6 @@ Deno.test("attention over every composition is one stream and its merge", async 
     pipe(hadamard(), on("values", codebook({ levels: nf4, per: 32, scale: "absmax" }))),
     quantize({ bits: 4, per: "channel", range: "asymmetric" }),
     quantize({ bits: 8, per: "tensor", range: "symmetric" }),
-    residual(group, group),
-    residual(lowRank, group),
-    residual(token, lowRank),
-    split([16, 48], [token, f16]),
-    pipe(center(), on("values", pipe(rotate(), on("values", split([32, 32], [token, unscaled]))))),
-    pipe(
-      reorder(Array.from({ length: 64 }, (_, i) => 63 - i)),
-      on("values", split([8, 56], [f16, token])),
-    ),
-    outliers({ count: 2 })(residual(group, lowRank)),
   ];
   for (const codec of codecs) {
     for (const rows of [1, "n"]) {
@@ -315,19 +299,6 @@ Deno.test("attention over lathe: rotations and means leave the token loop, of ke
   // Σ p·centroids, and Σ p that the mean of the values is weighed by.
   const { plans } = lower({ out: attention(lathe(3)) }, SKELETONS, WASM_TARGET);
   deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 64], [2, 2, 1]]);
-});
-
-Deno.test("attention over ranges, residuals and outliers: each sum by itself, one stream", () => {
-  const two = quantize({ bits: 2, per: "token", range: "asymmetric" });
-  const lowRank = pipe(pca({ rank: 4 }), on("coefficients", f16), on("basis", f16));
-  const sums = (codec: Codec): string[] => {
-    const { plans } = lower({ out: attention(codec) }, SKELETONS, WASM_TARGET);
-    return plans[0].roots.map((t) => t.shape.join());
-  };
-  const ranges = split([16, 48], [f16, two]);
-  deepEqual(sums(pipe(rotate(), on("values", ranges))), ["2,2,1,16", "2,2,1,48"]);
-  // Codes and outliers together; coefficients apart, their basis after the fold.
-  deepEqual(sums(outliers({ count: 2 })(residual(two, lowRank))), ["2,2,1,64", "2,2,1,4"]);
 });
 
 Deno.test("attention over KIVI, groups of tokens and groups of channels: one stream over codes", async () => {

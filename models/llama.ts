@@ -42,12 +42,14 @@ const weight = (name: string, ...shape: readonly number[]): Term => input(name, 
 
 const hidden = (c: ModelConfig): Term => input("x", [TOKENS, c.hiddenSize], "f32");
 
+/** The axis of a cache that holds earlier tokens too. */
+export const PAST = "past";
+
 /** The shape of K, and of V. */
-export const cacheShape = (c: ModelConfig): readonly [number, string, number] => [
-  c.kvHeads,
-  TOKENS,
-  c.headDim,
-];
+export const cacheShape = (
+  c: ModelConfig,
+  tokens: string = TOKENS,
+): readonly [number, string, number] => [c.kvHeads, tokens, c.headDim];
 
 /** Queries, with the heads that share a key head side by side. */
 export const queryShape = (c: ModelConfig): readonly [number, number, string, number] => [
@@ -123,19 +125,30 @@ export const decode = (c: ModelConfig, codec: Codec): Formula => ({
   x: cached(codec, "x", cacheShape(c)),
 });
 
-/** Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. */
-export const attention = (c: ModelConfig, k: Codec, v: Codec): Term =>
+/**
+ * Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. In a cache that holds earlier
+ * tokens too, {@link PAST} of them in all, `offset` lie before the first one.
+ */
+export const attention = (c: ModelConfig, k: Codec, v: Codec, tokens: string = TOKENS): Term =>
   attend({
     q: input("q", queryShape(c), "f32"),
-    k: cached(k, "k", cacheShape(c)),
-    v: cached(v, "v", cacheShape(c)),
-    causal: { offset: 0 },
+    k: cached(k, "k", cacheShape(c, tokens)),
+    v: cached(v, "v", cacheShape(c, tokens)),
+    causal: { offset: tokens === TOKENS ? 0 : input("offset", [], "f32") },
   });
 
 /** What a layer adds to x, from its queries and its cache. */
-export const layer = (c: ModelConfig, k: Codec, v: Codec): Formula => {
+export const layer = (
+  c: ModelConfig,
+  k: Codec,
+  v: Codec,
+  tokens: string = TOKENS,
+): Formula => {
   const [width, inner] = [c.hiddenSize, c.intermediateSize];
-  const seen = reshape(permute(attention(c, k, v), [2, 0, 1, 3]), [TOKENS, c.heads * c.headDim]);
+  const seen = reshape(permute(attention(c, k, v, tokens), [2, 0, 1, 3]), [
+    TOKENS,
+    c.heads * c.headDim,
+  ]);
   const middle = map("add", hidden(c), linear(seen, weight("wo", width, c.heads * c.headDim)));
   const h = rmsNorm(middle, weight("norm", width), c.normEps);
   const gated = map(

@@ -7,7 +7,7 @@
  * logits = head(x)
  * ```
  *
- * Does not do yet: token by token with a growing cache; batches of windows.
+ * Token by token with a cache that grows: `generate.ts`. Does not do yet: batches of windows.
  * @module
  */
 import {
@@ -35,6 +35,9 @@ export interface Codecs {
   /** Codec of the values. */
   readonly v: Codec;
 }
+
+/** The same for all layers, or for each. */
+export type Held = Codecs | ((layer: number) => Codecs);
 
 /** A layer's cache as it was, as it came back, and what attention made of both. */
 export interface Seen {
@@ -73,13 +76,13 @@ export interface Runner {
   /** Runs a window; one that does not fit the model is a value. */
   readonly tryRun: (
     tokens: ArrayLike<number>,
-    codecs?: Codecs,
+    codecs?: Held,
     options?: { readonly see?: boolean },
   ) => Promise<Either<ModelError, Run>>;
   /** Runs a window, or throws `ModelFailure`. */
   readonly run: (
     tokens: ArrayLike<number>,
-    codecs?: Codecs,
+    codecs?: Held,
     options?: { readonly see?: boolean },
   ) => Promise<Run>;
   /** Gives the weights' memory back. */
@@ -120,13 +123,14 @@ export const ropeTables = (
 };
 
 /** The tensors of the programs `project` and `layer` by the names that the formulas give them. */
-const PROJECT = {
+export const PROJECT = {
   norm: "input_layernorm",
   wq: "self_attn.q_proj",
   wk: "self_attn.k_proj",
   wv: "self_attn.v_proj",
 } as const;
-const LAYER = {
+/** Those of `layer`. */
+export const LAYER = {
   norm: "post_attention_layernorm",
   wo: "self_attn.o_proj",
   w1: "mlp.gate_proj",
@@ -141,7 +145,7 @@ const LAYER = {
 export const MEASURED: Partial<Schedule> = { fixed: false };
 
 /** Compiles each formula once: equal formulas are the same terms. */
-const library = (
+export const library = (
   device: Device,
   schedule: Partial<Schedule>,
 ): (formula: llama.Formula) => Promise<Program> => {
@@ -208,8 +212,7 @@ export const openRunner = async (
     };
   };
 
-  const forward = async (ids: readonly number[], codecs: Codecs, see: boolean): Promise<Run> => {
-    const { k, v } = codecs;
+  const forward = async (ids: readonly number[], codecs: Held, see: boolean): Promise<Run> => {
     const run = async (formula: llama.Formula, inputs: Readonly<Record<string, Given>>) =>
       await (await compiled(formula)).run(inputs);
     const tables = ropeTables(config, ids.length);
@@ -234,6 +237,8 @@ export const openRunner = async (
     try {
       let { x } = hold(await run(embed!, { embedding, ids }));
       for (let i = 0; i < config.layers; i++) {
+        const own = typeof codecs === "function" ? codecs(i) : codecs;
+        const { k, v } = own;
         const now = hold(await run(project!, { x: x!, ...angles, ...ofLayer(i, PROJECT) }));
         const stored = {
           k: hold(await run(llama.encode(config, k), { x: now.k! })),
@@ -254,7 +259,7 @@ export const openRunner = async (
           ...(see
             ? {
               q: await now.q!.read(),
-              seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, codecs),
+              seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, own),
             }
             : {}),
         });

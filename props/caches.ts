@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
 import { cached } from "../dsl/codec/codec.ts";
 import { input } from "../dsl/core/build.ts";
-import { DTYPES, roundF16 } from "../dsl/core/dtype.ts";
+import { castTo, DTYPES } from "../dsl/core/dtype.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import { type Dim, type Term, topological } from "../dsl/core/term.ts";
 import { normals } from "./arbitraries.ts";
@@ -42,7 +42,7 @@ export const valuesFor = (
     const x = next();
     if (DTYPES[t.dtype].integer) return Math.floor(Math.abs(x) * 1e4) % (DTYPES[t.dtype].max + 1);
     if (Math.abs(x) < 0.1) return 0;
-    return t.dtype === "f16" ? roundF16(x) : Math.fround(x);
+    return castTo(t.dtype, Math.fround(x));
   };
   return Object.fromEntries(
     topological([term]).flatMap((t) =>

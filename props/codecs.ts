@@ -9,13 +9,17 @@ import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
 import { split } from "../dsl/codec/split.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
+import { OPS } from "../dsl/core/ops.ts";
 import { ShapeError } from "../dsl/core/errors.ts";
 import { input } from "../dsl/core/build.ts";
 import { center } from "../dsl/decompose/center.ts";
+import { clip } from "../dsl/decompose/clip.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
+import { linear } from "../dsl/decompose/linear.ts";
 import { mpo } from "../dsl/decompose/mpo.ts";
 import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
+import { peak } from "../dsl/decompose/peak.ts";
 import { qr } from "../dsl/decompose/qr.ts";
 import { reorder } from "../dsl/decompose/reorder.ts";
 import { rotate } from "../dsl/decompose/rotate.ts";
@@ -26,6 +30,7 @@ import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
 import { quantizeGroups } from "../dsl/quantize/groups.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
+import { grain } from "../dsl/schemes/grain.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
 
@@ -42,6 +47,12 @@ export interface Case {
 
 /** An order of 16 channels that leaves none but the last where it was. */
 const ORDER = Array.from({ length: 16 }, (_, i) => (11 * i + 6) % 16);
+
+/** The Hadamard matrix of 16 channels, which is its own inverse. */
+const TURNED = Array.from(
+  { length: 16 },
+  (_, i) => Array.from({ length: 16 }, (_, j) => OPS.hadamard.apply(i, j) / 4),
+);
 
 const coded = (bits: Bits, range: Affine["range"] = "asymmetric"): Codec =>
   quantize({ bits, per: "token", range });
@@ -62,6 +73,8 @@ const LOSSLESS: readonly Codec[] = [
   center({ stored: "f32" }),
   perHead(center({ stored: "f32" })),
   normalize({ stored: "f32" }),
+  peak({ to: 3 }),
+  perHead(peak()),
   pipe(normalize({ stored: "f32" }), on("direction", rotate({ seed: 2 }))),
   mpo({ inner: 4 }),
   perHead(mpo({ inner: 4 })),
@@ -75,6 +88,7 @@ const LOSSLESS: readonly Codec[] = [
   split([16]),
   split([4, 5, 7]),
   reorder(ORDER),
+  linear({ name: "turned", to: [TURNED], back: [TURNED] }),
   residual(coded(2)),
   perHead(residual(pca({ rank: 2 }))),
 ];
@@ -190,7 +204,17 @@ const COMBINED: readonly Codec[] = [
   split([3, 8, 5], [f16, coded(2, "symmetric")]),
   pipe(reorder(ORDER), on("values", split([2, 14], [f16, coded(3)]))),
   pipe(center(), on("values", pipe(rotate(), on("values", split([8, 8], [coded(3), coded(1)]))))),
+  pipe(
+    linear({
+      name: "first half",
+      to: [TURNED.map((row) => row.slice(0, 8))],
+      back: [TURNED.slice(0, 8)],
+    }),
+    on("values", coded(3)),
+  ),
   pipe(hadamard(), on("values", split([16, 48], [coded(8), coded(2)]))),
+  pipe(clip(1.5), on("values", coded(3))),
+  grain({ name: "turned", to: [TURNED], back: [TURNED] }, [4, 4, 4, 4]),
   outliers({ count: 1 })(coded(2)),
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),

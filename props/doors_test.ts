@@ -46,6 +46,9 @@ const good = (): Record<string, number[]> =>
 const UNFIT: Readonly<Record<DType, readonly number[]>> = {
   f32: [NaN, Infinity, -Infinity, 1e39, -1e39],
   f16: [NaN, Infinity, -Infinity, 65536],
+  e4m3: [NaN, Infinity, -Infinity, 449],
+  e5m2: [NaN, Infinity, -Infinity, 65536],
+  e8m0: [NaN, Infinity, -1, 0, 2 ** -127],
   u32: [NaN, Infinity, -1, 0.5, 2 ** 24 + 1],
   u1: [NaN, -Infinity, -1, 0.5, 2],
   u2: [NaN, -Infinity, -1, 0.5, 4],

@@ -4,10 +4,13 @@ import { bitsOf, type Codec } from "../dsl/codec/codec.ts";
 import { window } from "../dsl/codec/window.ts";
 import type { Bits } from "../dsl/core/dtype.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
+import { fp8, mxfp4, nvfp4 } from "../dsl/schemes/floats.ts";
 import { q4_0, q4_1, q8_0 } from "../dsl/schemes/ggml.ts";
+import { higgs } from "../dsl/schemes/higgs.ts";
 import { kivi } from "../dsl/schemes/kivi.ts";
 import { SCHEMES } from "../dsl/schemes/mod.ts";
 import { nf4Grouped } from "../dsl/schemes/nf4.ts";
+import { oscar } from "../dsl/schemes/oscar.ts";
 import { quarot } from "../dsl/schemes/quarot.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { turboquant } from "../dsl/schemes/turboquant.ts";
@@ -39,6 +42,13 @@ const MSE: readonly (readonly [string, Codec, number])[] = [
   ["q4_1", q4_1, 0.0061],
   ["q8_0", q8_0, 3e-5],
   ["NF4, groups of 64", nf4Grouped(), 0.0085],
+  ["E4M3", fp8("e4m3"), 7.0e-4],
+  ["E5M2", fp8("e5m2"), 2.8e-3],
+  ["MXFP4", mxfp4(), 0.0133],
+  ["MXFP4, blocks of 16", mxfp4(16), 0.0139],
+  ["NVFP4", nvfp4, 0.0090],
+  ["pairs by 16 points", higgs, 0.107],
+  ["clipped at the .92 quantile, 2 bits", oscar("v"), 0.124],
 ];
 
 /** Numbers known to one digit only. */

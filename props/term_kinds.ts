@@ -25,7 +25,7 @@ import {
 
 const unary: Kind = (soil) => {
   const a = before(soil);
-  const op = soil.dice.pick<Op>(["neg", "abs", "exp", "sqrt", "rint"]);
+  const op = soil.dice.pick<Op>(["neg", "abs", "exp", "sqrt", "rint", "binade"]);
   if (op === "exp") return grown(B.map("exp", clamped(a, 20).term), 5e8, a);
   if (op === "sqrt") return grown(B.map("sqrt", B.map("abs", a.term)), 1 + a.bound, a);
   return grown(B.map(op, a.term), a.bound + 1, a);
@@ -115,7 +115,16 @@ const neutral: Kind = (soil) => {
 
 const cast: Kind = (soil) => {
   const a = before(soil);
-  const dtype = soil.dice.pick<DType>(["f32", "f16", "f16", "u32", ...PACKED]);
+  const dtype = soil.dice.pick<DType>([
+    "f32",
+    "f16",
+    "f16",
+    "e4m3",
+    "e5m2",
+    "e8m0",
+    "u32",
+    ...PACKED,
+  ]);
   return dtype === a.term.dtype ? undefined : grown(B.cast(a.term, dtype), a.bound, a);
 };
 

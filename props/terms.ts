@@ -8,7 +8,7 @@
  * @module
  */
 import * as fc from "fast-check";
-import { type DType, DTYPES, isPacked, roundF16 } from "../dsl/core/dtype.ts";
+import { castTo, type DType, DTYPES, isPacked } from "../dsl/core/dtype.ts";
 import { input } from "../dsl/core/build.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import { type Dim, type Shape, type Term, topological } from "../dsl/core/term.ts";
@@ -74,11 +74,7 @@ const valuesOf = (dice: Dice, dtype: DType, count: number, limit?: number): numb
     dtype === "u32" && limit === undefined && dice.chance(0.02) ? 2 ** 24 : dice.below(most);
   const same = dice.chance(0.05);
   const one = (): number =>
-    DTYPES[dtype].integer
-      ? integer()
-      : dtype === "f16"
-      ? roundF16(biting(dice))
-      : Math.fround(biting(dice));
+    DTYPES[dtype].integer ? integer() : castTo(dtype, Math.fround(biting(dice)));
   const first = one();
   return Array.from({ length: count }, () => same ? first : one());
 };

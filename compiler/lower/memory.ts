@@ -3,7 +3,7 @@
  * The layout is `dsl/core/layout.ts`; decoding happens in registers.
  * @module
  */
-import { type DType, isPacked, type Packed } from "../../dsl/core/dtype.ts";
+import { codesIn, type DType, isFloat8, type Packed } from "../../dsl/core/dtype.ts";
 import { blocksOf, inVectors, type Plane, runOf, VECTOR } from "../../dsl/core/layout.ts";
 import {
   type Arr,
@@ -18,7 +18,7 @@ import {
   un,
   word,
 } from "../ir/expr.ts";
-import { fromHalf } from "./numeric.ts";
+import { fromFloat8, fromHalf } from "./numeric.ts";
 
 /** Where a term's values come from at an index. */
 export interface Source {
@@ -164,11 +164,18 @@ export const sourceOf = (
   loose: () => boolean = () => false,
 ): Source => {
   if (dtype === "f16") return halfSource(arr, dims, loose);
-  if (!isPacked(dtype)) return plainSource(arr, dims, loose);
+  const codes = codesIn(dtype);
+  if (codes === undefined) return plainSource(arr, dims, loose);
+  const packed = packedSource(arr, codes, dims.length > 0 ? dims : [int(1)]);
+  const source: Source = !isFloat8(dtype) ? packed : {
+    at: (index) => fromFloat8(dtype, un("toU32", packed.at(index))),
+    wide: (index, axis) => {
+      const bytes = packed.wide(index, axis);
+      return bytes && fromFloat8(dtype, un("toU32", bytes));
+    },
+  };
   // A single code is a row of one.
-  return dims.length > 0
-    ? packedSource(arr, dtype, dims)
-    : constantSource(packedSource(arr, dtype, [int(1)]).at([int(0)]));
+  return dims.length > 0 ? source : constantSource(source.at([int(0)]));
 };
 
 /** Word type of a stored dtype. */

@@ -3,7 +3,14 @@
  * manipulation on every target, so that codes and scales agree between devices.
  * @module
  */
-import { type DType, DTYPES } from "../../dsl/core/dtype.ts";
+import {
+  type DType,
+  DTYPES,
+  type Float8,
+  FLOATS,
+  isFloat,
+  type StoredFloat,
+} from "../../dsl/core/dtype.ts";
 import type { Whole } from "../../dsl/bound/whole.ts";
 import { type Op, OPS } from "../../dsl/core/ops.ts";
 import { bin, type Expr, int, num, select, un, word } from "../ir/expr.ts";
@@ -25,20 +32,58 @@ export const fromHalf = (h: Expr): Expr => {
   return un("asF32", bin("or", select(isSmall, small, normal), sign));
 };
 
-/** The nearest f16 as an f32: half to even, saturating at ±65504. */
-export const roundHalf = (x: Expr): Expr => {
-  const limit = DTYPES.f16.max;
-  const clamped = bin("max", bin("min", x, numbers(x, limit)), numbers(x, -limit));
+/** Bits of the fraction of an f32. */
+const FRACTION = 23;
+
+/** The nearest value of a stored float as an f32: half to even, saturating at the ends of its range. */
+const roundFloat = (dtype: StoredFloat, x: Expr): Expr => {
+  const { min, max } = DTYPES[dtype];
+  const { fraction, least } = FLOATS[dtype];
+  const clamped = bin("max", bin("min", x, numbers(x, max)), numbers(x, min));
   const bits = un("asU32", clamped);
-  const odd = bin("and", shift("shr", bits, 13), words(x, 1));
-  const up = bin("add", bin("add", bits, words(x, 0xfff)), odd);
-  const normal = un("asF32", bin("and", up, words(x, 0xffffe000)));
+  const gone = FRACTION - fraction;
+  // Halfway between powers of two is the next one, 2 being even.
+  const odd = fraction === 0 ? words(x, 1) : bin("and", shift("shr", bits, gone), words(x, 1));
+  const up = bin("add", bin("add", bits, words(x, 2 ** (gone - 1) - 1)), odd);
+  const normal = un("asF32", bin("and", up, words(x, -(2 ** gone) >>> 0)));
+  if (min > 0) return normal;
+  const step = 2 ** (least - fraction);
   const small = bin(
     "mul",
-    un("rint", bin("mul", clamped, numbers(x, 2 ** 24))),
-    numbers(x, 2 ** -24),
+    un("rint", bin("mul", clamped, numbers(x, 1 / step))),
+    numbers(x, step),
   );
-  return select(bin("lt", un("abs", clamped), numbers(x, 2 ** -14)), small, normal);
+  return select(bin("lt", un("abs", clamped), numbers(x, 2 ** least)), small, normal);
+};
+
+/** The f32 behind the byte of a float of 8 bits. */
+export const fromFloat8 = (dtype: Float8, byte: Expr): Expr => {
+  const { fraction, least } = FLOATS[dtype];
+  const first = words(byte, (least + 126) * 2 ** FRACTION);
+  const moved = (e: Expr): Expr => bin("add", shift("shl", e, FRACTION - fraction), first);
+  if (DTYPES[dtype].min > 0) return un("asF32", moved(byte));
+  const magnitude = bin("and", byte, words(byte, 0x7f));
+  const small = un(
+    "asU32",
+    bin("mul", un("toF32", magnitude), numbers(byte, 2 ** (least - fraction))),
+  );
+  const isSmall = bin("eq", shift("shr", magnitude, fraction), words(byte, 0));
+  const sign = shift("shl", bin("and", byte, words(byte, 0x80)), 24);
+  return un("asF32", bin("or", select(isSmall, small, moved(magnitude)), sign));
+};
+
+/** The byte of an f32 that is exactly a float of 8 bits, as a number. */
+export const float8Byte = (dtype: Float8, x: Expr): Expr => {
+  const { fraction, least } = FLOATS[dtype];
+  const bits = un("asU32", x);
+  const magnitude = bin("and", bits, words(x, 0x7fffffff));
+  const first = words(x, (least + 126) * 2 ** FRACTION);
+  const normal = shift("shr", bin("sub", magnitude, first), FRACTION - fraction);
+  if (DTYPES[dtype].min > 0) return un("toF32", normal);
+  const small = un("toU32", bin("mul", un("abs", x), numbers(x, 2 ** (fraction - least))));
+  const sign = shift("shr", bin("and", bits, words(x, 0x80000000)), 24);
+  const size = select(bin("lt", un("abs", x), numbers(x, 2 ** least)), small, normal);
+  return un("toF32", bin("or", size, sign));
 };
 
 /** The bits of an f32 that is exactly an f16. */
@@ -54,7 +99,7 @@ export const halfBits = (x: Expr): Expr => {
 /** `cast` as a value in f32; what is known to be whole and in range stays as it is. */
 export const castValue = (dtype: DType, x: Expr, whole?: Whole): Expr => {
   if (dtype === "f32") return x;
-  if (dtype === "f16") return roundHalf(x);
+  if (isFloat(dtype)) return roundFloat(dtype, x);
   const { min, max } = DTYPES[dtype];
   const rounded = whole === undefined ? un("rint", x) : x;
   const above = whole !== undefined && whole.lo >= min
@@ -90,6 +135,8 @@ const APPLY: Readonly<Record<Op, (xs: readonly Expr[]) => Expr>> = {
   exp: ([a]) => un("exp", a),
   sqrt: ([a]) => un("sqrt", a),
   rint: ([a]) => un("rint", a),
+  // The exponent alone: no fraction, no sign. Of a subnormal number nothing is left.
+  binade: ([a]) => un("asF32", bin("and", un("asU32", a), words(a, 0x7f800000))),
   select: ([c, a, b]) => choose(c, a, b),
 };
 

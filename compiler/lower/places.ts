@@ -7,7 +7,8 @@
  * after:  a search in ⌈log₂⌉ comparisons: is x above the middle cut? then above the middle one of that half? …
  * ```
  * A place is off where x is within its rounding of a midpoint; a count only where x itself is on the other
- * side. What is exactly between two entries goes to the even one, as rounding has it.
+ * side. What is exactly between two entries goes to the even one, as rounding has it. The last entry is known
+ * as far as 1 over the last gap is: its midpoint alone is off, by 2^-25 of that gap.
  * @module
  */
 import { argsOf, type Term } from "../../dsl/core/term.ts";
@@ -67,28 +68,38 @@ const below = (x: number): number => {
   return view.getFloat32(0);
 };
 
-/** Above which f32 a number's place is rounded up: a tie goes to the even entry. */
-const cutOf = (middle: number, even: boolean): number => {
+/** Above which f32 a number's place between two entries is rounded up: a tie goes to the even entry. */
+const cutOf = (left: number, right: number, even: boolean): number => {
+  const middle = left / 2 + right / 2;
+  const taken = middle - left / 2;
+  const lost = left / 2 - (middle - taken) + (right / 2 - taken);
   const near = Math.fround(middle);
-  const stays = near < middle || (near === middle && even);
-  return stays ? near : below(near);
+  const over = near - middle || -lost;
+  return over < 0 || (over === 0 && even) ? near : below(near);
 };
+
+/** Where a gap ends, as far as its constant is rounded: where the next one begins is known better. */
+const endOf = ({ entry, each }: Gap): number => entry + 1 / each;
+
+/** Gaps follow each other, as far as their constants are rounded: at most one is not about full or empty. */
+const follows = (last: Gap, gap: Gap): boolean =>
+  Math.abs(gap.entry - endOf(last)) < Math.max(0.25 / gap.each, 2 ** -20 / last.each);
 
 /** The rounded place that a term is, or nothing. */
 export const placesOf = (t: Term): Places | undefined => {
   const read = addends(t).map(gapsIn);
-  if (read.length < 2) return undefined;
   const of = (x: Term): Places | undefined => {
-    const cuts: number[] = [];
-    let end: number | undefined;
-    for (const [i, readings] of read.entries()) {
+    const gaps: Gap[] = [];
+    for (const readings of read) {
       const gap = readings.find((g) => g.x === x);
       if (gap === undefined) return undefined;
-      // Gaps follow each other, as far as their constants are rounded: only one is not full or empty.
-      if (end !== undefined && !(Math.abs(gap.entry - end) * gap.each < 0.25)) return undefined;
-      end = gap.entry + 1 / gap.each;
-      cuts.push(cutOf(gap.entry + 0.5 / gap.each, i % 2 === 0));
+      const last = gaps[gaps.length - 1];
+      if (last && !follows(last, gap)) return undefined;
+      gaps.push(gap);
     }
+    const cuts = gaps.map((gap, i) =>
+      cutOf(gap.entry, gaps[i + 1]?.entry ?? endOf(gap), i % 2 === 0)
+    );
     return { x, cuts };
   };
   for (const { x } of read[0]) {

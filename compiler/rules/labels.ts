@@ -13,7 +13,7 @@ import {
   type TermOf,
 } from "../../dsl/core/term.ts";
 import { anywhere } from "../../dsl/core/codes.ts";
-import { isPacked } from "../../dsl/core/dtype.ts";
+import { isFloat, isPacked } from "../../dsl/core/dtype.ts";
 
 /** A contraction or a softmax fold. */
 export type Labelled = Term & (TermOf<"contract"> | TermOf<"fold">);
@@ -130,7 +130,7 @@ export const smallFactor = (inner: TermOf<"contract">): number => {
   return at;
 };
 
-/** Is the value decoded from something stored along a dynamic axis: codes or halves of a cache? */
+/** Is the value decoded from something stored along a dynamic axis: codes or stored floats of a cache? */
 export const isCached: (term: Term) => boolean = anywhere((t) =>
-  (isPacked(t.dtype) || t.dtype === "f16") && isDynamic(t.shape)
+  (isPacked(t.dtype) || isFloat(t.dtype)) && isDynamic(t.shape)
 );

@@ -15,7 +15,7 @@ import {
 } from "../../dsl/core/build.ts";
 import { concat } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
-import { isPacked } from "../../dsl/core/dtype.ts";
+import { codesIn } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 import { cutter, piecesOf } from "./cut.ts";
@@ -52,7 +52,7 @@ const viewInward = (term: Term): Term | undefined => {
   if (arg.tag === "gather" && arg.args[0].tag === "table") {
     return gather(arg.args[0], view(arg.args[1]));
   }
-  if (arg.tag === "cast" && !isPacked(arg.dtype)) {
+  if (arg.tag === "cast" && codesIn(arg.dtype) === undefined) {
     return cast(view(arg.args[0]), arg.dtype);
   }
   return undefined;

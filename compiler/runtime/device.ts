@@ -40,6 +40,20 @@ export interface Executable {
   readonly record: (launches: readonly Launch[]) => Recorded;
 }
 
+/** Words to copy from one memory to another one. */
+export interface Copy {
+  /** What is copied. */
+  readonly from: Memory;
+  /** The first of its words. */
+  readonly at: number;
+  /** Where to. */
+  readonly to: Memory;
+  /** The first word there. */
+  readonly into: number;
+  /** How many. */
+  readonly words: number;
+}
+
 /** A device that runs kernels. */
 export interface Device {
   /** Which kind of device. */
@@ -52,6 +66,8 @@ export interface Device {
   readonly build: (steps: readonly Step[]) => Promise<Executable>;
   /** Runs what its executables recorded, in order, in one submission. */
   readonly run: (recorded: readonly Recorded[]) => Promise<void>;
+  /** Copies words, in order, after all that was run before. */
+  readonly copy: (copies: readonly Copy[]) => void;
   /** Reserves words; their contents are undefined. */
   readonly alloc: (words: number) => Memory;
   /** Writes words from the start of the memory. */

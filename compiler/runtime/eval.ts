@@ -44,6 +44,10 @@ const host: Device = {
   run: async (recorded) => {
     for (const { evaluate } of recorded as readonly Evaluation[]) await evaluate();
   },
+  copy: (copies) => {
+    const data = (m: Memory): Uint32Array => (m as Held).data;
+    for (const c of copies) data(c.to).set(data(c.from).subarray(c.at, c.at + c.words), c.into);
+  },
   alloc: (words): Held => ({ words, data: new Uint32Array(words) }),
   write: (memory, data) => (memory as Held).data.set(data),
   read: (memory) => Promise.resolve(memory.map((m) => (m as Held).data.slice())),

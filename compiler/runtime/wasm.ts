@@ -204,6 +204,14 @@ export const openWasm = (
       }
       return Promise.resolve();
     },
+    copy: (copies) => {
+      const words = new Uint32Array(memory.buffer);
+      const first = (m: Memory): number => (m as Block).address / 4;
+      for (const c of copies) {
+        const from = first(c.from) + c.at;
+        words.copyWithin(first(c.to) + c.into, from, from + c.words);
+      }
+    },
     alloc,
     write: (m, data) => new Uint32Array(memory.buffer, (m as Block).address, m.words).set(data),
     read: (blocks) =>

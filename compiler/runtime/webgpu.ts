@@ -9,7 +9,7 @@ import { type Either, left, right } from "../../fp.ts";
 import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
-import type { Device, Executable, Memory, Recorded } from "./device.ts";
+import type { Copy, Device, Executable, Memory, Recorded } from "./device.ts";
 import { COMPUTE, findGpu, isSoftware, MAP_READ, scoped, USAGE } from "./gpu.ts";
 import { timedOn } from "./gpu_clock.ts";
 import { type GpuMemory, recordOn, runOn } from "./gpu_record.ts";
@@ -146,6 +146,16 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevic
     };
   };
 
+  const copy = (copies: readonly Copy[]): void => {
+    if (copies.length === 0) return;
+    const encoder = device.createCommandEncoder();
+    for (const { from, at, to, into, words } of copies) {
+      const [source, target] = [from, to].map((m) => (m as GpuMemory).buffer);
+      encoder.copyBufferToBuffer(source, 4 * at, target, 4 * into, 4 * words);
+    }
+    device.queue.submit([encoder.finish()]);
+  };
+
   const read = async (blocks: readonly Memory[]): Promise<Uint32Array[]> => {
     intact();
     const sizes = blocks.map((m) => (m as GpuMemory).buffer.size);
@@ -194,6 +204,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevic
     alloc,
     write: (m, data) =>
       device.queue.writeBuffer((m as GpuMemory).buffer, 0, data as Uint32Array<ArrayBuffer>),
+    copy,
     read,
     free: (m) => (m as GpuMemory).buffer.destroy(),
     close: () => device.destroy(),

@@ -53,6 +53,7 @@ const ofMap = (t: TermOf<"map">, m: Machine, units: Units): number => {
     case "less":
     case "rint":
     case "hadamard":
+    case "binade":
       return 0;
   }
 };

@@ -9,7 +9,7 @@
  * @module
  */
 import { constant, map } from "../core/build.ts";
-import { DTYPES, isPacked } from "../core/dtype.ts";
+import { DTYPES, type FloatFormat, FLOATS, isFloat, isPacked } from "../core/dtype.ts";
 import type { Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
 import { isExact, wholeOf } from "./whole.ts";
@@ -187,6 +187,15 @@ export const mapBound = (t: TermOf<"map">, value: Term, c: Context): Bounded => 
       return root(value, a, c);
     case "rint":
       return { ...exact(value), error: sum(constant(0.5, t.shape), total(a, c)) };
+    case "binade": {
+      const off = total(a, c);
+      if (off === undefined) return exact(value);
+      const e = map("add", times(off, c.again), map("mul", abs(a.value), 2 ** -20));
+      const [below, above] = (["sub", "add"] as const).map((op) =>
+        map("binade", map("max", map(op, abs(a.value), e), 0))
+      );
+      return { ...exact(value), error: map("sub", above, below) };
+    }
     case "select":
       return chosen(value, args, c);
     case "less":
@@ -204,9 +213,13 @@ export const mapBound = (t: TermOf<"map">, value: Term, c: Context): Bounded => 
   }
 };
 
-/** Half a step of f16 from the stored value: 2^-11 of it, 2^-25 below the normal range. */
-const halfStep = (value: Term): Term =>
-  map("max", map("mul", abs(value), 2 ** -11 * (1 + 2 ** -10)), 2 ** -25);
+/** Half a step from the stored value: a share of it by the bits of the fraction, and the least below the normal range. */
+const halfStep = (value: Term, { fraction, least }: FloatFormat): Term =>
+  map(
+    "max",
+    map("mul", abs(value), 2 ** -(fraction + 1) * (1 + 2 ** -10)),
+    2 ** (least - fraction - 1),
+  );
 
 /** The bound of a cast. */
 export const castBound = (t: TermOf<"cast">, value: Term, c: Context): Bounded => {
@@ -219,7 +232,9 @@ export const castBound = (t: TermOf<"cast">, value: Term, c: Context): Bounded =
     if (c.machine === undefined) return { ...a, value };
     return { ...exact(value), error: sum(constant(0.5, t.shape), total(a, c)) };
   }
-  if (t.dtype === "f16") return { ...exact(value), error: sum(halfStep(value), total(a, c)) };
+  if (isFloat(t.dtype)) {
+    return { ...exact(value), error: sum(halfStep(value, FLOATS[t.dtype]), total(a, c)) };
+  }
   const half = wholeOf(arg) === undefined ? constant(0.5, t.shape) : undefined;
   return {
     ...exact(value),

@@ -10,9 +10,10 @@
  * |x − decode(encode(x))| ≤ `codecBound`; bits = bytes stored × 8.
  * @module
  */
-import { cast, input, permute, reshape } from "../core/build.ts";
+import { cast, growing, input, permute, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { everyOf, grows, rootOf, sizeOf, type Sizes } from "../core/dims.ts";
+import type { StoredFloat } from "../core/dtype.ts";
 import { storedBits } from "../core/layout.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
 import { inside, outside, type Parts, prefixed } from "./parts.ts";
@@ -30,7 +31,19 @@ export interface Codec {
   readonly encode: (x: Term, batch?: number) => Parts;
   /** The tensor of this shape behind the parts. */
   readonly decode: (parts: Parts, shape: Shape, batch?: number) => Term;
+  /**
+   * Parts of later tokens, against those parts of the first ones that have no tokens. Only where that is
+   * another formula than `encode` with those parts for what it would make of them (`streaming.ts`).
+   */
+  readonly extend?: Extend;
 }
+
+/** See {@link Codec.extend}. */
+export type Extend = (x: Term, fixed: Parts, batch?: number) => Parts;
+
+/** A codec around another one extends as that one does. */
+const extended = (of: Codec, by: (extend: Extend) => Extend): { readonly extend?: Extend } =>
+  of.extend === undefined ? {} : { extend: by(of.extend) };
 
 /** Stores the tensor as it is, in f32. */
 export const identity: Codec = {
@@ -39,12 +52,15 @@ export const identity: Codec = {
   decode: (parts) => parts[VALUES],
 };
 
-/** Stores the tensor in f16: half to even, saturating at ±65504. */
-export const f16: Codec = {
-  name: "f16",
-  encode: (x) => ({ [VALUES]: cast(x, "f16") }),
+/** Stores the tensor as floats of fewer bits: half to even, saturating at the largest. */
+export const float = (dtype: StoredFloat): Codec => ({
+  name: dtype,
+  encode: (x) => ({ [VALUES]: cast(x, dtype) }),
   decode: (parts) => parts[VALUES],
-};
+});
+
+/** Stores the tensor in f16, up to ±65504. */
+export const f16: Codec = float("f16");
 
 /** A codec whose parts can be stored by other codecs: a decomposition. */
 export interface Factored extends Codec {
@@ -90,6 +106,14 @@ export const on = (part: string, codec: Codec): (outer: Codec) => Factored => (o
       return { ...prefixed(part, codec.encode(target, batchOf(x.shape, batch))), ...rest };
     },
     decode: (parts, shape, batch) => outer.decode(whole(parts, shape, batch), shape, batch),
+    ...extended(outer, (extend) => (x, fixed, batch) => {
+      const own = Object.keys(inside(fixed, part)).length > 0;
+      const parts = extend(x, own ? whole(fixed, x.shape, batch) : fixed, batch);
+      const { [part]: target, ...rest } = parts;
+      return target === undefined
+        ? parts
+        : { ...prefixed(part, codec.encode(target, batchOf(x.shape, batch))), ...rest };
+    }),
     partShapes: (shape, batch) => {
       const { [part]: _, ...rest } = outer.partShapes(shape, batch);
       return rest;
@@ -102,6 +126,7 @@ export const perHead = (codec: Codec): Codec => ({
   name: `perHead(${codec.name})`,
   encode: (x, batch = 0) => codec.encode(x, batch + 1),
   decode: (parts, shape, batch = 0) => codec.decode(parts, shape, batch + 1),
+  ...extended(codec, (extend) => (x, fixed, batch = 0) => extend(x, fixed, batch + 1)),
 });
 
 /** `["h", t, d]` as `[t, h·d]`: one row a token over all heads, as the papers write X ∈ R^{L×D}. */
@@ -127,6 +152,7 @@ export const joinHeads = (codec: Codec): Codec => {
   return {
     name: `joinHeads(${codec.name})`,
     encode: (x) => codec.encode(join(x)),
+    ...extended(codec, (extend) => (x, fixed) => extend(join(x), fixed)),
     decode: (parts, shape) => {
       const { h, t, d } = joined(shape);
       return split(codec.decode(parts, [t, h * d]), shape);
@@ -139,7 +165,7 @@ export const stored = (codec: Codec, name: string, shape: Shape): Parts =>
   Object.fromEntries(
     Object.entries(codec.encode(input(name, shape, "f32"))).map(([part, term]) => [
       part,
-      input(`${name}.${part}`, term.shape, term.dtype),
+      growing(`${name}.${part}`, term.shape, term.dtype),
     ]),
   );
 

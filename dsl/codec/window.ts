@@ -34,8 +34,19 @@ export interface Window {
   readonly group?: number;
 }
 
+/** A window, for whoever moves tokens through it. */
+export interface Windowed extends Codec {
+  /** What is held in full precision. */
+  readonly held: Required<Window>;
+  /** The codec of what is not. */
+  readonly behind: Codec;
+}
+
+/** Is the codec a window? */
+export const isWindowed = (codec: Codec): codec is Windowed => "held" in codec;
+
 /** Name of the parts that the codec stores. */
-const PACKED = "packed";
+export const PACKED = "packed";
 
 /** The runs of the tokens, first to last, by the name of their part. */
 type Runs = readonly (readonly [part: string, from: Place, to?: Place])[];
@@ -56,7 +67,7 @@ type Runs = readonly (readonly [part: string, from: Place, to?: Place])[];
 export const window = (
   { tail = 0, sinks = 0, group = 1 }: Window,
   codec: Codec,
-): Codec => {
+): Windowed => {
   const name = `window(tail ${tail}, sinks ${sinks}${
     group === 1 ? "" : `, groups of ${group}`
   }, ${codec.name})`;
@@ -77,6 +88,8 @@ export const window = (
   };
   return {
     name,
+    held: { tail, sinks, group },
+    behind: codec,
     encode: (x, batch = 0) => {
       const halves = cast(x, "f16");
       return Object.assign(

@@ -38,6 +38,17 @@ export const input = <const S extends Shape, D extends DType>(
   return intern("input", { name }, shape, dtype) as Term<S, D>;
 };
 
+/** A tensor given when the program runs, in memory that may have room for more: a cache that grows. */
+export const growing = <const S extends Shape, D extends DType>(
+  name: string,
+  shape: S,
+  dtype: D,
+): Term<S, D> => {
+  if (!shape.slice(1).some((d) => typeof d === "string")) return input(name, shape, dtype);
+  checkDims(`input "${name}"`, shape);
+  return intern("input", { name, room: true }, shape, dtype) as Term<S, D>;
+};
+
 /** The same number everywhere. */
 export const constant = <const S extends Shape>(value: number, shape: S): Term<S, "f32"> => {
   checkDims("constant", shape);

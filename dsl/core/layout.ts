@@ -2,7 +2,7 @@
  * How values lie in memory, in 32-bit words, the same on every device.
  *
  * f32, u32: one word a value. f16: two values a word, low half first; the whole tensor is padded to
- * a word. Packed codes: every row (last axis) is cut into blocks. A block holds its codes in *planes* of
+ * a word. Floats of 8 bits: their bytes, as codes of 8 bits. Packed codes: every row (last axis) is cut into blocks. A block holds its codes in *planes* of
  * 1, 2, 4 or 8 bits: one plane where the width is one of these, else the widths that add up to it, low
  * bits first. A plane of b bits is written in runs of W bytes (W = 16, 8 or 4); byte i of a run holds
  * code i in its low bits, then i + W, i + 2W, …
@@ -22,7 +22,15 @@
  * padding is counted in the bits.
  * @module
  */
-import { type DType, DTYPES, isPacked, type Packed } from "./dtype.ts";
+import {
+  binadeOf,
+  codesIn,
+  type DType,
+  DTYPES,
+  type Float8,
+  FLOATS,
+  type Packed,
+} from "./dtype.ts";
 import { countOf, sizeOf, type Sizes } from "./shape.ts";
 import type { Shape } from "./term.ts";
 
@@ -108,9 +116,10 @@ const rowOf = (shape: Shape, sizes: Sizes): number =>
 export const storedWords = (dtype: DType, shape: Shape, sizes: Sizes): number => {
   const count = countOf(shape, sizes);
   if (dtype === "f16") return Math.ceil(count / 2);
-  if (!isPacked(dtype)) return count;
+  const codes = codesIn(dtype);
+  if (codes === undefined) return count;
   const row = rowOf(shape, sizes);
-  return row === 0 ? 0 : count / row * blocksOf(dtype, row).words;
+  return row === 0 ? 0 : count / row * blocksOf(codes, row).words;
 };
 
 /** Bytes a tensor takes. */
@@ -155,6 +164,29 @@ export const unpackWords = (
     }
   }
   return codes;
+};
+
+/** The byte of a float of 8 bits that is exactly representable. */
+export const float8Bits = (dtype: Float8, x: number): number => {
+  const { fraction, least } = FLOATS[dtype];
+  const a = Math.abs(x);
+  const power = Math.max(binadeOf(a), 2 ** least);
+  const field = Math.log2(power) - least;
+  // Below the normal numbers the field of the exponent is 0 and the step is the smallest.
+  const bits = (field << fraction) + a / power * 2 ** fraction;
+  return DTYPES[dtype].min > 0 ? bits : bits | (x < 0 || Object.is(x, -0) ? 0x80 : 0);
+};
+
+/** The value of the byte of a float of 8 bits. */
+export const float8Value = (dtype: Float8, bits: number): number => {
+  const { fraction, least } = FLOATS[dtype];
+  const signed = DTYPES[dtype].min < 0;
+  const field = (signed ? bits & 0x7f : bits) >> fraction;
+  const part = bits & (2 ** fraction - 1);
+  const size = field === 0
+    ? part * 2 ** (least - fraction)
+    : (2 ** fraction + part) * 2 ** (least - fraction + field - 1);
+  return signed && bits & 0x80 ? -size : size;
 };
 
 /** Bits of an f16 that is exactly representable. */

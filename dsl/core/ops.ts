@@ -2,7 +2,7 @@
  * Scalar operators of `map`: arity and meaning. Comparisons give 1 or 0.
  * @module
  */
-import { rint } from "./dtype.ts";
+import { binadeOf, rint } from "./dtype.ts";
 
 /** Names of the scalar operators. */
 export type Op =
@@ -19,6 +19,7 @@ export type Op =
   | "exp"
   | "sqrt"
   | "rint"
+  | "binade"
   | "select";
 
 /** How many operands a scalar operator takes, and what it means in f64. */
@@ -59,6 +60,8 @@ export const OPS: Readonly<Record<Op, OpInfo>> = {
   exp: one((a) => Math.exp(a)),
   sqrt: one((a) => Math.sqrt(a)),
   rint: one((a) => rint(a)),
+  /** The largest power of two that is not above the magnitude; 0 for 0. */
+  binade: one((a) => binadeOf(a)),
   select: {
     arity: 3,
     apply: (c: number, a: number, b: number): number => c !== 0 ? a : b,

@@ -32,7 +32,11 @@ export type RoutineName = MatrixRoutine | "feedback";
 /** The node kinds, one record a tag. */
 export interface Nodes {
   /** A tensor given when the program runs. */
-  readonly input: { readonly name: string };
+  readonly input: {
+    readonly name: string;
+    /** May it lie in memory with room for more entries along its named axes? */
+    readonly room?: true;
+  };
   /** The same value everywhere. */
   readonly constant: { readonly value: number };
   /** Numbers known when the term is built, along one axis: a codebook. */

@@ -21,7 +21,7 @@
  * fewer tokens than channels give zero σ, not fewer columns. Give `ranks` to store less.
  * @module
  */
-import { map, reshape } from "../core/build.ts";
+import { foldOver, map, reshape } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Factored, Parts } from "../codec/codec.ts";
@@ -65,6 +65,28 @@ const split = (x: Term, plan: Plan): Parts => {
   return parts;
 };
 
+/**
+ * The large site of later tokens against the small one, whose rows are orthogonal: T_L = X·T_Sᵀ / ‖T_S‖².
+ * Longer chains, and tokens at another site, have no such formula.
+ */
+const against = (x: Term, { small }: Parts, plan: Plan): Parts => {
+  const { batch, rows } = plan.axes;
+  const [large, light] = plan.sites;
+  const factor: Labelled = { term: reshape(small, light.dims), labels: light.labels };
+  const [bond] = plan.bonds.map((b) => b.label);
+  const norm: Labelled = {
+    term: foldOver("sum", "sum", map("mul", factor.term, factor.term), [-1]),
+    labels: [...batch, bond],
+  };
+  const start: Labelled = {
+    term: reshape(x, plan.dims),
+    labels: [...batch, ...rows, ...plan.channels],
+  };
+  const met = product(start, factor, [...batch, ...rows, plan.channels[0], bond]);
+  const whole = weigh(met, { ...norm, term: map("div", 1, norm.term) });
+  return { [large.name]: reshape(arrange(whole, large.labels).term, large.stored) };
+};
+
 /** Contraction from left to right. */
 const join = (parts: Parts, plan: Plan, shape: Shape): Term => {
   const { batch, rows } = plan.axes;
@@ -100,6 +122,12 @@ export const mpo = (chain: Chain): Factored => {
   return {
     name,
     encode: (x, batch = 0) => split(x, planOf(name, chain, x.shape, batch)),
+    ...("inner" in chain || chain.channels.length === 2) && (chain.tokens ?? 0) === 0
+      ? {
+        extend: (x: Term, fixed: Parts, batch = 0): Parts =>
+          against(x, fixed, planOf(name, chain, x.shape, batch)),
+      }
+      : {},
     decode: (parts, shape, batch = 0) => {
       const plan = planOf(name, chain, shape, batch);
       const missing = plan.sites.find((s) => parts[s.name] === undefined);

@@ -18,7 +18,7 @@
  */
 import { constant, foldBy, gather, map, sizeTerm, table } from "../core/build.ts";
 import { startsOf } from "../core/dims.ts";
-import { DTYPES, isPacked } from "../core/dtype.ts";
+import { DTYPES, isPacked, type StoredFloat } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { slopesOf } from "../core/gaps.ts";
 import { MASKED } from "../core/monoid.ts";
@@ -47,7 +47,7 @@ import {
   weighted,
 } from "./linear.ts";
 import { type Forms, noise, together, variance } from "./noise.ts";
-import { halves, nearly, UNIFORM, wholes } from "./steps.ts";
+import { floats, nearly, UNIFORM, wholes } from "./steps.ts";
 
 /** Larger than any claim. */
 const NO_CLAIM = 3e38;
@@ -129,6 +129,7 @@ const mapForms = (t: TermOf<"map">, c: Context): Forms => {
         ? ea
         : [...ea, noise([t.id], wholes(c.value(t.args[0]), c.plain(t.args[0])))];
     case "less":
+    case "binade":
       return [];
     case "select":
       return together(
@@ -151,7 +152,9 @@ const castForms = (t: TermOf<"cast">, c: Context): Forms => {
   const inside = map("sub", 1, beyond);
   const through = by(below, inside);
   if (integer && isWhole(arg)) return through;
-  const own = integer ? wholes(x, c.plain(arg)) : halves(c.value(t as Term));
+  const own = integer
+    ? wholes(x, c.plain(arg))
+    : floats(c.value(t as Term), t.dtype as StoredFloat);
   return [...through, noise([t.id], map("mul", inside, own))];
 };
 

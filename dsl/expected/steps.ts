@@ -3,6 +3,7 @@
  * @module
  */
 import { cast, map } from "../core/build.ts";
+import { FLOATS, type StoredFloat } from "../core/dtype.ts";
 import type { Term } from "../core/term.ts";
 
 /** Variance of a rounding to whole numbers. */
@@ -28,10 +29,12 @@ export const wholes = (x: Term, plain: Term): Term => {
   return map("select", whole, map("min", square(map("sub", x, plain)), UNIFORM), UNIFORM);
 };
 
-/** Variance of f16 at stored values: what is a little over half a step away rounds to the next half. */
-export const halves = (stored: Term): Term => {
+/** Variance of a float at stored values: what is a little over half a step away rounds to the next one. */
+export const floats = (stored: Term, dtype: StoredFloat): Term => {
+  const { fraction, least } = FLOATS[dtype];
   const size = abs(stored);
-  const next = cast(map("mul", size, 1 + 2 ** -11 + 2 ** -22), "f16");
-  // Below the normal range, where half a step is more than that, the step is the smallest half.
-  return map("mul", square(map("max", map("sub", next, size), 2 ** -24)), UNIFORM);
+  const half = 2 ** -(fraction + 1);
+  const next = cast(map("mul", size, 1 + half + half * half), dtype);
+  // Below the normal range, where half a step is more than that, the step is the smallest.
+  return map("mul", square(map("max", map("sub", next, size), 2 ** (least - fraction))), UNIFORM);
 };

@@ -4,6 +4,7 @@
  * ```text
  * absmax   s = h(max|x|)            levels within ±1: NF4, FP4
  * norm     s = h(‖x‖ / √n)          levels for unit variance: Lloyd–Max
+ * power    s = 2^n, the power of two below max|x| over the one below the largest level: MXFP4
  * none     s = 1
  * ```
  * h rounds to the stored type; codes are computed against what is stored. A code is the rounded place of
@@ -15,9 +16,9 @@
  * @module
  */
 import { cast, foldOver, gather, map, reshape, table } from "../core/build.ts";
-import { BITS, type Bits, packedOf } from "../core/dtype.ts";
+import { binadeOf, BITS, type Bits, packedOf, type StoredFloat } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
-import { placeIn } from "../core/gaps.ts";
+import { gapsOf, peakOf, placeIn } from "../core/gaps.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
 import { type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
@@ -28,22 +29,30 @@ export interface Codebook {
   readonly levels: readonly number[];
   /** Which values share a scale. */
   readonly per: Per;
-  /** What is scaled to 1: the largest magnitude, the root of the mean square, or nothing. */
-  readonly scale: "absmax" | "norm" | "none";
+  /** What is scaled to 1: the largest magnitude, the root of the mean square, a power of two, or nothing. */
+  readonly scale: "absmax" | "norm" | "power" | "none";
   /** How the scale is stored. */
-  readonly stored?: "f16" | "f32";
+  readonly stored?: "f32" | StoredFloat;
   /** Does the reconstruction keep the norm? */
   readonly keepNorm?: boolean;
 }
+
+/** Below it a device may take two levels for one. */
+const LEAST_GAP = 2 ** -126;
 
 const widthOf = (levels: readonly number[]): Bits => {
   const width = BITS.find((bits) => 2 ** bits >= levels.length);
   if (levels.length < 2 || width === undefined) {
     throw new ValueError("codebook", `has ${levels.length} levels, not 2 to 256`);
   }
-  const at = levels.findIndex((x, i) => i > 0 && !(Math.fround(x) > Math.fround(levels[i - 1])));
-  if (at > 0) {
-    throw new ValueError("codebook", `level ${at}, ${levels[at]}, is not above ${levels[at - 1]}`);
+  const [at, gap] =
+    [...gapsOf(levels.map(Math.fround)).entries()].find(([, g]) => !(g >= LEAST_GAP)) ?? [-1, 0];
+  if (at >= 0) {
+    const [left, right] = levels.slice(at);
+    const why = gap > 0
+      ? `: ${gap} is less than ${LEAST_GAP}, the smallest number a device keeps`
+      : "";
+    throw new ValueError("codebook", `level ${at + 1}, ${right}, is not above ${left}${why}`);
   }
   return width;
 };
@@ -60,10 +69,13 @@ export const codebook = (options: Codebook): Codec => {
   if (keepNorm && statistic === "none") {
     throw new ValueError("codebook", "keepNorm needs a scale that holds the norm, scale is none");
   }
-  const scaleOf = (x: Term, scope: Scope): Term =>
-    statistic === "norm"
-      ? rootMeanSquare(x, scope)
-      : foldOver("max", "max", map("abs", x), scope.axes);
+  const scaleOf = (x: Term, scope: Scope): Term => {
+    if (statistic === "norm") return rootMeanSquare(x, scope);
+    const top = foldOver("max", "max", map("abs", x), scope.axes);
+    return statistic === "absmax"
+      ? top
+      : map("mul", map("binade", top), 1 / binadeOf(peakOf(levels)));
+  };
   return {
     name: `codebook(${levels.length} levels, per ${perText(per)}, ${statistic}${
       keepNorm ? ", norm" : ""

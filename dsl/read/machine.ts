@@ -4,7 +4,7 @@
  * {@link against} adds that share, so that nothing here has to speak of exact reals.
  * @module
  */
-import { castTo, type DType, DTYPES, rint } from "../core/dtype.ts";
+import { binadeOf, castTo, type DType, DTYPES, rint } from "../core/dtype.ts";
 import { type Op, OPS } from "../core/ops.ts";
 
 /** The promises of a device's arithmetic. Relative errors are of the result. */
@@ -190,6 +190,12 @@ const OP_ERRORS: Readonly<Record<Op, Rule>> = {
   exp: (m, v, [x], [e]) => expError(m, v, x, e),
   sqrt: (m, v, [x], [e], sure) => sqrtError(m, v, x, e, sure),
   rint: (_m, _v, [x], [e]) => staircase(rint, x, e),
+  binade: (_m, v, [x], [e]) =>
+    Math.max(
+      staircase(binadeOf, Math.abs(x), e),
+      // A number that may lie on either side of 0.
+      e > Math.abs(x) ? v : 0,
+    ),
   select: (_m, v, x, e) => selectError(v, x, e),
 };
 

@@ -10,6 +10,7 @@
  */
 import { contractBy } from "../core/build.ts";
 import { MASKED } from "../core/monoid.ts";
+import { DTYPES } from "../core/dtype.ts";
 import { isExact } from "../bound/whole.ts";
 import { tableOf, widestGap } from "../core/gaps.ts";
 import { gramLabels } from "../core/shape.ts";
@@ -91,7 +92,7 @@ const notNegative = (t: Term): boolean => {
     case "cast":
       return notNegative(t.args[0]);
     default:
-      return t.dtype !== "f32" && t.dtype !== "f16";
+      return t.dtype !== "i16" && DTYPES[t.dtype].min >= 0;
   }
 };
 

@@ -5,11 +5,19 @@
 import type { Codec } from "../codec/codec.ts";
 import { BITS, type Bits } from "../core/dtype.ts";
 import { decoquantA, decoquantB } from "./decoquant.ts";
+import { eoptshrink } from "./eoptshrink.ts";
+import { fp8, mxfp4, nvfp4 } from "./floats.ts";
 import { q4_0, q4_1, q8_0 } from "./ggml.ts";
+import { gear } from "./gear.ts";
+import { higgs } from "./higgs.ts";
+import { kvquant } from "./kvquant.ts";
 import { lathe } from "./lathe.ts";
 import { nf4Grouped } from "./nf4.ts";
+import { oscar } from "./oscar.ts";
+import { qjl } from "./qjl.ts";
 import { quarot } from "./quarot.ts";
 import { rtn, rtnGrouped } from "./rtn.ts";
+import { svdq } from "./svdq.ts";
 import { turboquant } from "./turboquant.ts";
 
 /** Schemes as functions of the bits of their codes; all store `[heads, tokens, channels]`. */
@@ -21,6 +29,9 @@ export const SCHEMES = {
   quarot: (bits: Bits): Codec => quarot(bits),
   turboquant: (bits: Bits): Codec => turboquant(bits),
   lathe,
+  gear: (bits: Bits): Codec => gear(bits),
+  eoptshrink: (bits: Bits): Codec => eoptshrink(bits),
+  kvquant,
 } as const satisfies Readonly<Record<string, (bits: Bits) => Codec>>;
 
 /** Name of a scheme. */
@@ -38,12 +49,24 @@ export const WIDTHS: Readonly<Record<SchemeName, readonly Bits[]>> = {
   quarot: BITS,
   turboquant: CENTROIDS,
   lathe: CENTROIDS,
+  gear: [2, 4],
+  eoptshrink: [2],
+  kvquant: [2, 3, 4],
 };
 
-/** Formats whose bits are fixed, in groups of consecutive channels. */
+/** Formats whose bits are fixed. */
 export const FORMATS = {
   q4_0,
   q4_1,
   q8_0,
   nf4: nf4Grouped(32),
+  e4m3: fp8("e4m3"),
+  e5m2: fp8("e5m2"),
+  mxfp4: mxfp4(),
+  nvfp4,
+  higgs,
+  qjl,
+  oscarK: oscar("k"),
+  oscarV: oscar("v"),
+  svdq: svdq(),
 } as const satisfies Readonly<Record<string, Codec>>;

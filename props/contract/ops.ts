@@ -37,6 +37,7 @@ const OPERANDS: Readonly<Record<Op, readonly fc.Arbitrary<number>[]>> = {
   exp: [real],
   sqrt: [real],
   rint: [real],
+  binade: [real],
   select: [real, real, real],
 };
 

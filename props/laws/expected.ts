@@ -111,7 +111,7 @@ export const isSmooth = (root: Term): boolean =>
     if (t.tag === "gather") return isExact(t.args[1]);
     if (t.tag === "routine") return t.args.every(isExact);
     if (t.tag !== "map") return true;
-    if (t.op === "less" || t.op === "hadamard") return t.args.every(isExact);
+    if (t.op === "less" || t.op === "hadamard" || t.op === "binade") return t.args.every(isExact);
     if (t.op === "select") return isExact(t.args[0]);
     if (t.op === "div") return isExact(t.args[1]);
     return t.op !== "sqrt" || isExact(t.args[0]);

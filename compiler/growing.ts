@@ -1,0 +1,303 @@
+/**
+ * A cache that grows: the parts of a codec in memory with room for more tokens, and newer tokens put behind
+ * those that are there. One token costs the same however many came before, and after the first ones nothing
+ * is compiled or allocated. Where the room ends it is doubled, which copies everything once.
+ *
+ * ```text
+ * append(x):   x in f16 -> behind the tail;  whole groups that leave the tail -> encode -> behind the packed
+ * ```
+ *
+ * Every token goes the same way whenever it comes, so a cache of some tokens is the same however they were
+ * split. Parts that have no tokens are those of the first tokens that the codec takes.
+ * @module
+ */
+import type { Codec } from "../dsl/codec/codec.ts";
+import { encodedAgainst, growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
+import { PACKED } from "../dsl/codec/window.ts";
+import { cast, input } from "../dsl/core/build.ts";
+import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
+import type { Shape, Term } from "../dsl/core/term.ts";
+import { type Given, isTensor } from "./bind.ts";
+import { InputError } from "./errors.ts";
+import type { Program } from "./program.ts";
+import type { Recording } from "./recording.ts";
+import type { Copy, Device } from "./runtime/device.ts";
+import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
+import { entriesTo, wholeTo } from "./runtime/tokens.ts";
+
+/** A cache of one tensor, K or V. */
+export interface GrowingCache {
+  /** What it stores: the codec asked for, or a window around it where a token fills no whole words. */
+  readonly codec: Codec;
+  /** The shape of what it holds, for `cached(codec, name, shape)`: the tokens have a name. */
+  readonly shape: Shape;
+  /** Tokens that it holds. */
+  readonly tokens: () => number;
+  /** Tokens that there is room for. */
+  readonly capacity: () => number;
+  /** Bytes that it takes. */
+  readonly bytes: () => number;
+  /** Puts tokens `[heads, n, channels]` behind those that are there. */
+  readonly append: (x: Given) => Promise<void>;
+  /** Its parts as inputs `name.part` of a program, as they are until the next `append`. */
+  readonly parts: (name: string) => Record<string, Tensor>;
+  /** Gives its memory back. */
+  readonly dispose: () => void;
+}
+
+/** What is compiled for caches: equal programs are compiled once. */
+export type Compile = (outputs: Readonly<Record<string, Term>>) => Promise<Program>;
+
+type Tensors = Readonly<Record<string, Tensor>>;
+
+/** The number of new tokens. */
+const NEW = "added";
+
+const even = (n: number): number => Math.ceil(n / 2) * 2;
+const isFixed = (t: Term): boolean => t.shape.every((d) => typeof d === "number");
+
+/** Programs that encode tokens: the first ones, later ones, and what puts numbers into f16. */
+const programsFor = async (
+  compile: Compile,
+  behind: Codec,
+  x: Term,
+  halves: Term | undefined,
+): Promise<{ first: Program; later: Program; narrow: Program | undefined; fixed: string[] }> => {
+  const parts = behind.encode(x);
+  const fixed = Object.entries(parts).filter(([, t]) => isFixed(t)).map(([part]) => part);
+  return {
+    first: await compile({ ...parts }),
+    later: await compile(
+      fixed.length > 0 ? { ...encodedAgainst(behind, x, "fixed") } : { ...parts },
+    ),
+    narrow: halves && await compile({ x: halves }),
+    fixed,
+  };
+};
+
+/** Opens an empty cache for tensors `[heads, tokens, channels]`; see the head of the file. */
+export const growingCache = async (
+  compile: Compile,
+  device: Device,
+  asked: Codec,
+  heads: number,
+  channels: number,
+  room: number,
+): Promise<GrowingCache> => {
+  const shape: Shape = [heads, TOKENS, channels];
+  const codec = growingCodec(asked, shape);
+  const { held: { tail, sinks, group }, behind, together } = codec;
+  const windowed = tail > 0 || sinks > 0 || group > 1;
+  const terms = new Map(Object.entries(codec.encode(input("x", shape, "f32"))));
+  const own = (part: string): string => windowed ? `${PACKED}.${part}` : part;
+  const made = (dtype: Term["dtype"], sizes: readonly number[]): Tensor =>
+    tensorOn(device, dtype, sizes);
+
+  let tokens = 0;
+  let capacity = even(Math.max(room, 1));
+  const waiting = [heads, even(tail + group), channels];
+  const roomFor = (part: string): number[] =>
+    part === "tail"
+      ? waiting
+      : terms.get(part)!.shape.map((d) =>
+        typeof d === "number" ? d : even(sizeOf(d, { [TOKENS]: capacity }))
+      );
+  const store = new Map([...terms].map(([part, t]) => [part, made(t.dtype, roomFor(part))]));
+  let spare = made("f16", terms.has("tail") ? waiting : [1]);
+
+  // Whole groups of new tokens are encoded at once.
+  const groups = group === 1 ? NEW : rangeDim(NEW, { start: 0 }, { start: 0, tail: 0, group });
+  const fresh = input("x", [heads, groups, channels], windowed ? "f16" : "f32");
+  const plain = input("x", [heads, NEW, channels], "f32");
+  const { first, later, narrow, fixed } = await programsFor(
+    compile,
+    behind,
+    cast(fresh, "f32"),
+    windowed ? cast(plain, "f16") : undefined,
+  );
+  let begun = fixed.length === 0;
+  /** Tokens of an encoding that comes again and again. */
+  const usual = windowed ? group : together;
+  /** One token as it is given, and the newest ones that do not fill words. */
+  const [one, newest] = [1, together].map((n) => made("f32", [heads, n, channels]));
+
+  /** The fixed parts as inputs of what is encoded against them. */
+  const against = (): Tensors =>
+    Object.fromEntries(fixed.map((part) => [`fixed.${part}`, store.get(own(part))!]));
+  const recordings = new Map<string, Recording>();
+  /** What comes again and again is recorded once. */
+  const recorded = (name: string, make: () => Recording): Recording => {
+    if (!recordings.has(name)) recordings.set(name, make());
+    return recordings.get(name)!;
+  };
+
+  const place = (results: Tensors, at: number): void =>
+    device.copy(
+      Object.entries(results).flatMap(([part, tensor]) => {
+        const to = store.get(own(part))!;
+        const growth = growthOf(terms.get(own(part))!);
+        return growth === undefined
+          ? wholeTo(tensor, to)
+          : entriesTo(tensor, 0, to, at / growth.tokens, growth.axis, tensor.shape[growth.axis]);
+      }),
+    );
+
+  /** Encodes `count` tokens that `fill` puts where they are read, behind `at` others. */
+  const encode = async (
+    count: number,
+    at: number,
+    fill: (to: Tensor) => void,
+  ): Promise<void> => {
+    if (begun && count === usual) {
+      const record = recorded(
+        "group",
+        () =>
+          later.record({ x: made(fresh.dtype, [heads, usual, channels]), ...against() }, {
+            [NEW]: usual,
+          }),
+      );
+      fill(record.inputs.x);
+      await record.replay();
+      return place(record.outputs, at);
+    }
+    const x = made(fresh.dtype, [heads, count, channels]);
+    fill(x);
+    const program = begun ? later : first;
+    const results = await program.run({ x, ...begun ? against() : {} }, { [NEW]: count });
+    place(results, at);
+    begun = true;
+    [x, ...Object.values(results)].forEach((t) => t.dispose());
+  };
+
+  /** Encodes n tokens; those before that share words with them are written again. */
+  const behindOthers = async (given: Tensor, n: number): Promise<void> => {
+    const before = tokens % together;
+    const count = Math.ceil((before + n) / together) * together;
+    const extra = count - before - n;
+    await encode(count, tokens - before, (to) =>
+      device.copy([
+        ...entriesTo(newest, 0, to, 0, 1, before),
+        ...entriesTo(given, 0, to, before, 1, n),
+        // What fills the words is overwritten by the tokens to come.
+        ...entriesTo(given, n - extra, to, before + n, 1, extra),
+      ]));
+    device.copy(entriesTo(given, n - extra, newest, 0, 1, extra));
+  };
+
+  /** Moves n tokens in f16 into the window, and out of it what leaves its tail. */
+  const through = async (halves: Tensor, n: number): Promise<void> => {
+    const packed = rangeDim(TOKENS, { start: sinks }, { start: sinks, tail, group });
+    const [before, after] = [tokens, tokens + n].map((all) => {
+      const [first, behind] = [Math.min(sinks, all), sizeOf(packed, { [TOKENS]: all })];
+      return { first, behind, last: all - first - behind };
+    });
+    const sunk = after.first - before.first;
+    const leaving = after.behind - before.behind;
+    /** Of the tokens that wait and the new ones behind them, `count` from `at` on. */
+    const queued = (at: number, to: Tensor, count: number): Copy[] => {
+      const old = Math.min(Math.max(0, before.last - at), count);
+      const next = Math.max(0, at - before.last) + sunk;
+      return [
+        ...(old > 0 ? entriesTo(store.get("tail")!, at, to, 0, 1, old) : []),
+        ...entriesTo(halves, next, to, old, 1, count - old),
+      ];
+    };
+    if (sunk > 0) {
+      device.copy(entriesTo(halves, 0, store.get("sinks")!, before.first, 1, sunk));
+    }
+    if (leaving === 0) {
+      const more = after.last - before.last;
+      if (more > 0) {
+        device.copy(entriesTo(halves, sunk, store.get("tail")!, before.last, 1, more));
+      }
+      return;
+    }
+    await encode(leaving, before.behind, (to) => device.copy(queued(0, to, leaving)));
+    if (after.last === 0) return;
+    device.copy(queued(leaving, spare, after.last));
+    const old = store.get("tail")!;
+    store.set("tail", spare);
+    spare = old;
+  };
+
+  /** Room for some tokens: twice as much where it ends. */
+  const reserve = (wanted: number): void => {
+    if (wanted <= capacity) return;
+    capacity = even(Math.max(wanted, 2 * capacity));
+    for (const [part, old] of store) {
+      const growth = growthOf(terms.get(part)!);
+      if (growth === undefined) {
+        if (part !== "sinks" || old.shape.join() === roomFor(part).join()) continue;
+      }
+      const axis = growth?.axis ?? 1;
+      const next = made(old.dtype, roomFor(part));
+      device.copy(entriesTo(old, 0, next, 0, axis, old.shape[axis]));
+      old.dispose();
+      store.set(part, next);
+    }
+  };
+
+  /** How many tokens are given, checked. */
+  const countOf = (x: Given): number => {
+    const n = isTensor(x) ? x.shape[1] : x.length / (heads * channels);
+    const fits = isTensor(x)
+      ? x.dtype === "f32" && x.shape.join() === [heads, n, channels].join()
+      : Number.isInteger(n);
+    if (fits) return n;
+    const what = isTensor(x) ? `${x.dtype} ${JSON.stringify(x.shape)}` : `${x.length} values`;
+    throw new InputError("append", `${what} are no tokens of [${heads}, n, ${channels}]`);
+  };
+
+  const append = async (x: Given): Promise<void> => {
+    const n = countOf(x);
+    if (n === 0) return;
+    reserve(tokens + n);
+    const fill = (to: Tensor): void => isTensor(x) ? device.copy(wholeTo(x, to)) : to.write(x);
+    if (narrow === undefined) {
+      if (n === 1) fill(one);
+      const given = n === 1
+        ? one
+        : isTensor(x)
+        ? x
+        : upload(device, "append", "f32", [heads, n, channels], x);
+      await behindOthers(given, n);
+      if (given !== one && given !== x) given.dispose();
+    } else if (n === 1) {
+      const record = recorded(
+        "halves",
+        () => narrow.record({ x: made("f32", [heads, 1, channels]) }),
+      );
+      fill(record.inputs.x);
+      await record.replay();
+      await through(record.outputs.x, 1);
+    } else {
+      const given = isTensor(x) ? x : upload(device, "append", "f32", [heads, n, channels], x);
+      const { x: halves } = await narrow.run({ x: given });
+      await through(halves, n);
+      halves.dispose();
+      if (given !== x) given.dispose();
+    }
+    tokens += n;
+  };
+
+  const sizes = (): Sizes => ({ [TOKENS]: tokens });
+  const all = (): Tensor[] => [...store.values(), spare, one, newest];
+  return {
+    codec,
+    shape,
+    tokens: () => tokens,
+    capacity: () => capacity,
+    bytes: () => all().reduce((n, t) => n + t.bytes, 0),
+    append,
+    parts: (name) =>
+      Object.fromEntries([...store].map(([part, tensor]) => [
+        `${name}.${part}`,
+        viewOf(tensor, terms.get(part)!.shape.map((d) => sizeOf(d, sizes()))),
+      ])),
+    dispose: () => {
+      const inputs = [...recordings.values()].map((r) => r.inputs.x);
+      recordings.forEach((r) => r.dispose());
+      [...all(), ...inputs].forEach((t) => t.dispose());
+    },
+  };
+};

@@ -1,0 +1,51 @@
+/**
+ * Entries along one axis of tensors in memory, as words to copy.
+ * @module
+ */
+import { codesIn, type DType } from "../../dsl/core/dtype.ts";
+import { blocksOf, storedWords } from "../../dsl/core/layout.ts";
+import type { Copy } from "./device.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Words of `count` entries along an axis; they begin and end with a word. */
+const wordsOf = (dtype: DType, shape: readonly number[], axis: number, count: number): number => {
+  const rest = shape.slice(axis + 1);
+  const each = rest.reduce((n, d) => n * d, 1);
+  if (dtype === "f16") return count * each / 2;
+  const codes = codesIn(dtype);
+  if (codes === undefined) return count * each;
+  const row = rest[rest.length - 1];
+  return count * each / row * blocksOf(codes, row).words;
+};
+
+/** Entries `at …` of one tensor as entries `into …` of another, under every index of the axes before. */
+export const entriesTo = (
+  from: Tensor,
+  at: number,
+  to: Tensor,
+  into: number,
+  axis: number,
+  count: number,
+): Copy[] => {
+  if (count === 0) return [];
+  const words = (t: Tensor, n: number): number => wordsOf(t.dtype, t.room, axis, n);
+  const lead = from.room.slice(0, axis).reduce((n, d) => n * d, 1);
+  return Array.from({ length: lead }, (_, i) => ({
+    from: from.memory,
+    at: i * words(from, from.room[axis]) + words(from, at),
+    to: to.memory,
+    into: i * words(to, to.room[axis]) + words(to, into),
+    words: words(from, count),
+  }));
+};
+
+/** All of a tensor. */
+export const wholeTo = (from: Tensor, to: Tensor): Copy[] => [
+  {
+    from: from.memory,
+    at: 0,
+    to: to.memory,
+    into: 0,
+    words: storedWords(from.dtype, from.shape, {}),
+  },
+];

@@ -1,0 +1,16 @@
+/**
+ * The largest principal axes of each head alone, in halves: x ≈ c Bᵀ with r coefficients a token.
+ *
+ * ```text
+ * residual(lowRank(4), quantize(2))      four directions exactly, the rest by codes
+ * residual(quantize(2), lowRank(4))      codes, and four directions of what they leave
+ * ```
+ * @module
+ */
+import { pipe } from "../../fp.ts";
+import { type Codec, f16, on, perHead } from "../codec/codec.ts";
+import { pca } from "./pca.ts";
+
+/** The codec of r principal axes a head; see the head of the file. */
+export const lowRank = (rank: number): Codec =>
+  perHead(pipe(pca({ rank }), on("coefficients", f16), on("basis", f16)));

@@ -1,0 +1,101 @@
+/**
+ * Vector quantization of pairs: a code stands for a point of a plane, one scale a token.
+ *
+ * ```text
+ * channels i and i + d/2 of x / s  ->  the nearest of 16 points: 4 bits for two values
+ * ```
+ *
+ * Decoded by two look-ups with the same code, one table a coordinate, so that attention meets two ranges of
+ * channels. The points are those of least mean square error for two normal numbers: .107 a value at 2 bits,
+ * where two scalar codes leave .1175.
+ * @module
+ */
+import { cast, gather, map, table } from "../core/build.ts";
+import { concat, slice } from "../core/pieces.ts";
+import { ShapeError, shapeText } from "../core/errors.ts";
+import type { Codec } from "../codec/codec.ts";
+import type { Shape, Term } from "../core/term.ts";
+import { rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
+
+/** A point of the plane. */
+export type Point = readonly [number, number];
+
+/** Rings and angles over which a normal plane is summed. */
+const [RINGS, ANGLES, REACH] = [60, 120, 5];
+
+let found: readonly Point[] | undefined;
+
+/**
+ * Sixteen centroids of two independent normal numbers, by Lloyd's iteration from the origin and rings of 6
+ * and 9 points, turned so that no point has another's coordinate.
+ */
+export const normalGrid = (): readonly Point[] => {
+  if (found !== undefined) return found;
+  const ring = (count: number, radius: number, first: number): Point[] =>
+    Array.from({ length: count }, (_, i): Point => {
+      const angle = first + 2 * Math.PI * i / count;
+      return [radius * Math.cos(angle), radius * Math.sin(angle)];
+    });
+  let points: Point[] = [[0, 0], ...ring(6, 0.93, 0.2), ...ring(9, 1.91, 0.35)];
+  const samples = Array.from({ length: RINGS * ANGLES }, (_, n) => {
+    const radius = REACH * (Math.floor(n / ANGLES) + 0.5) / RINGS;
+    const angle = 2 * Math.PI * (n % ANGLES + 0.5 * (Math.floor(n / ANGLES) % 2)) / ANGLES;
+    const weight = radius * Math.exp(-radius * radius / 2);
+    return [radius * Math.cos(angle), radius * Math.sin(angle), weight] as const;
+  });
+  for (let round = 0; round < 60; round++) {
+    const sums = points.map(() => [0, 0, 0]);
+    for (const [x, y, weight] of samples) {
+      let [best, at] = [Infinity, 0];
+      points.forEach(([a, b], i) => {
+        const far = (x - a) ** 2 + (y - b) ** 2;
+        if (far < best) [best, at] = [far, i];
+      });
+      sums[at][0] += weight * x;
+      sums[at][1] += weight * y;
+      sums[at][2] += weight;
+    }
+    points = sums.map(([x, y, weight]): Point => [x / weight, y / weight]);
+  }
+  return found = points;
+};
+
+/** Index of the nearest of some points: the largest x·a + y·b − (a² + b²)/2, the first of equals. */
+const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
+  const closeness = ([a, b]: Point): Term =>
+    map("sub", map("add", map("mul", x, a), map("mul", y, b)), (a * a + b * b) / 2);
+  let [best, at] = [closeness(points[0]), map("mul", x, 0)];
+  points.slice(1).forEach((point, i) => {
+    const here = closeness(point);
+    at = map("select", map("less", best, here), i + 1, at);
+    best = map("max", best, here);
+  });
+  return at;
+};
+
+/** Pairs of channels by sixteen points, one norm a token; see the head of the file. */
+export const pairs = (): Codec => {
+  const halved = (shape: Shape): number => {
+    const channels = shape[shape.length - 1];
+    if (typeof channels === "number" && channels % 2 === 0) return channels / 2;
+    throw new ShapeError("pairs", `channels of ${shapeText(shape)} are not even`);
+  };
+  const scoped = (shape: Shape, batch: number): Scope => scopeOf("token", shape, batch);
+  return {
+    name: "pairs(16)",
+    encode: (x, batch = 0) => {
+      const half = halved(x.shape);
+      const scope = scoped(x.shape, batch);
+      const scale = cast(rootMeanSquare(x, scope), "f16");
+      const y = map("div", x, spread(scale, scope));
+      const [a, b] = [0, half].map((start) => slice(y, x.shape.length - 1, start, start + half));
+      return { codes: cast(nearest(normalGrid(), a, b), "u4"), scale };
+    },
+    decode: (parts, shape, batch = 0) => {
+      halved(shape);
+      const grid = normalGrid();
+      const both = [0, 1].map((i) => gather(table(grid.map((p) => p[i])), parts.codes));
+      return map("mul", concat(both, shape.length - 1), spread(parts.scale, scoped(shape, batch)));
+    },
+  };
+};

@@ -1,0 +1,121 @@
+/**
+ * What attention over combined codecs and over the schemes of papers compiles to: one stream and its merge.
+ */
+import { deepEqual, ok } from "node:assert/strict";
+import {
+  aqua,
+  attend,
+  cached,
+  center,
+  codebook,
+  type Codec,
+  compile,
+  contract,
+  eoptshrink,
+  f16,
+  fp8,
+  gear,
+  grain,
+  higgs,
+  input,
+  joinHeads,
+  kvquant,
+  lloydMax,
+  mxfp4,
+  nvfp4,
+  on,
+  oscar,
+  outliers,
+  pca,
+  qjl,
+  quantize,
+  reorder,
+  residual,
+  rotate,
+  split,
+  svdq,
+} from "../mod.ts";
+import { pipe } from "../fp.ts";
+import { lower } from "../compiler/pipeline.ts";
+import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
+import { SKELETONS } from "./mod.ts";
+
+const shape = [2, "tokens", 64] as const;
+
+const attention = (codec: Codec, rows: number | string = 1): ReturnType<typeof attend> =>
+  attend({
+    q: input("q", [2, 2, rows, 64], "f32"),
+    k: cached(codec, "k", shape),
+    v: cached(codec, "v", shape),
+  });
+
+const skeletons = async (codec: Codec, rows: number | string): Promise<string[]> => {
+  const { structure } = await compile({ out: attention(codec, rows) });
+  return structure.kernels.map((k) => k.skeleton);
+};
+
+const axes = pipe(pca({ rank: 4 }), on("coefficients", f16), on("basis", f16));
+
+/** The identity of two heads of 64. */
+const ONE = Array.from(
+  { length: 128 },
+  (_, i) => Array.from({ length: 128 }, (_, j) => +(i === j)),
+);
+
+Deno.test("attention over every combination and scheme is one stream and its merge", async () => {
+  const token = quantize({ bits: 4, per: "token", range: "symmetric" });
+  const group = quantize({ bits: 2, per: 32, range: "asymmetric" });
+  const unscaled = codebook({ levels: lloydMax(4), per: "token", scale: "none" });
+  const codecs: Codec[] = [
+    fp8("e4m3"),
+    gear(2),
+    eoptshrink(2),
+    kvquant(3),
+    higgs,
+    qjl,
+    oscar("k"),
+    svdq(),
+    joinHeads(grain({ name: "one", to: [ONE], back: [ONE] }, [64, 32, 32, 0])),
+    mxfp4(),
+    nvfp4,
+    residual(group, group),
+    residual(axes, group),
+    residual(token, axes),
+    split([16, 48], [token, f16]),
+    pipe(center(), on("values", pipe(rotate(), on("values", split([32, 32], [token, unscaled]))))),
+    pipe(
+      reorder(Array.from({ length: 64 }, (_, i) => 63 - i)),
+      on("values", split([8, 56], [f16, token])),
+    ),
+    outliers({ count: 2 })(residual(group, axes)),
+  ];
+  for (const codec of codecs) {
+    for (const rows of [1, "n"]) {
+      deepEqual(await skeletons(codec, rows), ["stream", "encode"], codec.name);
+    }
+  }
+});
+
+Deno.test("attention over ranges, residuals and outliers: each sum by itself, one stream", () => {
+  const two = quantize({ bits: 2, per: "token", range: "asymmetric" });
+  const sums = (codec: Codec): string[] => {
+    const { plans } = lower({ out: attention(codec) }, SKELETONS, WASM_TARGET);
+    return plans[0].roots.map((t) => t.shape.join());
+  };
+  const ranges = split([16, 48], [f16, two]);
+  deepEqual(sums(pipe(rotate(), on("values", ranges))), ["2,2,1,16", "2,2,1,48"]);
+  // Codes and outliers together; coefficients apart, their basis after the fold.
+  deepEqual(sums(outliers({ count: 2 })(residual(two, axes))), ["2,2,1,64", "2,2,1,4"]);
+});
+
+Deno.test("attention over what a prediction leaves reads both caches in one stream", async () => {
+  const before = cached(higgs, "before", shape);
+  const map = input("map", [64, 64], "f32");
+  const codec = aqua(contract("h t d, d e -> h t e", before, map));
+  const p = await compile({ out: attention(codec) });
+  deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
+  ok(
+    p.structure.rules.includes("factor-to-query") &&
+      p.structure.rules.includes("factor-out-of-fold"),
+  );
+});

@@ -1,0 +1,287 @@
+/**
+ * What calibration gives the scheme `grain`: for keys and values of every layer a basis a head, and how
+ * many coordinates get how many bits, from texts that are not the one to be judged by. All heads of a token
+ * share a norm and words.
+ *
+ * ```text
+ * run        q, k, v of every layer                     each text once, on an f32 cache
+ * fold       W = Σ q qᵀ, C = Σ (k − μ)(k − μ)ᵀ          Gram matrices, on the device
+ * turn       E = W^½ U Λ^−½, B = Λ^½ Uᵀ W^−½            U Λ Uᵀ = W^½ C W^½, in f64
+ * probe      divergence with one layer's K or V coded   how much its error costs
+ * allot      words of 32 bits a token                   dynamic programming: least Σ cost·λ·error
+ * ```
+ * @module
+ */
+import {
+  bitsOf,
+  center,
+  type Codec,
+  compile,
+  evaluate,
+  type Grades,
+  grain,
+  gram,
+  identity,
+  input,
+  joinHeads,
+  lloydMaxError,
+  type Matrix,
+  routine,
+  VALUES,
+} from "../mod.ts";
+import type { ModelConfig } from "./config.ts";
+import { cacheShape } from "./llama.ts";
+import type { Model } from "./load.ts";
+import { meanKld, score } from "./quality.ts";
+import { type Codecs, EXACT, type LayerRun, type Run, type Runner } from "./runner.ts";
+
+type Side = keyof Codecs;
+
+/** A basis: there, back, and weighted variances in it, falling. */
+interface Basis {
+  readonly to: Matrix;
+  readonly back: Matrix;
+  readonly variances: readonly number[];
+}
+
+/** K or V of one layer, all heads side by side. */
+interface Part extends Basis {
+  readonly layer: number;
+  readonly side: Side;
+}
+
+/** Bits of a word. */
+const WORD = 32;
+/** What a grade may have: codes of so many bits fill words in these numbers. */
+const FILLS = [8, 32, 16, 32] as const;
+const BITS_OF = [4, 3, 2, 1] as const;
+/** Variances below this share of the largest are held there, so that nothing is divided by noise. */
+const LEAST = 1e-4;
+
+const rowsOf = (data: ArrayLike<number>, n: number, head: number): number[][] =>
+  Array.from(
+    { length: n },
+    (_, i) => Array.from({ length: n }, (_, j) => data[(head * n + i) * n + j]),
+  );
+
+const times = (a: Matrix, b: Matrix): number[][] =>
+  a.map((row) => b[0].map((_, j) => row.reduce((sum, x, k) => sum + x * b[k][j], 0)));
+
+const flipped = (a: Matrix): number[][] => a[0].map((_, j) => a.map((row) => row[j]));
+
+const scaled = (a: Matrix, by: readonly number[]): number[][] =>
+  a.map((row) => row.map((x, j) => x * by[j]));
+
+/** Eigenvalues, falling, and eigenvectors as columns. */
+const eigen = (a: Matrix): { values: number[]; vectors: number[][] } => {
+  const n = a.length;
+  const term = input("a", [n, n], "f32");
+  const env = { sizes: {}, inputs: { a: a.flat() } };
+  const [values, vectors] = ["values", "vectors"].map((of) =>
+    evaluate(routine("eigh", of, term), env).data
+  );
+  const top = Math.max(values[0], Number.MIN_VALUE);
+  return {
+    values: Array.from(values, (x) => Math.max(x, LEAST * top)),
+    vectors: rowsOf(vectors, n, 0),
+  };
+};
+
+/** The basis of covariance C weighed by W: there, back, and variances. */
+const basisOf = (w: Matrix, c: Matrix): Basis => {
+  const weight = eigen(w);
+  const power = (p: number): number[][] =>
+    times(scaled(weight.vectors, weight.values.map((x) => x ** p)), flipped(weight.vectors));
+  const [root, inverse] = [power(1 / 2), power(-1 / 2)];
+  const { values, vectors } = eigen(times(times(root, c), root));
+  const sizes = values.map(Math.sqrt);
+  return {
+    to: scaled(times(root, vectors), sizes.map((s) => 1 / s)),
+    back: flipped(scaled(times(inverse, vectors), sizes)),
+    variances: values,
+  };
+};
+
+/** Bases of heads as one of all their channels, coordinates of whichever head by falling variance. */
+const joined = (bases: readonly Basis[]): Basis => {
+  const order = bases
+    .flatMap(({ variances }, head) => variances.map((variance, i) => ({ head, i, variance })))
+    .sort((a, b) => b.variance - a.variance);
+  const of = (head: number, pick: (channel: number) => (at: typeof order[number]) => number) =>
+    bases[head].to.map((_, channel) => order.map((at) => at.head === head ? pick(channel)(at) : 0));
+  return {
+    to: bases.flatMap(({ to }, head) => of(head, (c) => ({ i }) => to[c][i])),
+    back: flipped(bases.flatMap(({ back }, head) => of(head, (c) => ({ i }) => back[i][c]))),
+    variances: order.map(({ variance }) => variance),
+  };
+};
+
+/** Gram matrices of every head's rows, and of the same less their mean. */
+const gramsOf = async (
+  x: Float64Array,
+  heads: number,
+  d: number,
+): Promise<{ plain: Float64Array; centred: Float64Array }> => {
+  const term = input("x", [heads, "rows", d], "f32");
+  const around = center().encode(term)[VALUES];
+  const program = await compile({ plain: gram(term, [1]), centred: gram(around, [1]) });
+  const { plain, centred } = await program.values({ x });
+  const rows = x.length / heads / d;
+  return { plain: plain.map((v) => v / rows), centred: centred.map((v) => v / rows) };
+};
+
+/** Σ O Oᵀ of the output map of the query heads that share a key head. */
+const outputWeight = (model: Model, layer: number, head: number): number[][] => {
+  const { headDim: d, heads, kvHeads, hiddenSize } = model.config;
+  const { data } = model.weights.get(`model.layers.${layer}.self_attn.o_proj.weight`)!;
+  const group = heads / kvHeads;
+  const rows = Array.from({ length: group * hiddenSize }, (_, n) => {
+    const from = Math.floor(n / group) * heads * d + (head * group + n % group) * d;
+    return Array.from(data.subarray(from, from + d));
+  });
+  return times(flipped(rows), rows);
+};
+
+/** Rows of every head of several runs, one run's after another's. */
+const gathered = (runs: readonly Float64Array[], heads: number): Float64Array => {
+  const out = new Float64Array(runs.reduce((n, x) => n + x.length, 0));
+  let at = 0;
+  for (let head = 0; head < heads; head++) {
+    for (const x of runs) {
+      const own = x.subarray(head * x.length / heads, (head + 1) * x.length / heads);
+      out.set(own, at);
+      at += own.length;
+    }
+  }
+  return out;
+};
+
+const partsOf = async (model: Model, runs: readonly Run[]): Promise<Part[]> => {
+  const { headDim: d, kvHeads, layers } = model.config;
+  const all: Part[] = [];
+  for (let layer = 0; layer < layers; layer++) {
+    const of = (pick: (run: LayerRun) => Float64Array) =>
+      gramsOf(gathered(runs.map((run) => pick(run.layers[layer])), kvHeads), kvHeads, d);
+    const queries = await of((run) => run.q!);
+    for (const side of ["k", "v"] as const) {
+      const { centred } = await of((run) => run.seen![side][0]);
+      const bases = Array.from({ length: kvHeads }, (_, head) => {
+        const weight = side === "k"
+          ? rowsOf(queries.plain, d, head)
+          : outputWeight(model, layer, head);
+        return basisOf(weight, rowsOf(centred, d, head));
+      });
+      all.push({ layer, side, ...joined(bases) });
+    }
+  }
+  return all;
+};
+
+/** The codec of a part with these grades. */
+const codecOf = ({ layer, side, to, back }: Part, grades: Grades): Codec => {
+  const kept = grades.reduce((n, size) => n + size, 0);
+  const name = `${side}${layer}`;
+  return joinHeads(grain({
+    name,
+    to: [to.map((row) => row.slice(0, kept))],
+    back: [back.slice(0, kept)],
+  }, grades));
+};
+
+/** Every way to spend words on d coordinates, by its words and what it leaves of the variances. */
+const waysOf = (
+  variances: readonly number[],
+): { grades: Grades; words: number; left: number }[] => {
+  const d = variances.length;
+  const ways: { grades: Grades; words: number; left: number }[] = [];
+  const visit = (grades: readonly number[], at: number): void => {
+    const i = grades.length;
+    if (i === BITS_OF.length) {
+      const bits = grades.flatMap((size, g) => Array<1 | 2 | 3 | 4>(size).fill(BITS_OF[g]));
+      if (bits.length === 0) return;
+      const left = variances.reduce((sum, v, k) => sum + v * lloydMaxError(bits[k] ?? 0), 0);
+      const words = grades.reduce((n, size, g) => n + size * BITS_OF[g], 0) / WORD;
+      ways.push({ grades: grades as unknown as Grades, words, left });
+      return;
+    }
+    for (let size = 0; at + size <= d; size += FILLS[i]) visit([...grades, size], at + size);
+  };
+  visit([], 0);
+  return ways;
+};
+
+/** Grades of all parts that leave least at so many words in all: best[i][w], part after part. */
+const allot = (parts: readonly Part[], costs: readonly number[], words: number): Grades[] => {
+  interface Best {
+    readonly left: number;
+    readonly grades: readonly Grades[];
+  }
+  let best: (Best | undefined)[] = [{ left: 0, grades: [] }];
+  parts.forEach(({ variances }, i) => {
+    const ways = waysOf(variances);
+    const next: (Best | undefined)[] = [];
+    best.forEach((old, used) => {
+      if (old === undefined) return;
+      for (const { grades, words: own, left } of ways) {
+        const total = old.left + costs[i] * left;
+        const at = used + own;
+        if (at <= words && !(next[at] !== undefined && next[at]!.left <= total)) {
+          next[at] = { left: total, grades: [...old.grades, grades] };
+        }
+      }
+    });
+    best = next;
+  });
+  const found = best.reduce((a, b) =>
+    b !== undefined && (a === undefined || b.left < a.left) ? b : a
+  );
+  if (found === undefined) throw new Error(`${words} words are fewer than a word a part`);
+  return [...found.grades];
+};
+
+/** Two bits for every coordinate: what parts are probed with. */
+const even = (d: number): Grades => [0, 0, d, 0];
+
+/** Codecs of every layer, and their bits a value. */
+export interface Calibrated {
+  readonly codecs: (layer: number) => Codecs;
+  readonly bits: number;
+}
+
+const bitsOfAll = (codecs: readonly Codecs[], config: ModelConfig): number =>
+  codecs.reduce(
+    (sum, { k, v }) => sum + bitsOf(k, cacheShape(config)) + bitsOf(v, cacheShape(config)),
+    0,
+  ) / (2 * codecs.length);
+
+/** Measures once; gives codecs for any mean number of words of codes a token. */
+export const calibrate = async (
+  runner: Runner,
+  model: Model,
+  texts: readonly (readonly number[])[],
+): Promise<(words: number) => Calibrated> => {
+  const { config } = model;
+  const runs: Run[] = [];
+  for (const text of texts) runs.push(await runner.run(text, EXACT, { see: true }));
+  const parts = await partsOf(model, runs);
+  const [[tokens], [exact]] = [texts, runs];
+  const costs: number[] = [];
+  for (const part of parts) {
+    const probe = codecOf(part, even(config.kvHeads * config.headDim));
+    const { logits } = await runner.run(tokens, (layer) => ({
+      k: layer === part.layer && part.side === "k" ? probe : identity,
+      v: layer === part.layer && part.side === "v" ? probe : identity,
+    }));
+    const found = score(logits, exact.logits, config.vocabSize, tokens.slice(1));
+    costs.push(meanKld(found) / part.variances.reduce((sum, x) => sum + x, 0));
+  }
+  return (words) => {
+    const grades = allot(parts, costs, Math.round(words * parts.length));
+    const of = (layer: number, side: Side): Codec => {
+      const at = parts.findIndex((p) => p.layer === layer && p.side === side);
+      return codecOf(parts[at], grades[at]);
+    };
+    const layers = exact.layers.map((_, i): Codecs => ({ k: of(i, "k"), v: of(i, "v") }));
+    return { codecs: (layer) => layers[layer], bits: bitsOfAll(layers, config) };
+  };
+};

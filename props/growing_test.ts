@@ -1,0 +1,64 @@
+/** Binds the law of streams to every codec that grows, on every device. */
+import { equal, ok } from "node:assert/strict";
+import fc from "fast-check";
+import { growingCodec } from "../dsl/codec/streaming.ts";
+import { ValueError } from "../dsl/core/errors.ts";
+import { openCache } from "../mod.ts";
+import { tensorOf } from "./arbitraries.ts";
+import { hold } from "./check.ts";
+import { CODECS } from "./codecs.ts";
+import { DEVICES, onDevices } from "./devices.ts";
+import { fixesParts, splitBroken } from "./laws/growing.ts";
+
+/** Codecs that take tokens as they come; why others do not is a `ValueError` that names them. */
+const GROWING = (await Promise.all(
+  Object.entries(CODECS).filter(([, { streams }]) => streams).map(async ([name, given]) => {
+    try {
+      const cache = await openCache(given.codec, [1, given.channels[0]], { device: "eval" });
+      cache.dispose();
+      return [name];
+    } catch (error) {
+      if (error instanceof ValueError && error.operation === "growing cache") return [];
+      throw error;
+    }
+  }),
+)).flat();
+
+Deno.test("most codecs grow", () => {
+  ok(GROWING.length > 0.7 * Object.keys(CODECS).length, `${GROWING.length} do`);
+});
+
+const splitsOf = (tokens: number, cuts: readonly number[]): number[] => {
+  const at = [...new Set(cuts.map((c) => c % tokens)), 0, tokens].sort((a, b) => a - b);
+  return at.slice(1).map((end, i) => end - at[i]).filter((n) => n > 0);
+};
+
+const splitArb = fc.record({
+  name: fc.constantFrom(...GROWING),
+  seed: fc.nat(),
+  tokens: fc.integer({ min: 1, max: 24 }),
+  cuts: fc.tuple(fc.array(fc.nat(), { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 8 })),
+  capacity: fc.integer({ min: 0, max: 9 }),
+});
+
+const law = (device: Parameters<typeof splitBroken>[0], runs: number): Promise<void> =>
+  hold(
+    fc.asyncProperty(splitArb, async ({ name, seed, tokens, cuts, capacity }) => {
+      const { codec, channels: [channels] } = CODECS[name];
+      const x = tensorOf({ kind: "normal", seed, heads: 2, tokens, channels });
+      const [one, other] = cuts.map((c) => splitsOf(tokens, c));
+      // What is fixed is fixed by the first tokens: those are the same.
+      const { held } = growingCodec(codec, [2, "tokens", channels]);
+      const least = held.sinks + held.tail + held.group;
+      const again = (splits: number[]): number[] =>
+        !fixesParts(codec, channels) || tokens <= least
+          ? splits
+          : [least, ...splitsOf(tokens - least, splits)];
+      equal(await splitBroken(device, codec, x, [again(one), again(other)], capacity), undefined);
+    }),
+    runs,
+  );
+
+onDevices("a cache is the same however its tokens were split", { wasm: 120, webgpu: 6 }, law);
+Deno.test("eval: a cache is the same however its tokens were split", () =>
+  DEVICES.eval((device) => law(device, 40)));
