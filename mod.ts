@@ -17,7 +17,7 @@ import { type Cache, cacheOf } from "./compiler/cache.ts";
 import { type Certified, certified } from "./compiler/certify.ts";
 import type { Codec } from "./dsl/codec/codec.ts";
 import { type Compile, type GrowingCache, growingCache } from "./compiler/growing.ts";
-import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
+import { type FixedBits, SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
@@ -92,7 +92,18 @@ export { qjl } from "./dsl/schemes/qjl.ts";
 export { svdq } from "./dsl/schemes/svdq.ts";
 export { fp8, mxfp4, nvfp4 } from "./dsl/schemes/floats.ts";
 export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
-export { type Gptq, gptq, outputLoss } from "./dsl/schemes/gptq.ts";
+export { type Gptq, gptq, gptqWeights, outputLoss } from "./dsl/schemes/gptq.ts";
+export { type Awq, awq, clipped, salience } from "./dsl/schemes/awq.ts";
+export { type Smooth, smoothing, smoothquant } from "./dsl/schemes/smoothquant.ts";
+export {
+  type Calibration,
+  calibrationOf,
+  type Fitted,
+  nearest,
+  nearestGroups,
+  type Shared,
+  type WeightScheme,
+} from "./dsl/weights/scheme.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
 export { lathe } from "./dsl/schemes/lathe.ts";
 export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";
@@ -107,7 +118,7 @@ export { varianceOf } from "./dsl/expected/expected.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
-export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
+export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
 export type { GrowingCache } from "./compiler/growing.ts";
 export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";

@@ -7,6 +7,8 @@
  *
  * Keys `[8, tokens, 64]` in f32. A scheme's parts decode to the error that the f64 meaning of encode and
  * decode has (within 1 %: a tie may round either way) before it is timed; a scheme that does not has no time.
+ *
+ * The last row is no encoder: LAPACK's singular values of the same numbers, which DecoQuant begins with.
  * @module
  */
 import {
@@ -26,7 +28,11 @@ import {
 import { encoder, type Named, put, release, restore, type Sizes, store } from "./caches.ts";
 import { activations } from "./data.ts";
 import { type Ask, type Benchmark, compare, digits, type Row } from "./harness.ts";
+import { lapackRow } from "./lapack.ts";
 import { openRoofs } from "./roofs.ts";
+
+/** Channels of DecoQuant's small tensor: what LAPACK decomposes is a matrix of so many columns. */
+const INNER = 16;
 
 const SIZES: Sizes = { kv: 8, group: 1, dim: 64 };
 
@@ -41,7 +47,7 @@ const WAYS: readonly Named[] = [
   { name: "nf4, g64", codec: nf4Grouped(64) },
   { name: "turboquant 4", codec: turboquant(4) },
   { name: "lathe 4", codec: lathe(4) },
-  { name: "decoquantB 4", codec: decoquantB(4) },
+  { name: "decoquantB 4", codec: decoquantB(4, INNER) },
 ];
 
 /** What f32 arithmetic adds to the error of a scheme that loses nothing: 64 roundings. */
@@ -79,7 +85,8 @@ export const encodeBench: Benchmark = async ({ quick }: Ask) => {
   const effort = quick ? { rounds: 3, warmMs: 20 } : { rounds: 15, warmMs: 300 };
   const count = SIZES.kv * tokens * SIZES.dim;
   const bytes = 4 * count;
-  const x = put("x", [SIZES.kv, tokens, SIZES.dim], activations(5, count, SIZES.dim));
+  const data = activations(5, count, SIZES.dim);
+  const x = put("x", [SIZES.kv, tokens, SIZES.dim], data);
   const copy = (await openRoofs(bytes)).copy(bytes);
   const errors: number[] = [];
   const moved: number[] = [2 * bytes];
@@ -115,6 +122,7 @@ export const encodeBench: Benchmark = async ({ quick }: Ask) => {
         "relative error": i === 0 ? 0 : errors[i - 1],
       })),
       ...wrong,
+      lapackRow(data, INNER, effort.rounds),
     ],
   }];
 };

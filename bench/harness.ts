@@ -73,6 +73,8 @@ export interface Ask {
   readonly software: boolean;
   /** Channels of a head, where a question is asked of several. */
   readonly dims: readonly number[];
+  /** Words that the name of a cell must hold, where a benchmark has cells. */
+  readonly cells?: string;
 }
 
 /** Tables that are not the processor's: the name they are written under, none if they are not. */

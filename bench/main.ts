@@ -1,9 +1,9 @@
 /**
  * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
  * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
- * (its times mean nothing and are not written). `--software` and `--dim 64,128` are for `gpu`, which
- * writes `gpu-<device>.json`. `--html` draws one page of what is stored, and measures
- * before that only what `--only` names or, with `--all`, everything.
+ * (its times mean nothing and are not written), `--cells "words"` asks some cells of a benchmark.
+ * `--software` and `--dim 64,128` are for `gpu`, which writes `gpu-<device>.json`. `--html` draws one
+ * page of what is stored, and measures before that only what `--only` names or, with `--all`, everything.
  * @module
  */
 import process from "node:process";
@@ -24,6 +24,7 @@ import { writeReport } from "./report.ts";
 import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
+import { weightsBench } from "./weights.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
@@ -40,16 +41,17 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   certify: certifyBench,
   expected: expectedBench,
   schemes: schemesBench,
+  weights: weightsBench,
   hypotheses: hypothesesBench,
 };
 
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
-const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+const after = (flag: string): string | undefined =>
+  args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
+const [only, cells] = [after("--only"), after("--cells")];
 const software = args.includes("--software");
-const dims = (args.includes("--dim") ? args[args.indexOf("--dim") + 1] : "64").split(",").map(
-  Number,
-);
+const dims = (after("--dim") ?? "64").split(",").map(Number);
 if (dims.some((d) => !(Number.isInteger(d) && d > 0))) {
   console.error(`--dim ${dims.join()}: sizes of a head are whole numbers above 0`);
   process.exit(1);
@@ -70,10 +72,15 @@ if (measures) {
   );
   for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
     if (only !== undefined && name !== only) continue;
-    const answer = await benchmark({ quick, software, dims });
+    const answer = await benchmark({
+      quick,
+      software,
+      dims,
+      ...(cells === undefined ? {} : { cells }),
+    });
     const { tables, name: file } = "tables" in answer ? answer : { tables: answer, name };
     tables.forEach((t) => console.log(tableText(t)));
-    if (!quick && file !== undefined) {
+    if (!quick && cells === undefined && file !== undefined) {
       console.log(`\n${record(file, { name: file, machine: where, tables })}`);
     }
   }

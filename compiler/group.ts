@@ -6,7 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
-import { codesIn, isFloat } from "../dsl/core/dtype.ts";
+import { codesIn, isFixedPoint, isFloat } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
@@ -21,6 +21,7 @@ import { streamBlock, TILES } from "./lower/tile.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { isHadamard } from "./rules/butterfly.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
+import { readOnce } from "./read_once.ts";
 import { Lower } from "./lower/at.ts";
 
 /** Multiply-adds of a product that is worth a kernel of tiles. */
@@ -145,7 +146,7 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 
 /** Casts to fixed point are staged like products. */
 const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
-  computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
+  computedBy(terms, stored).filter((t) => t.tag === "cast" && isFixedPoint(t.dtype));
 
 /** What the scores take of each token besides products: scales and minima, decoded once a tile. */
 const perToken = (scores: Term, stored: ReadonlySet<Term>): Term[] =>
@@ -265,10 +266,9 @@ const decide = (
 ): Decision => {
   const inside = heavyIn([root], stored);
   if (root.tag === "routine") {
-    // Grids are spread along columns: views are read where they are.
-    const need = root.args.filter((arg) =>
-      root.args.length > 1 ? costly(arg, stored) : arg.tag !== "input" && !stored.has(arg)
-    );
+    // Several operands, as grids spread along columns, are read through views.
+    const inMemory = (t: Term): boolean => t.tag === "input" || stored.has(t);
+    const need = root.args.filter((t) => root.args.length > 1 ? costly(t, stored) : !inMemory(t));
     return need.length > 0 ? { need } : { plans: [plain("routine", [root])] };
   }
   const needed = inside.filter((t) => t !== root && mustStore(t));
@@ -283,7 +283,7 @@ const decide = (
     return heavy.length > 0 ? { need: heavy } : { plans: [plain("contract", [root])] };
   }
   if (isBig(root)) {
-    const slow = root.args.filter((a) => costly(a, stored));
+    const slow = root.args.filter((a, i) => costly(a, stored) && !readOnce(root, i));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
   }
   if (root.tag === "fold" && !isStream(root) && isDynamic(goneDims(root as Fold))) {

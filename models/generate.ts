@@ -20,7 +20,8 @@ import {
 } from "../mod.ts";
 import * as llama from "./llama.ts";
 import type { Model } from "./load.ts";
-import { type Codecs, LAYER, library, PROJECT, ropeTables } from "./runner.ts";
+import { LAYER, PROJECT } from "./precision.ts";
+import { type Codecs, library, ropeTables } from "./runner.ts";
 
 /** A model with its caches. */
 export interface Generator {

@@ -18,11 +18,13 @@ import {
   attend,
   broadcast,
   cached,
+  calibrationOf,
   type Codec,
   concat,
   contract,
   foldOver,
   gather,
+  identity,
   input,
   map,
   permute,
@@ -38,7 +40,23 @@ export const TOKENS = "tokens";
 /** Outputs of a program by name. */
 export type Formula = Readonly<Record<string, Term>>;
 
+/** How the linear maps of layers hold their weights and see their inputs, f32 where nothing is said. */
+export interface Precision {
+  /** What stores a matrix of weights [out, in]. */
+  readonly weights?: Codec;
+  /** What rounds the inputs [tokens, channels] of linear maps, as they come. */
+  readonly activations?: Codec;
+}
+
 const weight = (name: string, ...shape: readonly number[]): Term => input(name, shape, "f32");
+
+/** A matrix of weights, or what its stored parts give back. */
+const matrix = ({ weights }: Precision, name: string, ...shape: readonly number[]): Term =>
+  weights === undefined ? weight(name, ...shape) : cached(weights, name, shape);
+
+/** An input as linear maps see it. */
+const rounded = (x: Term, { activations }: Precision): Term =>
+  activations === undefined ? x : activations.decode(activations.encode(x), x.shape);
 
 const hidden = (c: ModelConfig): Term => input("x", [TOKENS, c.hiddenSize], "f32");
 
@@ -99,13 +117,17 @@ export const embed = (c: ModelConfig): Formula => ({
   x: gather(weight("embedding", c.vocabSize, c.hiddenSize), input("ids", [TOKENS], "u32")),
 });
 
+/** What queries, keys and values are made of. */
+const entered = (c: ModelConfig): Term =>
+  rmsNorm(hidden(c), weight("norm", c.hiddenSize), c.normEps);
+
 /** Queries, keys and values of a layer. */
-export const project = (c: ModelConfig): Formula => {
+export const project = (c: ModelConfig, how: Precision = {}): Formula => {
   const [width, d] = [c.hiddenSize, c.headDim];
-  const h = rmsNorm(hidden(c), weight("norm", width), c.normEps);
+  const h = rounded(entered(c), how);
   const [cos, sin] = ["cos", "sin"].map((name) => input(name, [TOKENS, d / 2], "f32"));
   const heads = (name: string, n: number): Term =>
-    reshape(linear(h, weight(name, n * d, width)), [TOKENS, n, d]);
+    reshape(linear(h, matrix(how, name, n * d, width)), [TOKENS, n, d]);
   const turned = (name: string, n: number): Term =>
     permute(rope(heads(name, n), cos, sin, c.ropeInterleaved), [1, 0, 2]);
   return {
@@ -137,27 +159,45 @@ export const attention = (c: ModelConfig, k: Codec, v: Codec, tokens: string = T
     causal: { offset: tokens === TOKENS ? 0 : input("offset", [], "f32") },
   });
 
+/** A layer from its queries and its cache, with the inputs of its linear maps on the way. */
+const inLayer = (c: ModelConfig, k: Codec, v: Codec, tokens: string, how: Precision) => {
+  const [width, inner] = [c.hiddenSize, c.intermediateSize];
+  const of = (x: Term, name: string, ...shape: readonly number[]): Term =>
+    linear(rounded(x, how), matrix(how, name, ...shape));
+  const seen = reshape(permute(attention(c, k, v, tokens), [2, 0, 1, 3]), [
+    TOKENS,
+    c.heads * c.headDim,
+  ]);
+  const middle = map("add", hidden(c), of(seen, "wo", width, c.heads * c.headDim));
+  const h = rmsNorm(middle, weight("norm", width), c.normEps);
+  const gated = map("mul", silu(of(h, "w1", inner, width)), of(h, "w3", inner, width));
+  return { seen, h, gated, x: map("add", middle, of(gated, "w2", width, inner)) };
+};
+
 /** What a layer adds to x, from its queries and its cache. */
 export const layer = (
   c: ModelConfig,
   k: Codec,
   v: Codec,
   tokens: string = TOKENS,
-): Formula => {
-  const [width, inner] = [c.hiddenSize, c.intermediateSize];
-  const seen = reshape(permute(attention(c, k, v, tokens), [2, 0, 1, 3]), [
-    TOKENS,
-    c.heads * c.headDim,
-  ]);
-  const middle = map("add", hidden(c), linear(seen, weight("wo", width, c.heads * c.headDim)));
-  const h = rmsNorm(middle, weight("norm", width), c.normEps);
-  const gated = map(
-    "mul",
-    silu(linear(h, weight("w1", inner, width))),
-    linear(h, weight("w3", inner, width)),
-  );
-  return { x: map("add", middle, linear(gated, weight("w2", width, inner))) };
+  how: Precision = {},
+): Formula => ({ x: inLayer(c, k, v, tokens, how).x });
+
+/** What the queries, keys and values of a layer tell of the channels of their input. */
+export const projectInputs = (c: ModelConfig): Formula => told({ qkv: entered(c) });
+
+/** The same of the other linear maps of a layer, from its queries and its cache in f32. */
+export const layerInputs = (c: ModelConfig): Formula => {
+  const { seen, h, gated } = inLayer(c, identity, identity, TOKENS, {});
+  return told({ out: seen, mlp: h, down: gated });
 };
+
+const told = (inputs: Formula): Formula =>
+  Object.fromEntries(
+    Object.entries(inputs).flatMap(([name, x]) =>
+      Object.entries(calibrationOf(x)).map(([part, t]) => [`${name}.${part}`, t])
+    ),
+  );
 
 /** Logits of the next token. */
 export const head = (c: ModelConfig): Formula => ({

@@ -27,6 +27,15 @@ import type { ModelConfig } from "./config.ts";
 import { fail, type ModelError, orThrow } from "./errors.ts";
 import * as llama from "./llama.ts";
 import type { Model } from "./load.ts";
+import {
+  disposeAll,
+  LAYER,
+  type ModelPrecision,
+  PROJECT,
+  type Tensors,
+  tensorsOf,
+  under,
+} from "./precision.ts";
 
 /** How K and V are held. */
 export interface Codecs {
@@ -89,8 +98,6 @@ export interface Runner {
   readonly close: () => void;
 }
 
-type Tensors = Readonly<Record<string, Tensor>>;
-
 /** The cache as it is, in f32. */
 export const EXACT: Codecs = { k: identity, v: identity };
 
@@ -122,22 +129,6 @@ export const ropeTables = (
   return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
 };
 
-/** The tensors of the programs `project` and `layer` by the names that the formulas give them. */
-export const PROJECT = {
-  norm: "input_layernorm",
-  wq: "self_attn.q_proj",
-  wk: "self_attn.k_proj",
-  wv: "self_attn.v_proj",
-} as const;
-/** Those of `layer`. */
-export const LAYER = {
-  norm: "post_attention_layernorm",
-  wo: "self_attn.o_proj",
-  w1: "mlp.gate_proj",
-  w2: "mlp.down_proj",
-  w3: "mlp.up_proj",
-} as const;
-
 /**
  * Quality is measured in f32 arithmetic: what a scheme does to a model is then the scheme's doing, not
  * the 16-bit products' of a faster schedule.
@@ -161,34 +152,35 @@ export const library = (
   };
 };
 
-const under = (name: string, parts: Tensors): Tensors =>
-  Object.fromEntries(Object.entries(parts).map(([part, tensor]) => [`${name}.${part}`, tensor]));
-
 const bytesOf = (parts: Tensors): number =>
   Object.values(parts).reduce((n, tensor) => n + tensor.bytes, 0);
-
-const disposeAll = (held: Iterable<Tensor>): void => {
-  for (const tensor of held) tensor.dispose();
-};
 
 /** Puts a model on a device. */
 export const openRunner = async (
   model: Model,
   device: Device = wasm(),
   schedule: Partial<Schedule> = MEASURED,
+  { weights: fitted, activations }: ModelPrecision = {},
 ): Promise<Runner> => {
   const { config } = model;
   const compiled = library(device, schedule);
   const weights = new Map<string, Tensor>();
   for (const [name, { shape, data }] of model.weights) {
+    if (fitted?.parts.has(name)) continue;
     weights.set(name, upload(device, name, "f32", shape, data));
   }
   const weight = (name: string): Tensor => weights.get(`${name}.weight`)!;
   const ofLayer = (layer: number, names: Readonly<Record<string, string>>): Tensors =>
-    Object.fromEntries(
-      Object.entries(names).map(([name, of]) => [name, weight(`model.layers.${layer}.${of}`)]),
-    );
-  const [embed, project, head] = [llama.embed, llama.project, llama.head].map((f) => f(config));
+    tensorsOf(layer, names, weights, fitted);
+  const how: llama.Precision = {
+    ...fitted === undefined ? {} : { weights: fitted.codec },
+    ...activations === undefined ? {} : { activations },
+  };
+  const [embed, project, head] = [
+    llama.embed(config),
+    llama.project(config, how),
+    llama.head(config),
+  ];
   await Promise.all([embed, project, head].map(compiled));
 
   /** Reads what a codec did to a layer's cache, and what attention made of it. */
@@ -245,7 +237,7 @@ export const openRunner = async (
           v: hold(await run(llama.encode(config, v), { x: now.v! })),
         };
         const next = hold(
-          await run(llama.layer(config, k, v), {
+          await run(llama.layer(config, k, v, llama.TOKENS, how), {
             x: x!,
             q: now.q!,
             ...under("k", stored.k),

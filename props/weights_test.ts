@@ -6,12 +6,25 @@ import { input } from "../dsl/core/build.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { quantizeGroups } from "../dsl/quantize/groups.ts";
-import { evalAll } from "../dsl/read/eval.ts";
+import { identity } from "../dsl/codec/codec.ts";
+import { evalAll, evaluate } from "../dsl/read/eval.ts";
+import { awq } from "../dsl/schemes/awq.ts";
 import { gptq, outputLoss } from "../dsl/schemes/gptq.ts";
+import { smoothquant } from "../dsl/schemes/smoothquant.ts";
+import { powers } from "../dsl/weights/power.ts";
+import { nearestGroups } from "../dsl/weights/scheme.ts";
 import { normals } from "./arbitraries.ts";
 import { check, hold } from "./check.ts";
 import { onDevices, programsOn } from "./devices.ts";
-import { blocksLaw, type Layer, layerTerms, losses, unrelatedLaw } from "./laws/weights.ts";
+import {
+  blocksLaw,
+  foldedLaw,
+  type Layer,
+  layerTerms,
+  losses,
+  lossOf,
+  unrelatedLaw,
+} from "./laws/weights.ts";
 import { matrixArb, matrixData } from "./matrices.ts";
 
 /**
@@ -78,6 +91,59 @@ check(
   }),
   60,
 );
+
+check(
+  "SmoothQuant changes nothing before weights are rounded, whatever its strength",
+  fc.property(
+    fc.nat(),
+    fc.integer({ min: 1, max: 24 }),
+    fc.constantFrom(0, 0.25, 0.5, 0.85, 1),
+    (
+      seed,
+      width,
+      alpha,
+    ) => foldedLaw(layerOf(seed, 5, width, 40), smoothquant({ bits: 8, alpha, codec: identity })),
+  ),
+  100,
+);
+
+check(
+  "powers() are powers, to the eighth binary place of the exponent",
+  fc.property(
+    fc.array(fc.double({ min: 1e-6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 9 }),
+    fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 5 }),
+    (x, exponents) => {
+      const given = Float64Array.from(x);
+      const { data } = evaluate(powers(input("x", [x.length], "f32"), exponents), {
+        sizes: {},
+        inputs: { x: given },
+      });
+      return data.every((y, i) => {
+        const places = Math.round(exponents[Math.floor(i / x.length)] * 256);
+        return Math.abs(y / given[i % x.length] ** (places / 256) - 1) < 1e-12;
+      });
+    },
+  ),
+);
+
+check(
+  "AWQ without clipping moves outputs no more than rounding to nearest",
+  fc.property(fc.nat(), fc.constantFrom(...BITS), (seed, bits) => {
+    const layer = layerOf(seed, 8, 24, 96);
+    const [nearest, scaled] = [nearestGroups(bits, 16), awq({ bits, group: 16, clip: false })]
+      .map((scheme) => lossOf(layer, scheme));
+    ok(scaled <= nearest * (1 + 1e-9), `${scaled} for ${nearest}`);
+  }),
+  30,
+);
+
+Deno.test("AWQ loses what it is known to lose", () => {
+  const layer = layerOf(1, 64, 128, 512);
+  for (const [bits, lost] of [[4, 0.0039], [3, 0.0178]] as const) {
+    const found = lossOf(layer, awq({ bits, group: 32 }));
+    ok(Math.abs(found / lost - 1) < 0.25, `${bits} bits: ${found} for ${lost}`);
+  }
+});
 
 /** What a simulation apart from this code found; ours are of other draws. */
 const REFERENCE = [

@@ -21,7 +21,7 @@ import { ValueError } from "../core/errors.ts";
 import { gapsOf, peakOf, placeIn } from "../core/gaps.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
-import { type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
+import { mean, type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
 
 /** What {@link codebook} is asked for. */
 export interface Codebook {
@@ -62,13 +62,20 @@ export const codebook = (options: Codebook): Codec => {
   const { levels, per, scale: statistic, stored = "f16", keepNorm = false } = options;
   const bits = widthOf(levels);
   // Codes that stand for no level are never stored; whatever a cache holds, a look-up finds the last.
-  const values = table(
-    Array.from({ length: 2 ** bits }, (_, i) => levels[Math.min(i, levels.length - 1)]),
+  const entries = Array.from(
+    { length: 2 ** bits },
+    (_, i) => levels[Math.min(i, levels.length - 1)],
   );
+  const values = table(entries);
   const steps = levels.map(Math.fround);
   if (keepNorm && statistic === "none") {
     throw new ValueError("codebook", "keepNorm needs a scale that holds the norm, scale is none");
   }
+  // Entries have a size that is known: their squares are a table too.
+  const peak = peakOf(steps) || 1;
+  const shares = table(entries.map((x) => (x / peak) ** 2));
+  const entryNorm = (codes: Term, scope: Scope): Term =>
+    map("mul", peak, map("sqrt", mean(gather(shares, codes), scope)));
   const scaleOf = (x: Term, scope: Scope): Term => {
     if (statistic === "norm") return rootMeanSquare(x, scope);
     const top = foldOver("max", "max", map("abs", x), scope.axes);
@@ -92,7 +99,7 @@ export const codebook = (options: Codebook): Codec => {
       const codes = coded(shared);
       if (!keepNorm) return { codes: whole(codes), scale };
       const norm = statistic === "norm" ? own : rootMeanSquare(view, scope);
-      const kept = map("div", norm, rootMeanSquare(gather(values, codes), scope));
+      const kept = map("div", norm, entryNorm(codes, scope));
       return { codes: whole(codes), scale: cast(kept, stored) };
     },
     decode: (parts, shape: Shape, batch = 0) => {

@@ -66,10 +66,13 @@ export const spread = (stat: Term, { view, axes }: Scope): Term =>
 const countOver = (shape: Shape, { axes }: Scope): Term | number =>
   staticCount(axes.map((a) => shape[a])) ?? foldOver("sum", "sum", constant(1, shape), axes);
 
+/** The mean of what shares a statistic. */
+export const mean = (x: Term, scope: Scope): Term =>
+  map("div", foldOver("sum", "sum", x, scope.axes), countOver(x.shape, scope));
+
 /** √(mean x²), computed so that squares neither overflow nor vanish. */
 export const rootMeanSquare = (x: Term, scope: Scope): Term => {
   const top = foldOver("max", "max", map("abs", x), scope.axes);
   const share = map("div", x, spread(top, scope));
-  const squares = foldOver("sum", "sum", map("mul", share, share), scope.axes);
-  return map("mul", top, map("sqrt", map("div", squares, countOver(x.shape, scope))));
+  return map("mul", top, map("sqrt", mean(map("mul", share, share), scope)));
 };

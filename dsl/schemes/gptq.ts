@@ -21,7 +21,7 @@ import { type Bits, packedOf } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Term } from "../core/term.ts";
 import type { Parts } from "../codec/codec.ts";
-import { gridOf, type Groups, spreadGroups } from "../quantize/groups.ts";
+import { gridOf, type Groups, quantizeGroups, spreadGroups } from "../quantize/groups.ts";
 import {
   columnsOf,
   damped,
@@ -30,6 +30,8 @@ import {
   inOrder,
   inverseFactor,
 } from "../weights/columns.ts";
+
+import { mapped, type WeightScheme } from "../weights/scheme.ts";
 
 /** What {@link gptq} is asked for. */
 export interface Gptq {
@@ -84,7 +86,7 @@ export const gptq = (w: Term, gram: Term, options: Gptq): Parts => {
     left = map(
       "sub",
       slice(left, 1, to - from, n - from),
-      contract("o b, b j -> o j", errors, beside) as Term,
+      contract("o b, b j -> o j", errors, beside),
     );
   }
   const all = concat(codes, 1);
@@ -98,5 +100,15 @@ export const gptq = (w: Term, gram: Term, options: Gptq): Parts => {
 /** Σ over calibration tokens of the squared change of the outputs, tr(D H Dᵀ) with D = W − Ŵ. */
 export const outputLoss = (w: Term, other: Term, gram: Term): Term => {
   const d = map("sub", w, other);
-  return contract("o i, o i -> ", contract("o i, i j -> o j", d, gram) as Term, d) as Term;
+  return contract("o i, o i -> ", contract("o i, i j -> o j", d, gram), d);
 };
+
+/** {@link gptq} of each of the maps that share an input. */
+export const gptqWeights = (options: Gptq): WeightScheme => ({
+  name: `gptq(${options.bits}, ${options.group}${options.actOrder === true ? ", act-order" : ""})`,
+  codec: quantizeGroups(options.bits, options.group),
+  fit: ({ gain, weights, inputs }) => ({
+    ...gain === undefined ? {} : { gain },
+    weights: mapped(weights, (w) => gptq(w, inputs.gram, options)),
+  }),
+});

@@ -3,11 +3,14 @@
  * depend on the order of work, and what may not be worse than rounding to nearest.
  * @module
  */
-import { gram, input } from "../../dsl/core/build.ts";
+import { contract, gram, input, map } from "../../dsl/core/build.ts";
+import type { Term } from "../../dsl/core/term.ts";
 import type { Parts } from "../../dsl/codec/codec.ts";
 import { quantizeGroups } from "../../dsl/quantize/groups.ts";
 import { evalAll } from "../../dsl/read/eval.ts";
 import { type Gptq, gptq, outputLoss } from "../../dsl/schemes/gptq.ts";
+import { calibrationOf, type WeightScheme } from "../../dsl/weights/scheme.ts";
+import { norm } from "./codec.ts";
 
 /** A layer: weights [outputs, width] and inputs [tokens, width]. */
 export interface Layer {
@@ -67,3 +70,32 @@ export const losses = (
   );
   return lost.map((v) => v.data[0] / all.data[0]);
 };
+
+/** Outputs of a layer behind a norm's gain, in f64: x ∘ gain times what a scheme stores of w. */
+const outputsOf = (
+  layer: Layer,
+  scheme: WeightScheme,
+): { exact: Float64Array; kept: Float64Array } => {
+  const { w, x, env } = layerTerms(layer);
+  const gain = input("gain", [layer.width], "f32");
+  const read = map("mul", x, gain);
+  const fitted = scheme.fit({ gain, weights: { w }, inputs: calibrationOf(read) });
+  const stored = scheme.codec.decode(fitted.weights.w, w.shape);
+  const y = (inputs: Term, weights: Term): Term => contract("t i, o i -> t o", inputs, weights);
+  const given = Float64Array.from({ length: layer.width }, (_, i) => 0.5 + (i % 3));
+  const [exact, kept] = evalAll(
+    [y(read, w), y(map("mul", x, fitted.gain ?? gain), stored)],
+    { ...env, inputs: { ...env.inputs, gain: given } },
+  );
+  return { exact: exact.data, kept: kept.data };
+};
+
+/** Share of the outputs' squares that a scheme loses on the inputs that it was fitted to. */
+export const lossOf = (layer: Layer, scheme: WeightScheme): number => {
+  const { exact, kept } = outputsOf(layer, scheme);
+  return norm(exact.map((v, i) => v - kept[i])) ** 2 / norm(exact) ** 2;
+};
+
+/** Scaled channels whose norm takes the scale back give the same outputs, but for f64's rounding. */
+export const foldedLaw = (layer: Layer, scheme: WeightScheme): boolean =>
+  lossOf(layer, scheme) <= (layer.width * 2 ** -50) ** 2;
