@@ -69,6 +69,8 @@ export interface Table {
 export interface Ask {
   /** Few rounds and small sizes: does it run at all? */
   readonly quick: boolean;
+  /** Words that the name of a cell must hold, where a benchmark has cells. */
+  readonly cells?: string;
 }
 
 /** A benchmark answers one question with tables. */

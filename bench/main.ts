@@ -1,7 +1,7 @@
 /**
  * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
  * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
- * (its times mean nothing and are not written). `--html` draws one page of what is stored, and measures
+ * (its times mean nothing and are not written), `--cells "words"` asks some cells of a benchmark. `--html` draws one page of what is stored, and measures
  * before that only what `--only` names or, with `--all`, everything.
  * @module
  */
@@ -44,7 +44,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
 
 const args = process.argv.slice(2);
 const quick = args.includes("--quick");
-const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
+const after = (flag: string): string | undefined =>
+  args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
+const [only, cells] = [after("--only"), after("--cells")];
 const html = args.includes("--html");
 const measures = !html || only !== undefined || args.includes("--all");
 if (only !== undefined && BENCHMARKS[only] === undefined) {
@@ -61,9 +63,11 @@ if (measures) {
   );
   for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
     if (only !== undefined && name !== only) continue;
-    const tables = await benchmark({ quick });
+    const tables = await benchmark({ quick, ...(cells === undefined ? {} : { cells }) });
     tables.forEach((t) => console.log(tableText(t)));
-    if (!quick) console.log(`\n${record(name, { name, machine: where, tables })}`);
+    if (!quick && cells === undefined) {
+      console.log(`\n${record(name, { name, machine: where, tables })}`);
+    }
   }
 }
 if (html) console.log(writeReport());
