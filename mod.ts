@@ -17,7 +17,7 @@ import { type Cache, cacheOf } from "./compiler/cache.ts";
 import { type Certified, certified } from "./compiler/certify.ts";
 import type { Codec } from "./dsl/codec/codec.ts";
 import { type Compile, type GrowingCache, growingCache } from "./compiler/growing.ts";
-import { SCHEDULE, type Schedule } from "./compiler/kernel.ts";
+import { type FixedBits, SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
@@ -118,7 +118,7 @@ export { varianceOf } from "./dsl/expected/expected.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
-export { CompileError, DeviceError, InputError, SCHEDULE, type Schedule };
+export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
 export type { GrowingCache } from "./compiler/growing.ts";
 export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";
@@ -142,7 +142,7 @@ export type { Slot, Step, Target } from "./compiler/kernel.ts";
 export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
 export { openWasm, openWebgpu };
 export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
-export type { GpuOptions } from "./compiler/runtime/webgpu.ts";
+export type { GpuOptions, WebgpuDevice } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { argsOf, type Term, topological } from "../dsl/core/term.ts";
-import { codesIn } from "../dsl/core/dtype.ts";
+import { codesIn, isFixedPoint } from "../dsl/core/dtype.ts";
 import { CompileError } from "./errors.ts";
 import type { Block } from "./ir/stmt.ts";
 import type { Plan, Slot, Step } from "./kernel.ts";
@@ -29,8 +29,11 @@ export const checkPlans = ({ plans, outputs }: {
     ...topological(Object.values(outputs)).filter((t) => t.tag === "input"),
   ];
   for (const t of stored) {
-    if (t.dtype === "i16") {
-      throw new CompileError("layout", `${t.tag} of i16 lives in registers, it is not stored`);
+    if (isFixedPoint(t.dtype)) {
+      throw new CompileError(
+        "layout",
+        `${t.tag} of ${t.dtype} lives in registers, it is not stored`,
+      );
     }
     const last = t.shape[t.shape.length - 1];
     if (codesIn(t.dtype) !== undefined && typeof last === "string") {

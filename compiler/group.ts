@@ -6,7 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
-import { codesIn, isFloat } from "../dsl/core/dtype.ts";
+import { codesIn, isFixedPoint, isFloat } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
@@ -146,7 +146,7 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 
 /** Casts to fixed point are staged like products. */
 const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
-  computedBy(terms, stored).filter((t) => t.tag === "cast" && t.dtype === "i16");
+  computedBy(terms, stored).filter((t) => t.tag === "cast" && isFixedPoint(t.dtype));
 
 /** What the scores take of each token besides products: scales and minima, decoded once a tile. */
 const perToken = (scores: Term, stored: ReadonlySet<Term>): Term[] =>

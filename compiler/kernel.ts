@@ -61,7 +61,10 @@ export interface Plan {
 
 /** What a target offers to skeletons. */
 export interface Target {
-  /** Vectors of small integers: 16-bit products (four lanes of 32-bit sums), look-ups of bytes. */
+  /**
+   * Vectors of small integers: products of 16 bits (four lanes of 32-bit sums) and of 8 bits (eight lanes
+   * of 16-bit sums), look-ups of bytes.
+   */
   readonly dot16: boolean;
   /** An instruction or function for e^x. */
   readonly exp: boolean;
@@ -75,12 +78,18 @@ export interface Target {
   readonly partsPerGroup: number;
 }
 
+/** Bits of fixed-point queries and weights. */
+export type FixedBits = 16 | 8;
+
 /** Numbers a schedule may change; every choice is correct. */
 export interface Schedule {
   /** Largest number of tokens of one part of a streaming fold; a multiple of 8. */
   readonly chunk: number;
-  /** Multiply 16-bit integers where the target can: queries and weights rounded to 2⁻¹⁶ of the largest. */
-  readonly fixed: boolean;
+  /**
+   * Multiply integers where the target can: queries and weights rounded to 16 bits of the largest, or,
+   * beside codes of at most 4 bits, to 8. Errors of 8 bits are yours to choose, never a default.
+   */
+  readonly fixed: FixedBits | false;
   /** Lanes of a group on a GPU. */
   readonly lanes: number;
   /** Queries for which a streaming fold decodes a tile of tokens once; 1: each on its own. */
@@ -94,7 +103,7 @@ export interface Schedule {
 /** The default schedule. */
 export const SCHEDULE: Schedule = {
   chunk: 256,
-  fixed: true,
+  fixed: 16,
   lanes: 64,
   queries: 32,
   rows: 8,
@@ -163,7 +172,11 @@ export class Builder {
   private readonly shared: Arr[] = [];
   private readonly uniforms = new Set<string>();
 
+  /** May loops over tokens be joined? */
+  readonly serial: boolean;
+
   constructor(private readonly context: Context) {
+    this.serial = context.target.serial;
     freshExprs();
     this.low = new Lower((d) => this.size(d));
   }

@@ -88,7 +88,9 @@ export const rulesPass: Pass<Outputs, Rewritten> = {
 export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, Rewritten> => ({
   name: "fixed-point",
   run: (level) =>
-    schedule.fixed && target.dot16 ? { ...level, outputs: fixedPoint(level.outputs) } : level,
+    schedule.fixed !== false && target.dot16
+      ? { ...level, outputs: fixedPoint(level.outputs, schedule.fixed) }
+      : level,
   check: rulesPass.check,
 });
 

@@ -35,20 +35,20 @@ Deno.test("search() takes what is faster by a margin, and times each text once",
 
 Deno.test("parseSchedule() believes choices that were asked for, and nothing else", () => {
   const parse = (text: string) =>
-    parseSchedule(new TextEncoder().encode(text), { chunk: [64, 128], fixed: [true] });
-  deepEqual(parse('{"chunk":64,"fixed":true}'), { chunk: 64, fixed: true });
+    parseSchedule(new TextEncoder().encode(text), { chunk: [64, 128], fixed: [16] });
+  deepEqual(parse('{"chunk":64,"fixed":16}'), { chunk: 64, fixed: 16 });
   for (
     const text of [
       "",
       "[]",
       "null",
       '{"chunk":64}',
-      '{"chunk":65,"fixed":true}',
-      '{"chunk":"64","fixed":true}',
+      '{"chunk":65,"fixed":16}',
+      '{"chunk":"64","fixed":16}',
       '{"chunk":64,"fixed":false}',
-      '{"chunk":64,"fixed":true,"rows":8}',
-      '{"chunk":64,"fixed":true,"__proto__":{}}',
-      `{"chunk":64,"fixed":true${" ".repeat(5000)}}`,
+      '{"chunk":64,"fixed":16,"rows":8}',
+      '{"chunk":64,"fixed":16,"__proto__":{}}',
+      `{"chunk":64,"fixed":16${" ".repeat(5000)}}`,
     ]
   ) equal(parse(text), undefined, text);
   equal(parseSchedule(Uint8Array.of(0xff, 0xfe), { chunk: [64] }), undefined);

@@ -4,7 +4,7 @@
  * @module
  */
 import { PROJECTIONS } from "../dsl/core/build.ts";
-import { DTYPES } from "../dsl/core/dtype.ts";
+import { type DType, DTYPES, isFixedPoint } from "../dsl/core/dtype.ts";
 import { OPS } from "../dsl/core/ops.ts";
 import { type Tag, type Term, topological } from "../dsl/core/term.ts";
 
@@ -40,11 +40,12 @@ export const kindsOf = (term: Term): readonly string[] =>
     ...(t.tag === "fold" ? [`fold ${t.monoid} ${t.project}`] : []),
   ]);
 
-/** What enough random terms hold. i16 lives in registers: the compiler makes it, no program holds it. */
+/** What enough random terms hold. Fixed-point numbers live in registers: the compiler makes them alone. */
 export const WANTED: readonly string[] = [
   ...Object.keys(TAGS),
   "concat of runs",
-  ...Object.keys(DTYPES).filter((d) => d !== "i16").flatMap((d) => [`dtype ${d}`, `input ${d}`]),
+  ...(Object.keys(DTYPES) as DType[]).filter((d) => !isFixedPoint(d))
+    .flatMap((d) => [`dtype ${d}`, `input ${d}`]),
   ...Object.keys(OPS).map((op) => `map ${op}`),
   ...Object.entries(PROJECTIONS).flatMap(([m, ps]) => ps.map((p) => `fold ${m} ${p}`)),
 ];

@@ -56,6 +56,7 @@ const UNFIT: Readonly<Record<DType, readonly number[]>> = {
   u4: [NaN, -Infinity, -1, 0.5, 16],
   u8: [NaN, -Infinity, -1, 0.5, 256],
   i16: [],
+  i8: [],
 };
 
 /** A device that counts the memories it has given and not got back. */

@@ -8,7 +8,7 @@ import type { Schedule } from "../mod.ts";
 /** Choices of each number of a schedule; a new one does not compile until it stands here. */
 export const CHOICES: { readonly [K in keyof Schedule]: readonly Schedule[K][] } = {
   chunk: [1, 4, 13, 64, 256, 512],
-  fixed: [false, true],
+  fixed: [false, 16, 8],
   lanes: [32, 64],
   queries: [1, 8, 32],
   rows: [2, 4, 8],

@@ -8,7 +8,7 @@
  * @module
  */
 import * as fc from "fast-check";
-import { castTo, type DType, DTYPES, isPacked } from "../dsl/core/dtype.ts";
+import { castTo, type DType, DTYPES, isFixedPoint, isPacked } from "../dsl/core/dtype.ts";
 import { input } from "../dsl/core/build.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
 import { type Dim, type Shape, type Term, topological } from "../dsl/core/term.ts";
@@ -27,8 +27,8 @@ const LARGEST = 1e12;
 
 /** Dims a shape is drawn from. */
 const DIMS: readonly Dim[] = [1, 2, 3, 4, 6, 8, 16, "t", "n", "h"];
-// i16 lives in registers: the compiler makes it, a program does not store it.
-const DTYPE_NAMES = (Object.keys(DTYPES) as DType[]).filter((d) => d !== "i16");
+// Fixed-point numbers live in registers: the compiler makes them, a program does not store them.
+const DTYPE_NAMES = (Object.keys(DTYPES) as DType[]).filter((d) => !isFixedPoint(d));
 
 const diceOf = (seed: number): Dice => {
   let state = seed >>> 0;

@@ -46,7 +46,7 @@ const integer = (name: string): Write => (e, args) =>
 const compare = (name: string): Write => (e, args) =>
   `(${PREFIX[e.args[0].type]}.${name}${signed(e.args[0].type)} ${args.join(" ")})`;
 const bits = (name: string): Write => (e, args) =>
-  `(${e.type === "u32x4" ? "v128" : PREFIX[e.type]}.${name} ${args.join(" ")})`;
+  `(${LOCAL[e.type] === "v128" ? "v128" : PREFIX[e.type]}.${name} ${args.join(" ")})`;
 
 const literal = (e: Expr): string => {
   if (e.type === "f32") {
@@ -61,15 +61,39 @@ const literal = (e: Expr): string => {
   return `(i32.const ${e.value | 0})`;
 };
 
-const across = (op: string): Write => (_e, [a]) => {
+/** The sum of lanes. */
+const hsum: Write = (_e, [a]) => {
   const at = (k: number, x: string): string => `(f32x4.extract_lane ${k} ${x})`;
   const h = "(local.get $h)";
-  return `(f32.${op} (f32.${op} ${at(0, `(local.tee $h ${a})`)} ${at(1, h)}) (f32.${op} ${
-    at(2, h)
-  } ${at(3, h)}))`;
+  return `(f32.add (f32.add ${at(0, `(local.tee $h ${a})`)} ${at(1, h)}) (f32.add ${at(2, h)} ${
+    at(3, h)
+  }))`;
+};
+
+/** An end of the lanes by shuffles, two and two, then one and one: one lane's own instructions are many. */
+const across = (op: "pmin" | "pmax"): Write => (_e, [a]) => {
+  const h = "(local.get $h)";
+  const joined = (places: string, x: string): string =>
+    `(f32x4.${op} (i8x16.shuffle ${places} (local.tee $h ${x}) ${h}) ${h})`;
+  const halves = joined("8 9 10 11 12 13 14 15 0 1 2 3 4 5 6 7", a);
+  return `(f32x4.extract_lane 0 ${joined("4 5 6 7 0 1 2 3 12 13 14 15 8 9 10 11", halves)})`;
 };
 
 const half = (k: number): string => k % 2 === 0 ? "low" : "high";
+
+/** Units of so many bytes from the low or high half of one vector, each followed by that of another. */
+const zipped = (unit: number): Write => (e, [a, b]) => {
+  const first = Array.from({ length: 8 }, (_, k) => 8 * e.value + k);
+  const units = Array.from({ length: 8 / unit }, (_, k) => first.slice(unit * k, unit * (k + 1)));
+  const places = units.flatMap((bytes) => [...bytes, ...bytes.map((k) => k + 16)]);
+  return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
+};
+
+/** Every other unit of so many bytes, of one vector and then of another. */
+const unzipped = (unit: number): Write => (e, [a, b]) => {
+  const places = Array.from({ length: 16 }, (_, k) => 2 * k + e.value * unit - k % unit);
+  return `(i8x16.shuffle ${places.join(" ")} ${a} ${b})`;
+};
 
 /**
  * Four lanes use the pseudo forms, one instruction on x86: a NaN in the *first* operand is kept, so a
@@ -82,6 +106,10 @@ const smaller = (op: "min" | "max", e: Expr, [a, b]: readonly string[]): string 
   return `(f32x4.extract_lane 0 (f32x4.p${op} (f32x4.splat ${a}) (f32x4.splat ${b})))`;
 };
 
+const writtenOut = (op: string): Write => () => {
+  throw new Error(`${op} is written out before it is printed`);
+};
+
 /** One entry an operator. */
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
@@ -89,13 +117,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   uniform: (e) => `(local.get $u_${sizeName(e.name)})`,
   load: (e, [i], at) =>
     `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
-  // Sign and exponent of a half move into place; 2^112 makes up for the bias, subnormals included.
-  halves: (e, [i], at) => {
-    const bits = `(i32x4.shl (v128.load16x4_s ${at(e.arr!, e.args[0], i, 2)}) (i32.const 13))`;
-    const kept =
-      `(v128.and ${bits} (v128.const i32x4 0x8fffe000 0x8fffe000 0x8fffe000 0x8fffe000))`;
-    return `(f32x4.mul ${kept} (f32x4.splat (f32.const 5192296858534827628530496329220096)))`;
-  },
+  halves: (e, [i, kept, scale], at) =>
+    `(f32x4.mul (v128.and (i32x4.shl (v128.load16x4_s ${
+      at(e.arr!, e.args[0], i, 2)
+    }) (i32.const 13)) ${kept}) ${scale})`,
   twice: (e, [i], at) =>
     `(i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.tee $h (v128.load64_zero ${
       at(e.arr!, e.args[0], i)
@@ -127,39 +152,35 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     const [a, b, c, d] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
     return `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_u ${a} ${b}) (i16x8.narrow_i32x4_u ${c} ${d}))`;
   },
-  widen8: (e, [a]) => `(i16x8.extend_${half(e.value)}_i8x16_u ${a})`,
   dot16: (_e, [a, b]) => `(i32x4.dot_i16x8_s ${a} ${b})`,
+  dot8: (_e, [a, codes]) => `(i16x8.relaxed_dot_i8x16_i7x16_s ${a} ${codes})`,
+  pairs: (_e, [a]) => `(i32x4.extadd_pairwise_i16x8_s ${a})`,
+  widen16: (e, [a]) => `(i32x4.extend_${half(e.value)}_i16x8_s ${a})`,
+  packI8: (_e, parts) => {
+    const [a, b, c, d] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
+    return `(i8x16.narrow_i16x8_s (i16x8.narrow_i32x4_s ${a} ${b}) (i16x8.narrow_i32x4_s ${c} ${d}))`;
+  },
   packI16: (_e, parts) => {
     const [a, b] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
     return `(i16x8.narrow_i32x4_s ${a} ${b})`;
   },
   asI16: (_e, [a]) => a,
-  zip8: (e, [a, b]) => {
-    const pairs = Array.from({ length: 8 }, (_, k) => 8 * e.value + k).flatMap((k) => [k, k + 16]);
-    return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
-  },
-  zip16: (e, [a, b]) => {
-    const from = 8 * e.value;
-    const pairs = [0, 2, 4, 6].flatMap((k) => [k, k + 1, k + 16, k + 17]).map((k) => k + from);
-    return `(i8x16.shuffle ${pairs.join(" ")} ${a} ${b})`;
-  },
+  zip8: zipped(1),
+  zip16: zipped(2),
+  zip32: zipped(4),
+  unzip16: unzipped(2),
+  unzip32: unzipped(4),
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
-  lookup: () => {
-    throw new Error("lookup is written out before it is printed");
-  },
-  hsum4: (_e, parts) => `(call $hsum4 ${parts.join(" ")})`,
-  hmax4: (_e, parts) => `(call $hmax4 ${parts.join(" ")})`,
-  hmin4: (_e, parts) => `(call $hmin4 ${parts.join(" ")})`,
-  roundedHalves: () => {
-    throw new Error("roundedHalves is written out before it is printed");
-  },
+  lookup: writtenOut("lookup"),
+  hsum4: writtenOut("hsum4"),
+  hmax4: writtenOut("hmax4"),
+  hmin4: writtenOut("hmin4"),
+  roundedHalves: writtenOut("roundedHalves"),
   narrowU16: (_e, [a, b]) => `(i16x8.narrow_i32x4_u ${a} ${b})`,
   neg: plain("neg"),
   abs: plain("abs"),
   sqrt: plain("sqrt"),
-  exp: () => {
-    throw new Error("exp is written out before it is printed");
-  },
+  exp: writtenOut("exp"),
   rint: plain("nearest"),
   toF32: (e, [a]) => {
     const from = e.args[0].type;
@@ -188,9 +209,9 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   },
   not: (e, [a]) => e.type === "bool4" ? `(v128.not ${a})` : `(i32.eqz ${a})`,
   popcount: plain("popcnt"),
-  hsum: across("add"),
-  hmax: across("max"),
-  hmin: across("min"),
+  hsum,
+  hmax: across("pmax"),
+  hmin: across("pmin"),
   add: plain("add"),
   sub: plain("sub"),
   mul: plain("mul"),
@@ -207,32 +228,11 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   eq: (e, args) => `(${PREFIX[e.args[0].type]}.eq ${args.join(" ")})`,
 };
 
-/** The four lanes of each of four vectors, joined: two transpositions of pairs. */
-const across4 = (name: string, join: string): string =>
-  `(func $${name} (param $a v128) (param $b v128) (param $c v128) (param $d v128) (result v128)
-  (local $p v128) (local $q v128)
-  (local.set $p (f32x4.${join}
-    (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $a) (local.get $b))
-    (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $a) (local.get $b))))
-  (local.set $q (f32x4.${join}
-    (i8x16.shuffle 0 1 2 3 16 17 18 19 8 9 10 11 24 25 26 27 (local.get $c) (local.get $d))
-    (i8x16.shuffle 4 5 6 7 20 21 22 23 12 13 14 15 28 29 30 31 (local.get $c) (local.get $d))))
-  (f32x4.${join}
-    (i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 (local.get $p) (local.get $q))
-    (i8x16.shuffle 8 9 10 11 12 13 14 15 24 25 26 27 28 29 30 31 (local.get $p) (local.get $q))))`;
-
 /** Functions that kernels share. */
-const HELPERS = `${across4("hsum4", "add")}
-(func $min (param $a i32) (param $b i32) (result i32)
+const HELPERS = `(func $min (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.lt_s (local.get $a) (local.get $b))))
 (func $max (param $a i32) (param $b i32) (result i32)
   (select (local.get $a) (local.get $b) (i32.gt_s (local.get $a) (local.get $b))))`;
-
-/** Functions that few kernels call: they are there for those. */
-const SELDOM: Readonly<Record<string, string>> = {
-  hmax4: across4("hmax4", "pmax"),
-  hmin4: across4("hmin4", "pmin"),
-};
 
 const sharedOffsets = (kernel: Kernel): Map<string, number> => {
   const offsets = new Map<string, number>();
@@ -332,16 +332,12 @@ const emitFunction = (kernel: Kernel): string => {
 };
 
 /** One module for the kernels of a program; threads share their memory. */
-export const emitWat = (kernels: readonly Kernel[], shared = false): string => {
-  const functions = kernels.map(emitFunction);
-  const called = (name: string): boolean => functions.some((f) => f.includes(`(call $${name} `));
-  return [
+export const emitWat = (kernels: readonly Kernel[], shared = false): string =>
+  [
     "(module",
     `(import "kvfold" "memory" (memory 1 65536${shared ? " shared" : ""}))`,
     HELPERS,
-    ...Object.keys(SELDOM).filter(called).map((name) => SELDOM[name]),
-    ...functions,
+    ...kernels.map(emitFunction),
     ")",
     "",
   ].join("\n");
-};

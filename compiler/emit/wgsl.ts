@@ -97,12 +97,21 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   madd: call("fma"),
   bytes: (e, [a]) => `vec4<f32>(unpack4xU8(${a}[${e.value}]))`,
   packBytes: (_, parts) => `vec4<u32>(${parts.map((p) => `pack4xU8(vec4<u32>(${p}))`).join(", ")})`,
-  widen8: noForm,
   dot16: noForm,
+  dot8: noForm,
+  pairs: noForm,
+  widen16: noForm,
+  packI8: noForm,
   packI16: noForm,
   asI16: noForm,
   zip8: noForm,
   zip16: noForm,
+  zip32: noForm,
+  unzip16: noForm,
+  unzip32: (e, [a, b]) => {
+    const places = e.value === 0 ? "xz" : "yw";
+    return `vec4<f32>((${a}).${places}, (${b}).${places})`;
+  },
   swizzle: noForm,
   lookup: noForm,
   roundedHalves: noForm,

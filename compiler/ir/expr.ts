@@ -144,12 +144,24 @@ export const narrowU16 = (low: Expr, high: Expr): Expr => node("narrowU16", "u32
 export const twice = (arr: Arr, index: Expr, by: number): Expr =>
   node("twice", "u32x4", [index], { arr, value: by });
 
-/** Bytes 8·half … of 16 bytes as eight 16-bit integers. */
-export const widen8 = (block: Expr, half: number): Expr =>
-  node("widen8", "i16x8", [block], { value: half });
-
 /** Products of eight 16-bit pairs, neighbours added: four 32-bit sums. */
 export const dot16 = (a: Expr, b: Expr): Expr => node("dot16", "i32x4", [a, b]);
+
+/**
+ * Products of sixteen bytes, neighbours added: eight 16-bit sums. `a` is signed; codes are 0 … 127, so that
+ * devices that read them as signed and as unsigned agree.
+ */
+export const dot8 = (a: Expr, codes: Expr): Expr => node("dot8", "i16x8", [a, codes]);
+
+/** Neighbours of eight 16-bit integers added: four 32-bit sums. */
+export const pairs = (a: Expr): Expr => node("pairs", "i32x4", [a]);
+
+/** Four of eight 16-bit integers, the low (0) or the high (1) ones, as 32-bit integers. */
+export const widen16 = (a: Expr, half: number): Expr =>
+  node("widen16", "i32x4", [a], { value: half });
+
+/** Sixteen rounded numbers within ±127 as bytes. */
+export const packI8 = (parts: readonly Expr[]): Expr => node("packI8", "u32x4", parts);
 
 /** Eight rounded numbers within ±32767 as 16-bit integers in four words. */
 export const packI16 = (low: Expr, high: Expr): Expr => node("packI16", "u32x4", [low, high]);
@@ -165,6 +177,18 @@ export const zip8 = (a: Expr, b: Expr, half: number): Expr =>
 export const zip16 = (a: Expr, b: Expr, half: number): Expr =>
   node("zip16", "u32x4", [a, b], { value: half });
 
+/** The even (0) or odd (1) ones of sixteen halves of words, of one vector and then of another. */
+export const unzip16 = (a: Expr, b: Expr, odd: number): Expr =>
+  node("unzip16", "u32x4", [a, b], { value: odd });
+
+/** The even (0) or odd (1) ones of eight numbers, of one vector and then of another. */
+export const unzip32 = (a: Expr, b: Expr, odd: number): Expr =>
+  node("unzip32", a.type, [a, b], { value: odd });
+
+/** Words a0 b0 a1 b1 of the low (0) or high (1) halves of two vectors. */
+export const zip32 = (a: Expr, b: Expr, half: number): Expr =>
+  node("zip32", a.type, [a, b], { value: half });
+
 /** The bytes of a table of 16 bytes at places 0 … 15. */
 export const swizzle = (table: Expr, places: Expr): Expr =>
   node("swizzle", "u32x4", [table, places]);
@@ -178,7 +202,7 @@ export const lookup = (block: Expr, k: number, values: readonly number[]): Expr 
 
 /** The sums, the largest or the smallest lanes of four vectors. */
 export const across4 = (op: "hsum" | "hmax" | "hmin", parts: readonly Expr[]): Expr =>
-  node(`${op}4`, "f32x4", parts);
+  node(`${op}4`, parts[0].type, parts);
 
 /** The same node over other operands. */
 export const rebuilt = (e: Expr, args: readonly Expr[]): Expr =>

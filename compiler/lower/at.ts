@@ -107,7 +107,14 @@ export const unreshape = (low: Lower, term: TermOf<"reshape">, index: Index): Ex
     const [from0, from1] = group.from;
     let at = linear(low.dims(term.shape.slice(to0, to1)), index.slice(to0, to1));
     const back: Expr[] = [];
+    const lone = (i: number): boolean => from.slice(from0, i).every((d) => d === 1);
     for (let i = from1 - 1; i > from0; i--) {
+      // Before it there is nothing to carry to.
+      if (lone(i)) {
+        back.unshift(at);
+        at = int(0);
+        continue;
+      }
       const n = low.size(from[i]);
       back.unshift(bin("rem", at, n));
       at = bin("div", at, n);
@@ -222,7 +229,7 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     const inner = group.from[1] - 1;
     const at = unreshape(low, t, index);
     const whole = t.args[0].shape[inner];
-    const aligned = group.from[1] - group.from[0] === 1 ||
+    const aligned = t.args[0].shape.slice(group.from[0], inner).every((d) => d === 1) ||
       (typeof whole === "number" && whole % 4 === 0);
     return aligned && at[inner].factor % 4 === 0 ? low.tryWide(t.args[0], at, inner) : undefined;
   },

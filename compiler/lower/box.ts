@@ -122,6 +122,25 @@ export const reduceTogether = (
   return accs.map((acc) => low.named("part", acc.get()));
 };
 
+/**
+ * Several reductions over one box, step by step side by side: what they share is read once a step, and
+ * few values are alive at a time. Results are partial sums of lanes, or single values.
+ */
+export const reduceSideBySide = <E>(
+  low: Writer,
+  sizes: readonly number[],
+  combine: Combine<E>,
+  elements: readonly ((box: Index, wide: boolean) => E | undefined)[],
+): Expr[] => {
+  const walk = walkOf(sizes, (box, wide) => {
+    const all = elements.map((element) => element(box, wide));
+    return all.every((e) => e !== undefined) ? all as E[] : undefined;
+  });
+  const cells = walk.at(int(0)).map((e) => low.mutable("acc", combine.first(e)));
+  others(low, walk, (all) => all.forEach((e, i) => cells[i].set(combine.next(cells[i].get(), e))));
+  return cells.map((cell) => cell.get());
+};
+
 /** Runs a reduction over a static box: the last axis four at a time where it can. */
 export const reduceBox = <E>(
   low: Writer,

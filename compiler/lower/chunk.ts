@@ -6,14 +6,13 @@
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
 import { type Term, type TermOf, topological } from "../../dsl/core/term.ts";
-import { PART } from "../../dsl/read/weights.ts";
+import { WEIGHTS } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
 import { laneMemory } from "./lane_chunk.ts";
 import { type Factor, type LinearTerms, linearTerms } from "./linear.ts";
 import { countOf, type Member, runsAlongTokens, streamRoles } from "./roles.ts";
 import { type HeldAxes, heldCount } from "./row.ts";
 
-const SMALLEST = 8;
 /** Walks over the tokens that go side by side where vectors run along them. */
 const WALKS = 16;
 
@@ -99,13 +98,14 @@ export const streamChunk = (
       target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))
     ),
   );
-  // Weights are walked four at a time, integer weights eight: a part is a whole number of those.
-  const whole = folds.some((t) => t.weights === 16);
-  const walk = whole ? 8 : 4;
-  const most = whole ? Math.min(schedule.chunk, PART) : schedule.chunk;
+  // Weights are walked four at a time, integer weights eight or sixteen: a part is a whole number of those.
+  const whole = folds.some((t) => t.weights !== undefined);
+  const walk = folds.some((t) => t.weights === 8) ? WEIGHTS[8].tokens : whole ? 8 : 4;
+  const most = whole ? Math.min(schedule.chunk, WEIGHTS[16].tokens) : schedule.chunk;
   let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
-  while (chunk > SMALLEST && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
-    chunk = Math.max(SMALLEST, Math.floor(chunk / 16) * 8);
+  const smallest = Math.max(8, walk);
+  while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
+    chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
   }
   return chunk;
 };

@@ -53,14 +53,18 @@ const planeOf = (entries: Float32Array | Int16Array, plane: number): Expr => {
 const padded = (values: readonly number[]): number[] =>
   Array.from({ length: LOOKED }, (_, i) => values[Math.min(i, values.length - 1)]);
 
-/** Entries 8·half … of sixteen, as the nearest 16-bit integers: two look-ups for all. */
+/** The even or odd ones of sixteen entries, as the nearest 16-bit integers: two look-ups for all. */
 export const entriesInWords = (
   values: readonly number[],
   block: Expr,
-): (half: number) => Expr => {
+): (odd: number) => Expr => {
   const entries = Int16Array.from(padded(values), rint);
-  const [low, high] = [0, 1].map((plane) => swizzle(planeOf(entries, plane), block));
-  return (half) => asI16(zip8(low, high, half));
+  const [low, high] = [0, 1].map((plane) => asI16(swizzle(planeOf(entries, plane), block)));
+  const kept = (x: Expr, mask: number): Expr => bin("and", x, asI16(un("splat", word(mask))));
+  return (odd) =>
+    odd === 0
+      ? bin("or", kept(low, 0x00ff00ff), bin("shl", high, word(8)))
+      : bin("or", bin("shr", low, word(8)), kept(high, 0xff00ff00));
 };
 
 /** A `lookup` for a target with vectors of bytes: four look-ups give sixteen entries. */

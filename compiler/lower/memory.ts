@@ -7,6 +7,7 @@ import { codesIn, type DType, isFloat8, type Packed } from "../../dsl/core/dtype
 import { blocksOf, inVectors, type Plane, runOf, VECTOR } from "../../dsl/core/layout.ts";
 import {
   type Arr,
+  asI16,
   bin,
   bytes,
   type Expr,
@@ -16,6 +17,7 @@ import {
   load,
   twice,
   un,
+  unzip32,
   word,
 } from "../ir/expr.ts";
 import { fromFloat8, fromHalf } from "./numeric.ts";
@@ -25,10 +27,18 @@ export interface Source {
   readonly at: (index: readonly Expr[]) => Expr;
   /** Four values along an axis, or nothing where they do not lie side by side. */
   readonly wide: (index: readonly Expr[], axis: number) => Expr | undefined;
-  /** Sixteen codes along the last axis (from a multiple of 16) as bytes. */
-  readonly bytes?: (index: readonly Expr[]) => Expr | undefined;
-  /** Eight 16-bit integers along the last axis. */
+  /** Sixteen codes along the last axis (from a multiple of 16), as they lie. */
+  readonly codes?: (index: readonly Expr[]) => readonly Bits[] | undefined;
+  /** A vector of fixed-point integers along the last axis; of 16 bits, the even or odd ones of sixteen. */
   readonly fixed?: (index: readonly Expr[]) => Expr;
+}
+
+/** Bits of sixteen codes: `bits` of each byte of a vector, from bit `from` on, are those from `low` on. */
+export interface Bits {
+  readonly vector: Expr;
+  readonly bits: number;
+  readonly from: Expr;
+  readonly low: number;
 }
 
 /** A source that answers every question with a constant. */
@@ -62,6 +72,30 @@ const move = (x: Expr, mask: number, from: Expr, to: number): Expr => {
   return kept(by < 0 ? bin("shl", x, word(-by)) : bin("shr", x, word(by)), mask * 2 ** to);
 };
 
+/** Sixteen codes as bytes. */
+export const codesAsBytes = (codes: readonly Bits[]): Expr =>
+  codes.map(({ vector, bits, from, low }) => moveBits(vector, bits, from, low))
+    .reduce((a, b) => bin("or", a, b));
+
+/** The codes of every other byte, from byte 0 or 1 on, as eight 16-bit integers. */
+export const codesAsWords = (codes: readonly Bits[], odd: number): Expr =>
+  codes.map(({ vector, bits, from, low }) => {
+    const shift = bin("add", from, int(8 * odd));
+    const shifted = bin("shr", asI16(vector), u32(shift));
+    const last = shift.op === "const" && shift.value + bits === 16;
+    const mask = asI16(un("splat", word((2 ** bits - 1) * 0x00010001)));
+    const kept = last ? shifted : bin("and", shifted, mask);
+    return bin("shl", kept, word(low));
+  }).reduce((a, b) => bin("or", a, b));
+
+/** Codes of two, vector by vector brought together. */
+export const zipCodes = (
+  zip: (a: Expr, b: Expr, half: number) => Expr,
+  codes: readonly Bits[],
+  others: readonly Bits[],
+  half: number,
+): Bits[] => codes.map((c, i) => ({ ...c, vector: zip(c.vector, others[i].vector, half) }));
+
 const packedSource = (arr: Arr, dtype: Packed, dims: readonly Expr[]): Source => {
   const blocks = blocksOf(dtype, dims[dims.length - 1].value);
   const { planes, codes, size, words } = blocks;
@@ -90,15 +124,15 @@ const packedSource = (arr: Arr, dtype: Packed, dims: readonly Expr[]): Source =>
       shift: bin("mul", bin("div", within, int(plane.width)), int(plane.bits)),
     };
   };
-  /** The sixteen codes from the multiple of 16 at or before an index, as bytes. */
-  const vectorAt = (index: readonly Expr[]): Expr =>
+  /** The sixteen codes from the multiple of 16 at or before an index. */
+  const codesAt = (index: readonly Expr[]): Bits[] =>
     planes.map((plane) => {
       const { bits, width, low } = plane;
       const { start, within } = runAt(plane, index);
       const vector = width === VECTOR ? load(arr, start, true) : twice(arr, start, bits);
-      const shift = bin("mul", bin("div", within, int(VECTOR)), int(VECTOR / width * bits));
-      return moveBits(vector, bits, shift, low);
-    }).reduce((a, b) => bin("or", a, b));
+      const from = bin("mul", bin("div", within, int(VECTOR)), int(VECTOR / width * bits));
+      return { vector, bits, from, low };
+    });
   return {
     at: (index) => {
       const parts = planes.map((plane) => {
@@ -108,16 +142,16 @@ const packedSource = (arr: Arr, dtype: Packed, dims: readonly Expr[]): Source =>
       });
       return un("toF32", parts.reduce((a, b) => bin("or", a, b)));
     },
-    bytes: (index) =>
+    codes: (index) =>
       inVectors(blocks) && index[index.length - 1].factor % VECTOR === 0
-        ? vectorAt(index)
+        ? codesAt(index)
         : undefined,
     wide: (index, axis) => {
       const last = index[index.length - 1];
       if (axis !== index.length - 1 || last.factor % 4 !== 0) return undefined;
       const within = bin("rem", last, int(VECTOR));
       if (inVectors(blocks) && within.op === "const") {
-        return bytes(vectorAt(index), within.value / 4);
+        return bytes(codesAsBytes(codesAt(index)), within.value / 4);
       }
       const parts = planes.map((plane) => {
         const { value, shift } = wordAt(plane, index);
@@ -137,9 +171,16 @@ const halfSource = (arr: Arr, dims: readonly Expr[], loose: () => boolean): Sour
   },
   wide: (index, axis) => {
     const at = linear(dims, index);
-    return isInnermost(dims, axis) && (loose() || at.factor % 4 === 0)
-      ? halves(arr, at)
-      : undefined;
+    if (isInnermost(dims, axis)) {
+      return loose() || at.factor % 4 === 0 ? halves(arr, at) : undefined;
+    }
+    // Two side by side: four of either lie in two vectors.
+    const last = index[index.length - 1];
+    const two = axis === dims.length - 2 && dims[axis + 1].op === "const" &&
+      dims[axis + 1].value === 2;
+    if (!two || last.op !== "const" || !loose()) return undefined;
+    const from = linear(dims, [...index.slice(0, -1), int(0)]);
+    return unzip32(halves(arr, from), halves(arr, bin("add", from, int(4))), last.value);
   },
 });
 

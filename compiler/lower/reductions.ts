@@ -5,7 +5,7 @@
 import { argsOf, type Dim, type Term, type TermOf } from "../../dsl/core/term.ts";
 import { across4, bin, type Expr, int, lane, madd, un, vec4 } from "../ir/expr.ts";
 import { isHadamard } from "../rules/butterfly.ts";
-import { COMBINE, PRODUCTS, reduceBox, reduceTogether } from "./box.ts";
+import { COMBINE, PRODUCTS, reduceBox, reduceSideBySide, reduceTogether } from "./box.ts";
 import type { Writer } from "./writer.ts";
 
 type Index = readonly Expr[];
@@ -37,18 +37,19 @@ const labelTable = (term: TermOf<"contract"> | TermOf<"fold">): Map<string, Dim>
     ),
   );
 
-/** A contraction at an index; `lanes` is the result axis that is read four at a time. */
-export const contractAt = (
+/** What a contraction multiplies at an index, and over which sizes it sums. */
+const productsOf = (
   low: Values,
   term: TermOf<"contract">,
-  index: Index,
   lanes?: number,
-  across = true,
-): Expr => {
+): {
+  sizes: number[];
+  at: (index: Index) => (box: Index, wide: boolean) => readonly [Expr, Expr] | undefined;
+} => {
   const all = labelTable(term);
   const gone = [...all.keys()].filter((l) => !term.labels.out.includes(l));
   const laneLabel = lanes === undefined ? undefined : term.labels.out[lanes];
-  const operand = (i: number, box: Index, wideBox: boolean): Expr | undefined => {
+  const operand = (i: number, index: Index, box: Index, wideBox: boolean): Expr | undefined => {
     const axis = term.labels.args[i];
     const at = axis.map((l) =>
       gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
@@ -59,11 +60,36 @@ export const contractAt = (
     }
     return low.at(term.args[i], at);
   };
-  return reduceBox(low, staticSizes(term as Term, gone, all), PRODUCTS, (box, wideBox) => {
-    if (wideBox && laneLabel !== undefined) return undefined;
-    const [a, b] = [operand(0, box, wideBox), operand(1, box, wideBox)];
-    return a && b ? [a, b] as const : undefined;
-  }, across);
+  return {
+    sizes: staticSizes(term as Term, gone, all),
+    at: (index) => (box, wideBox) => {
+      if (wideBox && laneLabel !== undefined) return undefined;
+      const [a, b] = [operand(0, index, box, wideBox), operand(1, index, box, wideBox)];
+      return a && b ? [a, b] as const : undefined;
+    },
+  };
+};
+
+/** A contraction at an index; `lanes` is the result axis that is read four at a time. */
+export const contractAt = (
+  low: Values,
+  term: TermOf<"contract">,
+  index: Index,
+  lanes?: number,
+  across = true,
+): Expr => {
+  const { sizes, at } = productsOf(low, term, lanes);
+  return reduceBox(low, sizes, PRODUCTS, at(index), across);
+};
+
+/** A contraction at several indices side by side, each as four partial sums or as one value. */
+export const contractTogether = (
+  low: Values,
+  term: TermOf<"contract">,
+  indices: readonly Index[],
+): Expr[] => {
+  const { sizes, at } = productsOf(low, term);
+  return reduceSideBySide(low, sizes, PRODUCTS, indices.map(at));
 };
 
 /** Do four neighbours of a result axis lie side by side in the operands that have it? */

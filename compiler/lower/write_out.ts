@@ -1,11 +1,15 @@
 /**
  * Operators that a target has no instruction for, written out as others.
  *
- * A look-up in a small table: `entries.ts`.
+ * A look-up in a small table: `entries.ts`. Lanes of four vectors joined at once:
+ *
+ * ```text
+ * a0+a1 a2+a3 b0+b1 b2+b3  and  c0+c1 c2+c3 d0+d1 d2+d3   →   a b c d
+ * ```
  *
  * e^x: x = n·ln 2 + r, a polynomial in r (the coefficients of Cephes `expf`),
  * times 2^n put into the exponent. Within 2 ulp on [−87.3, 88.3], within 10 up to the largest number;
- * below ln 2^−126 it is 0.
+ * below ln 2^−126.5 it is 0.
  * @module
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
@@ -19,8 +23,8 @@ import {
   narrowU16,
   num,
   rebuilt,
-  select,
   un,
+  unzip32,
   word,
 } from "../ir/expr.ts";
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
@@ -28,7 +32,7 @@ import type { Block, Stmt } from "../ir/stmt.ts";
 
 /** Numbers from 2^23 to 2^24 are whole; this one leaves room for what is below 0. */
 const UNITS = 1.5 * 2 ** 23;
-const LOWEST = -87.33654022216797;
+const LOWEST = -88.1;
 const HIGHEST = 88.8;
 const LN2_HIGH = 0.693359375;
 const LN2_LOW = -2.12194440e-4;
@@ -45,16 +49,15 @@ const COEFFICIENTS = [
 const expanded = (x: Expr): Expr => {
   const all = (value: number): Expr => un("splat", num(value));
   const clamped = bin("min", bin("max", x, all(LOWEST)), all(HIGHEST));
-  // What is added leaves no bits below the unit: the sum is rounded, and n stands in its lowest bits.
-  const sum = bin("min", madd(clamped, all(1.44269504), all(UNITS)), all(UNITS + 127));
-  const n = bin("sub", sum, all(UNITS));
+  // The lowest bits hold n + 127: shifted, they are the exponent of 2^n, and 0 is that of 0.
+  const biased = bin("min", madd(clamped, all(1.44269504), all(UNITS + 127)), all(UNITS + 254));
+  const n = bin("sub", biased, all(UNITS + 127));
   const r = madd(n, all(-LN2_LOW), madd(n, all(-LN2_HIGH), clamped));
   const [first, ...rest] = COEFFICIENTS;
   const p = rest.reduce((acc, c) => madd(acc, r, all(c)), all(first));
   const value = bin("add", madd(p, bin("mul", r, r), r), all(1));
-  const power = bin("shl", un("asU32", sum), int(23));
-  const exponent = bin("add", power, un("splat", word(127 * 2 ** 23)));
-  return select(bin("lt", x, all(LOWEST)), all(0), bin("mul", value, un("asF32", exponent)));
+  const exponent = bin("shl", un("asU32", biased), int(23));
+  return bin("mul", value, un("asF32", exponent));
 };
 
 /**
@@ -91,7 +94,24 @@ interface Has {
 const lookedUp = ({ args: [block, ...entries], value }: Expr, { dot16 }: Has): Expr =>
   (dot16 ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
 
-/** Replaces e^x and look-ups; shared subexpressions stay shared. Runs while the kernel's nodes are. */
+const JOINS = { hsum4: "add", hmax4: "max", hmin4: "min" } as const;
+const isAcross4 = (op: Expr["op"]): op is keyof typeof JOINS => op in JOINS;
+
+/** The lanes of four vectors, joined: neighbours, then those. */
+const acrossByUnzips = (op: keyof typeof JOINS, parts: readonly Expr[]): Expr => {
+  const joined = (a: Expr, b: Expr): Expr => bin(JOINS[op], unzip32(a, b, 0), unzip32(a, b, 1));
+  const [a, b, c, d] = parts;
+  return joined(joined(a, b), joined(c, d));
+};
+
+/**
+ * Halves are widened by moving sign and exponent into place, and 2^112 makes up for the bias, subnormals
+ * included. Which bits are kept, and the power, become operands: they are the same for all.
+ */
+const withConstants = (e: Expr): Expr =>
+  rebuilt(e, [...e.args, un("splat", word(0x8fffe000)), un("splat", num(2 ** 112))]);
+
+/** Replaces e^x, look-ups and lane sums; shared subexpressions stay shared. Runs while the kernel's nodes are. */
 export const writeOut = (block: Block, has: Has): Block => {
   const done = new Map<Expr, Expr>();
   const go = (e: Expr): Expr => {
@@ -101,6 +121,10 @@ export const writeOut = (block: Block, has: Has): Block => {
     const same = rebuilt(e, args);
     const out = e.op === "lookup"
       ? lookedUp(same, has)
+      : e.op === "halves" && has.dot16
+      ? withConstants(same)
+      : isAcross4(e.op) && has.dot16
+      ? acrossByUnzips(e.op, args)
       : e.op === "roundedHalves"
       ? narrowU16(halfWords(args[0]), halfWords(args[1]))
       : e.op === "packBytes" && has.dot16

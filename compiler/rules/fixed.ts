@@ -1,14 +1,18 @@
 /**
- * Fixed-point products: where a device multiplies 16-bit integers, a query meets raw codes as
+ * Fixed-point products: where a device multiplies small integers, a query meets raw codes as
  * integers. This changes the meaning by a known amount, so it is written into the term:
  *
  * Before: `q·c`; after: `s·(rint(q/s)·c)` with s = max|q| / limit (32767, or less where
  * the sum would pass 32 bits). Sums that meet a zero point or a minimum take the same rounded query, so
  * a score is off by at most ½·s·Σ|k|: 2⁻¹⁶ of max|q| for each value of k, the level of f16. The weights
  * of the values of a softmax fold are marked likewise (`weights: 16`), a chunk of tokens at a time.
+ *
+ * With 8 bits the limit is 127, for a query and for weights (`weights: 8`, a few tokens at a time). Only
+ * codes of at most 4 bits take it: sums of their products stay within 16 bits, which is what makes it fast.
+ * Wider codes and entries of codebooks keep 16 bits.
  * @module
  */
-import { DTYPES } from "../../dsl/core/dtype.ts";
+import { DTYPES, type Fixed } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, gather, map, table } from "../../dsl/core/build.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import {
@@ -21,7 +25,9 @@ import {
   withArgs,
 } from "../../dsl/core/term.ts";
 import { LOOKED } from "../ir/expr.ts";
-import { codesBehind, isFixed } from "../lower/fixed.ts";
+import type { WeightBits } from "../../dsl/read/weights.ts";
+import type { FixedBits } from "../kernel.ts";
+import { codesBehind, isFixed, isNarrow } from "../lower/fixed.ts";
 import { linearTerms } from "../lower/linear.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
 import { isCached } from "./labels.ts";
@@ -53,6 +59,7 @@ const integerEntries = (
 /** A product of something that is not cached with raw codes of a cache, as integers. */
 const fixQuery = (
   term: Term & TermOf<"contract">,
+  bits: FixedBits,
   rounded: Map<Term, Term>,
 ): Term | undefined => {
   const codes = term.args.findIndex((a, i) => {
@@ -80,12 +87,13 @@ const fixQuery = (
   const looked = integerEntries(term.args[codes], axis, OF_KEYS);
   const cached = looked?.entries ?? term.args[codes];
   const largest = looked?.largest ?? DTYPES[codesBehind(cached, axis)!.dtype].max;
-  const limit = Math.min(32767, Math.floor(SUM / (count * largest)));
+  const dtype: Fixed = bits === 8 && isNarrow(cached, axis) ? "i8" : "i16";
+  const limit = Math.min(DTYPES[dtype].max, Math.floor(SUM / (count * largest)));
   const top = foldBy("max", "max", { args: [other], out: free }, [map("abs", query)]);
   const step = map("div", top, limit);
   const places = other.map((l, i) => free.includes(l) ? i : -1).filter((i) => i >= 0);
   const spread = broadcast(step, query.shape, places);
-  const integers = cast(map("div", query, spread), "i16");
+  const integers = cast(map("div", query, spread), dtype);
   const args = codes === 0 ? [cached, integers] : [integers, cached];
   rounded.set(query, map("mul", integers, spread));
   const product = contractBy(term.labels, args[0], args[1]);
@@ -117,18 +125,20 @@ const integerValues = (term: TermOf<"fold">): Term => {
     : exchanged(term.args[1], new Map([[rest, map("mul", looked.entries, looked.step)]]));
 };
 
-/** Can the values of a streaming fold be added up as integers? */
-const fixableValues = (term: Fold): boolean => {
+/** In how many bits the weights of a streaming fold may be added up as integers, if they may. */
+const weightBits = (term: Fold, bits: FixedBits): { weights?: WeightBits } => {
   const { members: [{ channels, values }] } = streamRoles([term]);
-  if (channels.length === 0) return false;
+  if (channels.length === 0) return {};
   const axis = values.indexOf(channels[channels.length - 1]);
-  const form = linearTerms(term.args[1], axis);
-  return form.scaled.length === 1 && isFixed(form.scaled[0].rest, axis);
+  const { scaled } = linearTerms(term.args[1], axis);
+  if (scaled.length !== 1 || !isFixed(scaled[0].rest, axis)) return {};
+  return { weights: bits === 8 && isNarrow(scaled[0].rest, axis) ? 8 : 16 };
 };
 
 /** Products of scores and weights of values of every streaming fold, as integers. */
 export const fixedPoint = (
   outputs: Readonly<Record<string, Term>>,
+  bits: FixedBits,
 ): Readonly<Record<string, Term>> => {
   const rounded = new Map<Term, Term>();
   const inScores = new Map<Term, Term>();
@@ -138,7 +148,7 @@ export const fixedPoint = (
     const here = term.tag === "fold" && term.monoid === "softmax"
       ? go(term)
       : withArgs(term, argsOf(term).map(scores));
-    const out = here.tag === "contract" ? fixQuery(here, rounded) ?? here : here;
+    const out = here.tag === "contract" ? fixQuery(here, bits, rounded) ?? here : here;
     inScores.set(term, out);
     return out;
   };
@@ -159,13 +169,12 @@ export const fixedPoint = (
     if (term.tag === "fold" && term.monoid === "softmax" && streamRefusal(term) === undefined) {
       const ofScores = scoresOf(term);
       const values = integerValues(term);
-      const fixed = fixableValues({ ...term, args: [term.args[0], values] } as Fold);
       const fields = {
         monoid: term.monoid,
         project: term.project,
         labels: term.labels,
         args: [ofScores, go(exchanged(values, new Map([[term.args[0], ofScores]])))],
-        ...(fixed ? { weights: 16 as const } : {}),
+        ...weightBits({ ...term, args: [term.args[0], values] } as Fold, bits),
       };
       out = intern("fold", fields, term.shape, term.dtype);
     } else out = withArgs(term, argsOf(term).map(go));

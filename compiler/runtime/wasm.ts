@@ -37,7 +37,7 @@ const SLACK = 64;
 const MAX_THREADS = 256;
 
 /**
- * SIMD with 16-bit products; group memory is ordinary memory, and values are walked within L1. One
+ * SIMD with products of small integers; group memory is ordinary memory, and values are walked within L1. One
  * thread stages once for many parts of a streaming fold; several need groups to share.
  */
 export const wasmTarget = (threads: number): Target => ({

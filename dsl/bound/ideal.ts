@@ -6,7 +6,7 @@
  * @module
  */
 import { constant, map } from "../core/build.ts";
-import { DTYPES } from "../core/dtype.ts";
+import { DTYPES, isFixedPoint } from "../core/dtype.ts";
 import { between } from "../core/gaps.ts";
 import { argsOf, type Term, topological, withArgs } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
@@ -42,7 +42,7 @@ const isStatistic = (t: Term): boolean =>
 
 /** Does the node round to a stored type? */
 export const isLossy = (t: Term): boolean =>
-  (t.tag === "cast" && t.dtype !== "f32" && t.dtype !== "i16") ||
+  (t.tag === "cast" && t.dtype !== "f32" && !isFixedPoint(t.dtype)) ||
   (t.tag === "map" && t.op === "rint");
 
 /** Terms that follow an input value by value, not only through a statistic of all of it. */

@@ -47,8 +47,8 @@ const mergedFold = (t: Term): (Term & TermOf<"fold">) | undefined => {
   return { ...made, ...weightsOf(fold) } as Term & TermOf<"fold">;
 };
 
-const weightsOf = (fold: Term): { weights?: 16 } =>
-  fold.tag === "fold" && fold.weights === 16 ? { weights: 16 } : {};
+const weightsOf = (fold: Term): Pick<TermOf<"fold">, "weights"> =>
+  fold.tag === "fold" && fold.weights !== undefined ? { weights: fold.weights } : {};
 
 /** A linear map of a softmax fold is the fold of mapped values: their range is what counts. */
 export const mappedFold = (t: TermOf<"contract">, c: Context): TermOf<"fold"> | undefined => {

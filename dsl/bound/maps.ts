@@ -9,7 +9,14 @@
  * @module
  */
 import { constant, map } from "../core/build.ts";
-import { DTYPES, type FloatFormat, FLOATS, isFloat, isPacked } from "../core/dtype.ts";
+import {
+  DTYPES,
+  type FloatFormat,
+  FLOATS,
+  isFixedPoint,
+  isFloat,
+  isPacked,
+} from "../core/dtype.ts";
 import type { Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
 import { isExact, wholeOf } from "./whole.ts";
@@ -228,7 +235,7 @@ export const castBound = (t: TermOf<"cast">, value: Term, c: Context): Bounded =
   if (t.dtype === "f32") return { ...a, value };
   // A statistic that codes are computed against counts as it was stored.
   if (c.parameters.has(t as Term)) return exact(value);
-  if (t.dtype === "i16") {
+  if (isFixedPoint(t.dtype)) {
     if (c.machine === undefined) return { ...a, value };
     return { ...exact(value), error: sum(constant(0.5, t.shape), total(a, c)) };
   }

@@ -20,7 +20,7 @@ import { summedDims } from "../core/shape.ts";
 import { spreadTo } from "../core/spread.ts";
 import type { Term, TermOf } from "../core/term.ts";
 import { gamma, type Machine } from "../read/machine.ts";
-import { PART } from "../read/weights.ts";
+import { weightShare } from "../read/weights.ts";
 import { codeRange, codeSpan } from "./codes.ts";
 import {
   abs,
@@ -137,9 +137,9 @@ export const softmaxBound = (t: Fold, value: Term, c: Context): Bounded => {
   );
   const largest = ev && overValues(fold, "max", "max", ev);
   const reach = device && overValues(fold, "max", "max", values.size());
-  const span = device && t.weights === 16 ? codeSpan(vv) : undefined;
+  const span = device && t.weights !== undefined ? codeSpan(vv) : undefined;
   const coarse = span &&
-    times(overValues(fold, "max", "max", span), PART / 65534 * (1 + 2 ** -10));
+    times(overValues(fold, "max", "max", span), weightShare(t.weights!) * (1 + 2 ** -10));
   // What o is off with the weights it has: values, sums, and both ends of the range as computed.
   const own = sum(
     carried && (device ? map("mul", carried, device.grown) : carried),

@@ -2,7 +2,7 @@
  * Terms that hold whole numbers, whatever the inputs: codes, indices, and what is made of them.
  * @module
  */
-import { DTYPES } from "../core/dtype.ts";
+import { DTYPES, isFixedPoint } from "../core/dtype.ts";
 import { argsOf, type Term } from "../core/term.ts";
 
 /** Smallest and largest value of a term whose values are whole numbers. */
@@ -48,7 +48,7 @@ export const wholeOf = (t: Term): Whole | undefined => {
   }
   if (["broadcast", "reshape", "permute", "slice"].includes(t.tag)) return wholeOf(argsOf(t)[0]);
   const { integer, min, max } = DTYPES[t.dtype];
-  return integer && t.dtype !== "i16" ? of(min, max) : undefined;
+  return integer && !isFixedPoint(t.dtype) ? of(min, max) : undefined;
 };
 
 /** Are the results whole numbers that f32 holds? */

@@ -13,6 +13,9 @@ export type Bits = (typeof BITS)[number];
 /** Types whose codes share 32-bit words. */
 export type Packed = `u${Bits}`;
 
+/** Types of fixed-point queries and weights: they live in registers and group memory only. */
+export type Fixed = "i16" | "i8";
+
 /** Floats of 8 bits, of the OCP formats: with a sign, and a power of two alone. */
 export type Float8 = "e4m3" | "e5m2" | "e8m0";
 
@@ -20,7 +23,7 @@ export type Float8 = "e4m3" | "e5m2" | "e8m0";
 export type StoredFloat = "f16" | Float8;
 
 /** Names of the element types of a term. */
-export type DType = "f32" | StoredFloat | "u32" | Packed | "i16";
+export type DType = "f32" | StoredFloat | "u32" | Packed | Fixed;
 
 /** What a dtype is: width in bits and, for integers, the largest code. */
 export interface DTypeInfo {
@@ -51,8 +54,8 @@ export const DTYPES: Readonly<Record<DType, DTypeInfo>> = {
   u3: codes(3),
   u4: codes(4),
   u8: codes(8),
-  // Fixed-point queries and weights; lives in registers and group memory only.
   i16: { bits: 16, integer: true, min: -32767, max: 32767 },
+  i8: { bits: 8, integer: true, min: -127, max: 127 },
 };
 
 /** The packed dtype of a number of bits. */
@@ -63,6 +66,9 @@ export const PACKED: readonly Packed[] = BITS.map(packedOf);
 
 /** Is the dtype stored as codes in words? */
 export const isPacked = (dtype: DType): dtype is Packed => PACKED.includes(dtype as Packed);
+
+/** Is the dtype a device's fixed-point number, never stored? */
+export const isFixedPoint = (dtype: DType): dtype is Fixed => dtype === "i16" || dtype === "i8";
 
 /** A float that is stored in fewer bits than f32: bits of the fraction, and the exponent of the smallest normal number. */
 export interface FloatFormat {
@@ -125,11 +131,11 @@ export const roundF16 = (x: number): number => roundFloat("f16", x);
 
 /**
  * The value a dtype stores for x: rounding half to even, saturating.
- * f32 and i16 are the identity: they are a device's arithmetic, not part of a program's meaning, and
+ * f32 and fixed-point numbers are the identity: they are a device's arithmetic, not part of a program's meaning, and
  * what they cost is in `dsl/read/rounding.ts`.
  */
 export const castTo = (dtype: DType, x: number): number => {
-  if (dtype === "f32" || dtype === "i16") return x;
+  if (dtype === "f32" || isFixedPoint(dtype)) return x;
   if (isFloat(dtype)) return roundFloat(dtype, x);
   if (Number.isNaN(x)) return x;
   return Math.min(Math.max(rint(x), DTYPES[dtype].min), DTYPES[dtype].max);

@@ -67,8 +67,8 @@ export interface Nodes {
     readonly project: string;
     readonly args: readonly Term[];
     readonly labels: Labels;
-    /** A device may round the weights of a softmax to this many bits of the largest (its error is in `rounding`). */
-    readonly weights?: 16;
+    /** A device may round the weights of a softmax to this many bits of the largest near by (`read/weights.ts`). */
+    readonly weights?: 16 | 8;
   };
   /** A routine on the last two axes; `project` names which result is read. */
   readonly routine: {

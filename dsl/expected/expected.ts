@@ -18,7 +18,7 @@
  */
 import { constant, foldBy, gather, map, sizeTerm, table } from "../core/build.ts";
 import { startsOf } from "../core/dims.ts";
-import { DTYPES, isPacked, type StoredFloat } from "../core/dtype.ts";
+import { DTYPES, isFixedPoint, isPacked, type StoredFloat } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { slopesOf } from "../core/gaps.ts";
 import { MASKED } from "../core/monoid.ts";
@@ -146,7 +146,7 @@ const castForms = (t: TermOf<"cast">, c: Context): Forms => {
   const [arg] = t.args;
   const below = c.forms(arg);
   const { integer, min, max } = DTYPES[t.dtype];
-  if (t.dtype === "f32" || t.dtype === "i16") return below;
+  if (t.dtype === "f32" || isFixedPoint(t.dtype)) return below;
   const x = c.value(arg);
   const beyond = map("max", map("less", x, min), map("less", max, x));
   const inside = map("sub", 1, beyond);

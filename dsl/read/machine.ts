@@ -4,7 +4,7 @@
  * {@link against} adds that share, so that nothing here has to speak of exact reals.
  * @module
  */
-import { binadeOf, castTo, type DType, DTYPES, rint } from "../core/dtype.ts";
+import { binadeOf, castTo, type DType, DTYPES, isFixedPoint, rint } from "../core/dtype.ts";
 import { type Op, OPS } from "../core/ops.ts";
 
 /** The promises of a device's arithmetic. Relative errors are of the result. */
@@ -100,7 +100,7 @@ const TOP_U32 = 4294967040;
 /** Error of a cast: the stored values at both ends. A fixed-point number is half a step off, or out of range. */
 export const castError = (m: Machine, dtype: DType, x: number, e: number): number => {
   if (dtype === "f32") return e;
-  if (dtype === "i16") return e + Math.max(0.5, Math.abs(x) + e - DTYPES.i16.max);
+  if (isFixedPoint(dtype)) return e + Math.max(0.5, Math.abs(x) + e - DTYPES[dtype].max);
   const top = dtype === "u32" && x + e > TOP_U32 ? 256 : 0;
   return settle(m, castTo(dtype, x), staircase((y) => castTo(dtype, y), x, e) + top);
 };

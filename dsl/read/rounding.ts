@@ -264,7 +264,7 @@ const softmaxErrors = (t: TermOf<"fold">, c: Context, value: Value, [s, v]: Args
   const carried = step(t as Term, c.env, [s.value, errorOf(v)]).data;
   const largest = v.reach.reduce((a, x, i) => Math.max(a, x + v.error[i]), 0);
   const flushed = (4 * n * n + 8 * n) * m.tiny * (1 + largest);
-  const coarse = t.weights === 16 ? weightError(t, c.env, n) * (1 + 2 ** -10) : 0;
+  const coarse = weightError(t, c.env, n) * (1 + 2 ** -10);
   const rho = 2 * gamma(m, 2 * n + 4) + m.div;
   const rows = new Map<number, number>();
   const out = new Float64Array(value.data.length);

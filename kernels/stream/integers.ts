@@ -1,88 +1,197 @@
 /**
- * Weights times raw codes as 16-bit integers, two tokens at a time.
+ * Weights times raw codes as integers, two tokens at a time.
  *
  * ```text
- * for each row and group:  w becomes integers: rint(w / step), step = max w / 32767
- * for each run of channels, for two tokens:  o[row] += dot16(c₀ c₁ …, w₀ w₁ …)
+ * for each run of channels, for two tokens:
+ *   16 bits:  o[row] += dot16(c₀ c₁ …, w₀ w₁ …)              32-bit sums over the chunk; at the end step·o
+ *    8 bits:  o[row] += dot8(w₀ w₁ …, c₀ c₁ …)               16-bit sums over 16 tokens; then O += step·o
  * ```
+ * Rows go together as far as registers hold their sums: they meet the same codes.
  * @module
  */
 import {
-  type Arr,
   asI16,
   bin,
   dot16,
+  dot8,
   type Expr,
   int,
-  load,
   madd,
   num,
-  packI16,
   un,
+  widen16,
+  word,
+  zip32,
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
-import { CODES, sixteenAt } from "../../compiler/lower/fixed.ts";
+import { CODES, codesOfVector, type Sixteen, sixteenAt } from "../../compiler/lower/fixed.ts";
+import { WEIGHTS } from "../../dsl/read/weights.ts";
 import { runOf, storeRun } from "./runs.ts";
-import type { Prepared, Scaled } from "./scales.ts";
-import { type Frame, padded, type Stream, type Sum } from "./shape.ts";
-import { eachRow } from "./tokens.ts";
+import type { Prepared } from "./scales.ts";
+import type { Frame, Stream, Sum } from "./shape.ts";
+import { eachRow, tilesOf, walk } from "./tokens.ts";
 
-/** Weights as 16-bit integers, in pairs of tokens; `step` is what one unit is worth. */
-const roundWeights = (
+type Cell = { get: () => Expr; set: (e: Expr) => void };
+
+/** Tokens of one step, which the steps of 16 tokens are made of. */
+const STEP = 4;
+const PLACES = Array.from({ length: STEP }, (_, k) => k);
+
+/** Rows of one walk over the tokens: with the narrowest run their sums fill registers. */
+const SIDE_BY_SIDE = { 16: 2, 8: 4 } as const;
+
+const cellsOf = (b: Builder, rows: readonly number[], count: number, zero: Expr): Cell[][] =>
+  rows.map(() => Array.from({ length: count }, () => b.low.mutable("o", zero)));
+
+/** Adds tokens two at a time: `add` takes a row's cells, a block of channels, its codes and its weights. */
+const addPairs = (
   b: Builder,
   frame: Frame,
-  stream: Stream,
-  { arr, at }: Scaled,
-  groups: number,
-): { pairs: Arr; steps: Arr } => {
-  const { low } = b;
-  const { rows, chunk } = stream;
-  const pairs = b.local("pairs", rows * groups * chunk / 2, "u32");
-  const steps = b.local("step", rows * groups);
-  low.par("g", int(rows * groups), (g) => {
-    const start = at(bin("div", g, int(groups)), bin("rem", g, int(groups)));
-    const top = low.mutable("top", un("splat", num(0)));
-    low.loop(
-      "j",
-      int(0),
-      padded(frame, 4),
-      4,
-      (t) => top.set(bin("max", un("abs", load(arr, bin("add", start, t), true)), top.get())),
-    );
-    const step = low.named("step", bin("div", un("hmax", top.get()), num(32767)));
-    low.store(steps, g, step);
-    const inverse = low.named("inverse", bin("div", num(1), bin("max", step, num(2 ** -126))));
-    // The chunk is walked in eights: what lies beyond its tokens counts nothing.
-    low.loop("j", int(0), padded(frame, 8), 8, (t) => {
-      const rounded = (k: number): Expr =>
-        un(
-          "rint",
-          bin("mul", load(arr, bin("add", bin("add", start, t), int(4 * k)), true), inverse),
-        );
-      const place = bin("add", bin("mul", g, int(chunk / 2)), bin("div", t, int(2)));
-      low.store(pairs, place, packI16(rounded(0), rounded(1)));
-    });
-  });
-  return { pairs, steps };
-};
-
-/** Zero weights up to the next multiple of eight tokens. */
-const clearTail = (
-  b: Builder,
-  frame: Frame,
-  stream: Stream,
-  { arr, at }: Scaled,
-  groups: number,
+  sum: Sum,
+  ready: Prepared,
+  rows: readonly number[],
+  channel: Expr,
+  blocks: number,
+  t: Expr,
+  tokens: readonly Expr[],
+  add: (row: number, block: number, codes: readonly Sixteen[], w: Expr) => void,
 ): void => {
   const { low } = b;
-  low.par(
-    "g",
-    int(stream.rows * groups),
-    (g) =>
-      low.loop("j", padded(frame, 4), padded(frame, 8), 4, (t) => {
-        const start = at(bin("div", g, int(groups)), bin("rem", g, int(groups)));
-        low.store(arr, bin("add", start, t), un("splat", num(0)));
-      }),
+  const [{ rest }] = ready.form.scaled;
+  const group = ready.groupOf(channel);
+  for (let k = 0; k < tokens.length; k += 2) {
+    const at = bin("add", t, int(k));
+    const w = rows.map((r) => low.named("w", un("splat", ready.rounded!.pair(int(r), group, at))));
+    for (let block = 0; block < blocks; block++) {
+      const codes = eachRow(
+        sum,
+        (row) =>
+          tokens.slice(k, k + 2).map((token) => {
+            const index = frame.value(sum, row, token, bin("add", channel, int(CODES * block)));
+            return sixteenAt(low, rest, index, ready.lastAxis);
+          }),
+        rows,
+      );
+      rows.forEach((_, i) => add(i, block, codes[i], w[i]));
+    }
+  }
+};
+
+/** 16-bit weights: the step is that of the chunk. */
+const inChunk = (
+  b: Builder,
+  frame: Frame,
+  sum: Sum,
+  ready: Prepared,
+  rows: readonly number[],
+  channel: Expr,
+  run: number,
+): Expr[][] => {
+  const { low } = b;
+  const group = ready.groupOf(channel);
+  const cells = cellsOf(b, rows, run / 4, un("splat", int(0)));
+  walk(
+    b,
+    frame,
+    STEP,
+    ({ t, tokens }) =>
+      addPairs(
+        b,
+        frame,
+        sum,
+        ready,
+        rows,
+        channel,
+        run / CODES,
+        t,
+        tokens,
+        (i, block, [x, y], w) => {
+          for (const half of [0, 1]) {
+            for (const odd of [0, 1]) {
+              const cell = cells[i][4 * block + 2 * half + odd];
+              cell.set(bin("add", cell.get(), dot16(x.beside(y, half, odd), asI16(w))));
+            }
+          }
+        },
+      ),
+  );
+  return rows.map((r, i) => {
+    const step = low.named("step", ready.rounded!.step(int(r), group, int(0)));
+    // Even channels and odd ones lie apart.
+    const inOrder = cells[i].map((_, k) => {
+      const [even, odd] = [k - k % 2, k - k % 2 + 1].map((n) => cells[i][n].get());
+      return zip32(even, odd, k % 2);
+    });
+    return inOrder.map((four) => madd(un("toF32", four), step, ready.shift(int(r), group)));
+  });
+};
+
+/** 8-bit weights: the step is that of 16 tokens. */
+const inBlocks = (
+  b: Builder,
+  frame: Frame,
+  sum: Sum,
+  ready: Prepared,
+  rows: readonly number[],
+  channel: Expr,
+  run: number,
+): Expr[][] => {
+  const { low } = b;
+  const { tokens: many } = WEIGHTS[8];
+  const group = ready.groupOf(channel);
+  const totals = cellsOf(b, rows, run / 4, un("splat", num(0)));
+  const zero = asI16(un("splat", word(0)));
+  const block = (from: Expr, to: Expr, tokensAt: (t: Expr) => Expr[]): void => {
+    const cells = cellsOf(b, rows, run / 8, zero);
+    low.loop(
+      "t",
+      from,
+      to,
+      STEP,
+      (t) =>
+        addPairs(
+          b,
+          frame,
+          sum,
+          ready,
+          rows,
+          channel,
+          run / CODES,
+          t,
+          tokensAt(t),
+          (i, n, [x, y], w) =>
+            [0, 1].forEach((half) => {
+              const cell = cells[i][2 * n + half];
+              cell.set(bin("add", cell.get(), dot8(w, x.zipped(y, half))));
+            }),
+        ),
+    );
+    rows.forEach((r, i) => {
+      const step = low.named("step", un("splat", ready.rounded!.step(int(r), group, from)));
+      totals[i].forEach((total, k) => {
+        const four = un("toF32", widen16(cells[i][k >> 1].get(), k % 2));
+        total.set(madd(four, step, total.get()));
+      });
+    });
+  };
+  const after = (t: Expr, k: number): Expr => bin("add", frame.first, bin("add", t, int(k)));
+  const whole = bin("mul", bin("div", frame.tokens, int(many)), int(many));
+  low.loop(
+    "j",
+    int(0),
+    whole,
+    many,
+    (j) => block(j, bin("add", j, int(many)), (t) => PLACES.map((k) => after(t, k))),
+  );
+  low.loop(
+    "j",
+    whole,
+    frame.tokens,
+    many,
+    (j) => block(j, frame.tokens, (t) => PLACES.map((k) => bin("min", after(t, k), frame.last))),
+  );
+  return rows.map((r, i) =>
+    totals[i].map((total) => bin("add", total.get(), ready.shift(int(r), group)))
   );
 };
 
@@ -93,53 +202,21 @@ export const fixedRuns = (
   stream: Stream,
   sum: Sum,
   ready: Prepared,
-  part: Arr,
+  part: Expr["arr"] & object,
 ): void => {
-  const { low } = b;
-  const { rows, chunk } = stream;
-  const { groups } = ready;
-  const [{ rest }] = ready.form.scaled;
-  const [scaled] = ready.scaled;
-  clearTail(b, frame, stream, scaled, groups);
-  const { pairs, steps } = roundWeights(b, frame, stream, scaled, groups);
-  const run = runOf([64, 32, 16], ready.stretch, rows);
-  low.par("c", int(sum.count / run), (c) => {
-    const channel = bin("mul", c, int(run));
-    const group = ready.groupOf(channel);
-    const g = (r: number): Expr => bin("add", int(r * groups), group);
-    const cells = sum.like.map(() =>
-      Array.from({ length: run / 4 }, () => low.mutable("o", un("splat", int(0))))
-    );
-    low.loop("t", int(0), frame.tokens, 2, (t) => {
-      const tokens = [0, 1].map((k) =>
-        low.named("token", bin("min", bin("add", frame.first, bin("add", t, int(k))), frame.last))
-      );
-      const w = cells.map((_, r) => {
-        const at = bin("add", bin("mul", g(r), int(chunk / 2)), bin("div", t, int(2)));
-        return low.named("w", un("splat", load(pairs, at)));
-      });
-      for (let block = 0; block < run / CODES; block++) {
-        const codes = eachRow(sum, (row) =>
-          tokens.map((token) => {
-            const index = frame.value(sum, row, token, bin("add", channel, int(CODES * block)));
-            return sixteenAt(low, rest, index, ready.lastAxis);
-          }));
-        for (let q = 0; q < 4; q++) {
-          const both = eachRow(sum, (row) => {
-            const [first, second] = codes[row.value];
-            return first.beside(second, q);
-          });
-          cells.forEach((row, r) => {
-            const cell = row[4 * block + q];
-            cell.set(bin("add", cell.get(), dot16(both[r], asI16(w[r]))));
-          });
-        }
+  const bits = sum.term.weights!;
+  const [inRun, perVector] = bits === 8 ? [inBlocks, 8] as const : [inChunk, 4] as const;
+  for (const rows of tilesOf(stream.rows, SIDE_BY_SIDE[bits])) {
+    const run = runOf([64, 32, 16], ready.stretch, rows.length, perVector);
+    // Runs of one vector are written out, so that shifts are constants.
+    const many = Math.min(ready.stretch, codesOfVector(ready.form.scaled[0].rest, ready.lastAxis));
+    const span = many % run === 0 && sum.count % many === 0 ? many : run;
+    b.low.par("c", int(sum.count / span), (c) => {
+      for (let at = 0; at < span; at += run) {
+        const channel = bin("add", bin("mul", c, int(span)), int(at));
+        const sums = inRun(b, frame, sum, ready, rows, channel, run);
+        storeRun(b, frame, sum, part, channel, sums, rows);
       }
     });
-    const sums = cells.map((row, r) => {
-      const step = low.named("step", load(steps, g(r)));
-      return row.map((cell) => madd(un("toF32", cell.get()), step, ready.shift(int(r), group)));
-    });
-    storeRun(b, frame, sum, part, channel, sums);
-  });
+  }
 };

@@ -6,13 +6,18 @@ import { type Arr, bin, type Expr, int, lanesOf, load, madd } from "../../compil
 import type { Builder } from "../../compiler/kernel.ts";
 import type { Frame, Sum } from "./shape.ts";
 
-/** Accumulators of four numbers that registers hold. */
-const ACCUMULATORS = 16;
+/** Sums that registers hold: half of them, the rest is for what is added. */
+export const ACCUMULATORS = 8;
 
 /** Largest run of the choices that divides the channels and fits registers, or the smallest that divides. */
-export const runOf = (choices: readonly number[], channels: number, rows: number): number => {
+export const runOf = (
+  choices: readonly number[],
+  channels: number,
+  rows: number,
+  perVector = 4,
+): number => {
   const fits = choices.filter((n) => channels % n === 0);
-  return fits.find((n) => rows * n / 4 <= ACCUMULATORS) ?? fits[fits.length - 1];
+  return fits.find((n) => rows * n / perVector <= ACCUMULATORS) ?? fits[fits.length - 1];
 };
 
 /** Most channels, one an accumulator, that divide the channels and fit registers. */
@@ -32,7 +37,7 @@ export const settled = (
 ): Expr =>
   frame.fade === undefined ? sum : madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
 
-/** Stores the finished sums of a run. */
+/** Stores the finished sums of a run of some rows. */
 export const storeRun = (
   b: Builder,
   frame: Frame,
@@ -40,10 +45,11 @@ export const storeRun = (
   part: Arr,
   channel: Expr,
   sums: readonly (readonly Expr[])[],
+  rows: readonly number[],
 ): void =>
-  sums.forEach((row, r) =>
+  sums.forEach((row, i) =>
     row.forEach((four, q) => {
-      const at = bin("add", bin("add", frame.base(int(r)), channel), int(sum.at + 4 * q));
-      b.low.store(part, at, settled(frame, part, at, int(r), four));
+      const at = bin("add", bin("add", frame.base(int(rows[i])), channel), int(sum.at + 4 * q));
+      b.low.store(part, at, four);
     })
   );

@@ -2,16 +2,17 @@
  * Scores of a chunk and the weights made of them.
  *
  * ```text
- * for four tokens: each long product (q·codes)         once a token, four sums at once
+ * for four tokens: each long product (q·codes)         once a token, four sums at once: stream/products.ts
  * for four tokens: score = what is left of the term    scale, minimum, mask: lanes are tokens
  * m = max score;  p = e^(score − m), 0 where masked;  l = Σ p
  * ```
+ * Two or three rows go together, the first two loops are one, and so are those of p and l: here a group has
+ * one lane. Where it has many, they share each loop (stream/lanes.ts).
  * @module
  */
 import { MASKED } from "../../dsl/core/monoid.ts";
-import type { Term, TermOf } from "../../dsl/core/term.ts";
+import { topological } from "../../dsl/core/term.ts";
 import {
-  across4,
   type Arr,
   bin,
   type Expr,
@@ -22,118 +23,88 @@ import {
   un,
   vec4,
 } from "../../compiler/ir/expr.ts";
-import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
-import { contractParts } from "../../compiler/lower/reductions.ts";
-import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
-import { linear } from "../../compiler/lower/memory.ts";
-import { heldCount } from "../../compiler/lower/row.ts";
-import { type Frame, padded, quads, type Stream } from "./shape.ts";
-import { fourTokens, LANES } from "./tokens.ts";
+import type { Builder, Plan } from "../../compiler/kernel.ts";
+import { type Frame, padded, type Stream } from "./shape.ts";
+import { holdProduct, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
+import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
 
-type Product = Term & TermOf<"contract">;
+const ZERO = (): Expr => un("splat", num(0));
+const HIDDEN = (): Expr => un("splat", num(MASKED));
 
-/** Makes each long product for every token of the chunk; afterwards it is read from group memory. */
-const products = (b: Builder, plan: Plan, frame: Frame, stream: Stream): void => {
-  const { low } = b;
-  const { chunk } = stream;
-  for (const [term, axes] of plan.moving) {
-    const product = term as Product;
-    const dims = axes.held.map((a) => int(term.shape[a] as number));
-    const count = heldCount(term, axes);
-    const arr: Arr = b.local("raw", count * chunk);
-    const integers = fixedProduct(product);
-    // An operand that changes with the token is not staged: such a product is made of numbers.
-    const fixed = integers && plan.axes.has(product.args[integers.fixed]) ? integers : undefined;
-    low.sources.delete(term);
-    low.par("q", quads(frame), (q) => {
-      const t = bin("mul", q, int(4));
-      const tokens = [0, 1, 2, 3].map((k) =>
-        low.named("token", bin("min", bin("add", frame.first, bin("add", t, int(k))), frame.last))
-      );
-      for (let h = 0; h < count; h++) {
-        const inside = unravel(int(h), dims);
-        const sums = tokens.map((token) => {
-          const index = term.shape.map((_, a) =>
-            a === axes.token
-              ? token
-              : axes.held.includes(a)
-              ? inside[axes.held.indexOf(a)]
-              : frame.outer[axes.rowOf[a]!]
-          );
-          return fixed === undefined
-            ? contractParts(low, product, index)
-            : fixedSums(low, product, fixed, index);
-        });
-        const four = sums.every((s) => s.type === "f32x4") ? across4("hsum", sums) : vec4(sums);
-        low.store(arr, bin("add", t, int(h * chunk)), four);
-      }
-    });
-    const at = (index: readonly Expr[], token: Expr): Expr =>
-      bin("add", bin("mul", linear(dims, axes.held.map((a) => index[a])), int(chunk)), token);
-    low.sources.set(term, {
-      // One token may be any of four: it is the one that is asked for, not where the four begin.
-      at: (index) => load(arr, at(index, bin("sub", index[axes.token], frame.first))),
-      wide: (index, axis) =>
-        axis === axes.token ? load(arr, at(index, frame.here.t), true) : undefined,
-    });
-  }
+/** Which of four tokens from t on are in the part. */
+const inPart = (frame: Frame, t: Expr): Expr =>
+  bin(
+    "lt",
+    bin("add", un("splat", un("toF32", t)), vec4(LANES.map(num))),
+    un("splat", un("toF32", frame.tokens)),
+  );
+
+/** Four scores of a row. */
+const scoresAt = (
+  b: Builder,
+  frame: Frame,
+  { scores, roles }: Stream,
+  row: number,
+  t: Expr,
+): Expr => {
+  const axis = roles.scores.indexOf(roles.token);
+  return fourTokens(b, frame, scores, axis, t, (token) => frame.score(int(row), token));
 };
 
-/** Scores, weights, and (m, l) of every row into the part; gives the weights. */
+/**
+ * What scores are taken from: their largest; 0 where all are masked, so that e^(score − m) is 0 of
+ * every masked score.
+ */
+const zeroOf = (largest: Expr): Expr => select(bin("le", largest, num(MASKED)), num(0), largest);
+
+/** Rows that go together: two scores of four tokens each fill the registers, three just so. */
+const SIDE_BY_SIDE = 3;
+
+/** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */
 export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
   const { low } = b;
-  const { chunk, rows, peak: m, roles } = stream;
-  products(b, plan, frame, stream);
+  const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
-  const peak = b.local("peak", rows);
-  const axis = roles.scores.indexOf(roles.token);
-  const masked = un("splat", num(MASKED));
-  low.par("q", quads(frame), (q) => {
-    const t = bin("mul", q, int(4));
-    for (let r = 0; r < rows; r++) {
-      const index = (token: Expr): Expr[] => frame.score(int(r), token);
-      const score = fourTokens(b, frame, stream.scores, axis, t, index);
-      const real = bin(
-        "lt",
-        vec4(LANES.map((k) => un("toF32", bin("add", t, int(k))))),
-        un("splat", un("toF32", frame.tokens)),
-      );
-      low.store(weight, bin("add", t, int(r * chunk)), select(real, score, masked));
-    }
-  });
-  const row = (r: Expr, j: Expr): Expr => bin("add", bin("mul", r, int(chunk)), j);
-  const end = padded(frame, 4);
-  low.par("r", int(rows), (r) => {
-    const top = low.mutable("top", masked);
-    low.loop(
-      "j",
-      int(0),
-      end,
-      4,
-      (j) => top.set(bin("max", load(weight, row(r, j), true), top.get())),
-    );
-    const largest = low.named("m", un("hmax", top.get()));
-    low.store(peak, r, largest);
-    low.store(part, bin("add", frame.base(r), int(m)), largest);
-  });
-  low.par("q", quads(frame), (q) => {
-    for (let r = 0; r < rows; r++) {
-      const at = row(int(r), bin("mul", q, int(4)));
-      const score = load(weight, at, true);
-      const weighted = un("exp", bin("sub", score, load(peak, int(r))));
-      low.store(weight, at, select(bin("le", score, masked), un("splat", num(0)), weighted));
-    }
-  });
-  low.par("r", int(rows), (r) => {
-    const sum = low.mutable("sum", un("splat", num(0)));
-    low.loop(
-      "j",
-      int(0),
-      end,
-      4,
-      (j) => sum.set(bin("add", sum.get(), load(weight, row(r, j), true))),
-    );
-    low.store(part, bin("add", frame.base(r), int(m + 1)), un("hsum", sum.get()));
-  });
+  const movings = movingOf(plan);
+  const every = Array.from({ length: rows }, (_, r) => r);
+  const reads = readsOf(
+    b,
+    movings,
+    () => every.forEach((r) => scoresAt(b, frame, stream, r, int(0))),
+  );
+  const apart = movings.filter((m) => reads.get(m) === undefined);
+  apart.forEach((m) => makeProduct(b, plan, frame, stream, m));
+  const together = movings.filter((m) => !apart.includes(m));
+  const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
+  const held = together.filter((m) => again.has(m.term))
+    .map((m) => holdProduct(b, frame, stream, m));
+  for (const tile of tilesOf(rows, rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2)) {
+    const tops = tile.map(() => low.mutable("top", HIDDEN()));
+    walk(b, frame, 4, (step) => {
+      const { t, whole } = step;
+      const scores = (): Expr[] => tile.map((r) => scoresAt(b, frame, stream, r, t));
+      productsAt(b, plan, frame, step, together, held, scores);
+      scores().forEach((score, i) => {
+        const four = low.named("score", whole ? score : select(inPart(frame, t), score, HIDDEN()));
+        low.store(weight, bin("add", t, int(tile[i] * chunk)), four);
+        tops[i].set(bin("max", four, tops[i].get()));
+      });
+    });
+    const largest = tops.map((top) => low.named("m", un("hmax", top.get())));
+    const zeros = largest.map((m) => low.named("zero", zeroOf(m)));
+    const sums = tile.map(() => low.mutable("sum", ZERO()));
+    low.loop("t", int(0), padded(frame, 4), 4, (t) =>
+      tile.forEach((r, i) => {
+        const at = bin("add", t, int(r * chunk));
+        const p = low.named("p", un("exp", bin("sub", load(weight, at, true), zeros[i])));
+        low.store(weight, at, p);
+        sums[i].set(bin("add", sums[i].get(), p));
+      }));
+    tile.forEach((r, i) => {
+      low.store(part, bin("add", frame.base(int(r)), int(peak)), largest[i]);
+      low.store(part, bin("add", frame.base(int(r)), int(peak + 1)), un("hsum", sums[i].get()));
+    });
+  }
+  held.forEach(({ read }) => read());
   return weight;
 };

@@ -195,8 +195,8 @@ export interface Frame {
 /** Steps of four tokens of this part. */
 export const quads = (frame: Frame): Expr => bin("div", bin("add", frame.tokens, int(3)), int(4));
 
-/** Tokens of this part, up to a multiple of four or eight. */
-export const padded = (frame: Frame, unit: 4 | 8): Expr =>
+/** Tokens of this part, up to a multiple of a unit. */
+export const padded = (frame: Frame, unit: number): Expr =>
   bin("mul", bin("div", bin("add", frame.tokens, int(unit - 1)), int(unit)), int(unit));
 
 /** Parts that one group walks: what it stages serves them all. */
@@ -206,21 +206,21 @@ export const spanOf = (context: Context): number => context.target.partsPerGroup
 export const groupsOf = (stream: Stream, span: number) => (sizes: Sizes): number =>
   stream.groups(sizes) * Math.ceil(stream.chunks(sizes) / span);
 
-/** Groups of a row's parts. */
-export const spansExpr = (b: Builder, stream: Stream, span: number): Expr =>
-  bin("div", bin("add", chunksExpr(b, stream), int(span - 1)), int(span));
-
 /** Index of batch, unknown rows and unknown channels that this group works on, and its first part. */
 export const groupOf = (
   b: Builder,
   stream: Stream,
   span: number,
 ): { outer: Expr[]; flat: Expr; part: Expr } => {
-  const { outer, flat, nth } = memberOf(b, stream, spansExpr(b, stream, span));
-  return { outer, flat, part: bin("mul", nth, int(span)) };
+  // Rows come before parts: what lies side by side for several heads is met while it is close.
+  const group = variable(GROUP, "i32", { lo: 0 });
+  const dims = groupDims(b, stream);
+  const all = dims.reduce((n, d) => bin("mul", n, d), int(1));
+  const flat = bin("rem", group, all);
+  return { outer: unravel(flat, dims), flat, part: bin("mul", bin("div", group, all), int(span)) };
 };
 
-/** The same, and which of the groups that share it this one is. */
+/** The same for groups side by side: which of those that share an index this one is. */
 export const memberOf = (
   b: Builder,
   stream: Stream,

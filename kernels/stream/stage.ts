@@ -1,14 +1,27 @@
 /**
- * What stays the same along tokens, computed once a group: a rotated query, Σ q, a query as 16-bit
- * integers.
+ * What stays the same along tokens, computed once a group: a rotated query, Σ q, a query as integers.
  * @module
  */
+import { type Fixed, isFixedPoint } from "../../dsl/core/dtype.ts";
 import type { Term } from "../../dsl/core/term.ts";
-import { asI16, bin, type Expr, int, load, packI16, un } from "../../compiler/ir/expr.ts";
+import {
+  type Arr,
+  asI16,
+  bin,
+  type Expr,
+  int,
+  load,
+  packI16,
+  packI8,
+  un,
+  unzip16,
+} from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
+import { CODES } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
 import { holdRow } from "../stage.ts";
+import { LANES } from "./tokens.ts";
 
 const indexOf = (
   term: Term,
@@ -20,40 +33,69 @@ const indexOf = (
     axes.held.includes(a) ? inside[axes.held.indexOf(a)] : outer[axes.rowOf[a]!]
   );
 
-/** Eight integers a step; the last axis is a multiple of 16 by the rule that made the cast. */
+/** Words that are read ahead of the tokens at most: they stay where one lane finds them at once. */
+const AHEAD = 256;
+
+/** Memory that nothing writes again: what is read of it may be read once, ahead of the tokens. */
+const ahead = (b: Builder, arr: Arr): Arr =>
+  b.serial && arr.length <= AHEAD ? { ...arr, mutable: false } : arr;
+
+/** One of the integers that lie in words, `each` bits each, as a number. */
+const integerAt = (arr: Arr, at: Expr, each: 8 | 16): Expr => {
+  const many = 32 / each;
+  const inWord = un("toI32", load(arr, bin("div", at, int(many))));
+  const above = bin("mul", bin("sub", int(many - 1), bin("rem", at, int(many))), int(each));
+  return un("toF32", bin("shr", bin("shl", inWord, above), int(32 - each)));
+};
+
+/** Where one of sixteen lies: in 16 bits the even ones come first, as codes are met. */
+const lies = (at: Expr, each: 8 | 16): Expr => {
+  if (each === 8) return at;
+  const inside = bin("rem", at, int(CODES));
+  const within = bin(
+    "add",
+    bin("mul", bin("rem", inside, int(2)), int(8)),
+    bin("div", inside, int(2)),
+  );
+  return bin("add", bin("mul", bin("div", at, int(CODES)), int(CODES)), within);
+};
+
+/** Sixteen integers a step; the last axis is a multiple of 16 by the rule that made the cast. */
 const stageFixed = (
   b: Builder,
-  term: Term,
+  term: Term & { readonly dtype: Fixed },
   axes: HeldAxes,
   size: number,
   outer: readonly Expr[],
 ): void => {
   const { low } = b;
-  const arr = b.local("fixed", size / 2, "u32");
+  const each = term.dtype === "i8" ? 8 : 16;
+  const many = 32 / each;
+  const arr = b.local("fixed", size / many, "u32");
   const dims = axes.held.map((a) => int(term.shape[a] as number));
   const last = term.shape.length - 1;
-  low.par("h", int(size / 8), (h) => {
-    const half = (k: number): Expr => {
-      const inside = unravel(bin("add", bin("mul", h, int(8)), int(4 * k)), dims);
+  low.par("h", int(size / CODES), (h) => {
+    const [p, q, r, s] = LANES.map((k) => {
+      const inside = unravel(bin("add", bin("mul", h, int(CODES)), int(4 * k)), dims);
       return low.wide(term, indexOf(term, axes, inside, outer), last);
-    };
-    low.store(arr, bin("mul", h, int(4)), packI16(half(0), half(1)));
-  });
-  low.sources.set(term, {
-    at: (index) => {
-      const at = linear(dims, axes.held.map((a) => index[a]));
-      const pair = un("toI32", load(arr, bin("div", at, int(2))));
-      const high = bin(
-        "shl",
-        pair,
-        bin("mul", bin("sub", int(1), bin("rem", at, int(2))), int(16)),
+    });
+    const at = bin("mul", h, int(CODES / many));
+    if (each === 8) low.store(arr, at, packI8([p, q, r, s]));
+    else {
+      const eights = [packI16(p, q), packI16(r, s)];
+      [0, 1].forEach((odd) =>
+        low.store(arr, bin("add", at, int(4 * odd)), unzip16(eights[0], eights[1], odd))
       );
-      return un("toF32", bin("shr", high, int(16)));
-    },
+    }
+  });
+  const done = ahead(b, arr);
+  const flat = (index: readonly Expr[]): Expr => linear(dims, axes.held.map((a) => index[a]));
+  low.sources.set(term, {
+    at: (index) => integerAt(done, lies(flat(index), each), each),
     wide: () => undefined,
     fixed: (index) => {
-      const at = linear(dims, axes.held.map((a) => index[a]));
-      return asI16(load(arr, bin("div", at, int(2)), true));
+      const words = load(done, bin("div", flat(index), int(many)), true);
+      return each === 8 ? words : asI16(words);
     },
   });
 };
@@ -64,8 +106,8 @@ export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
   for (const [term, axes] of plan.axes) {
     const size = heldCount(term, axes);
     low.sources.delete(term);
-    if (term.tag === "cast" && term.dtype === "i16") {
-      stageFixed(b, term, axes, size, outer);
+    if (term.tag === "cast" && isFixedPoint(term.dtype)) {
+      stageFixed(b, term as Term & { readonly dtype: Fixed }, axes, size, outer);
       continue;
     }
     const arr = b.local("held", size);
@@ -78,6 +120,6 @@ export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
       const index = indexOf(term, axes, unravel(at, dims), outer);
       low.store(arr, at, four ? low.wide(term, index, last) : low.at(term, index));
     });
-    low.sources.set(term, holdRow({ arr, axes, size }, term, int(0)));
+    low.sources.set(term, holdRow({ arr: ahead(b, arr), axes, size }, term, int(0)));
   }
 };

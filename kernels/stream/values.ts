@@ -5,9 +5,8 @@
  * for each row and group of channels:  w[t] = p[t]·scale[t];  z = Σ p[t]·shift[t]     stream/scales.ts
  * for each run of channels, for each token:  o[row] += w[t] · rest[t]                  lanes are channels
  * ```
- * With 16-bit products w is rounded to 2⁻¹⁶ of its largest in the chunk, and two tokens at a time meet
- * their codes as integers: `dot16(c₀ c₁ …, w₀ w₁ …)` sums both (stream/integers.ts). Where channels do
- * not come in fours, lanes are tokens:
+ * Where codes are multiplied as integers, w is rounded and two tokens at a time meet their codes
+ * (stream/integers.ts). Where channels do not come in fours, lanes are tokens:
  *
  * ```text
  * for each run of channels, and each of a few walks over the tokens:
@@ -29,51 +28,58 @@ import {
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import { walksOf } from "../../compiler/lower/chunk.ts";
-import { isFixed } from "../../compiler/lower/fixed.ts";
 import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { fixedRuns } from "./integers.ts";
 import { longestRun, runOf, settled, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
-import { eachRow, fourTokens } from "./tokens.ts";
+import { eachRow, fourTokens, tilesOf } from "./tokens.ts";
+
+/** Rows of one walk over the tokens: one lane has to hold their sums. */
+const SIDE_BY_SIDE = 4;
+
+/** Whole rows of f32 values come from memory faster than halves of rows, though sums leave registers. */
+const WIDE_RUNS = 8;
 
 /** f32 products: lanes are channels. */
 const floatRuns = (
   b: Builder,
   frame: Frame,
-  { rows }: Stream,
+  stream: Stream,
   sum: Sum,
   ready: Prepared,
   part: Arr,
 ): void => {
   const { low } = b;
-  const run = runOf([64, 32, 16, 8, 4], ready.stretch, rows);
-  low.par("c", int(sum.count / run), (c) => {
-    const channel = bin("mul", c, int(run));
-    const group = ready.groupOf(channel);
-    const cells = sum.like.map(() =>
-      Array.from({ length: run / 4 }, () => low.mutable("o", un("splat", num(0))))
-    );
-    low.loop("t", int(0), frame.tokens, 1, (t) => {
-      const token = low.named("token", bin("add", frame.first, t));
-      frame.here.t = t;
-      ready.form.scaled.forEach(({ rest }, k) => {
-        const { arr, at } = ready.scaled[k];
-        const w = cells.map((_, r) => low.named("w", load(arr, bin("add", at(int(r), group), t))));
-        cells[0].forEach((_, q) => {
-          const four = eachRow(sum, (row): Expr => {
-            const index = frame.value(sum, row, token, bin("add", channel, int(4 * q)));
-            return low.wide(rest, index, ready.lastAxis);
+  for (const rows of tilesOf(stream.rows, SIDE_BY_SIDE)) {
+    const run = runOf([64, 32, 16, 8, 4], ready.stretch, rows.length, WIDE_RUNS);
+    low.par("c", int(sum.count / run), (c) => {
+      const channel = bin("mul", c, int(run));
+      const group = ready.groupOf(channel);
+      const cells = rows.map(() =>
+        Array.from({ length: run / 4 }, () => low.mutable("o", un("splat", num(0))))
+      );
+      low.loop("t", int(0), frame.tokens, 1, (t) => {
+        const token = low.named("token", bin("add", frame.first, t));
+        frame.here.t = t;
+        ready.form.scaled.forEach(({ rest }, k) => {
+          const { arr, at } = ready.scaled[k];
+          const w = rows.map((r) => low.named("w", load(arr, bin("add", at(int(r), group), t))));
+          cells[0].forEach((_, q) => {
+            const four = eachRow(sum, (row): Expr => {
+              const index = frame.value(sum, row, token, bin("add", channel, int(4 * q)));
+              return low.wide(rest, index, ready.lastAxis);
+            }, rows);
+            cells.forEach((row, r) => row[q].set(madd(w[r], four[r], row[q].get())));
           });
-          cells.forEach((row, r) => row[q].set(madd(w[r], four[r], row[q].get())));
         });
       });
+      const sums = cells.map((row, i) =>
+        row.map((cell) => bin("add", cell.get(), ready.shift(int(rows[i]), group)))
+      );
+      storeRun(b, frame, sum, part, channel, sums, rows);
     });
-    const sums = cells.map((row, r) =>
-      row.map((cell) => bin("add", cell.get(), ready.shift(int(r), group)))
-    );
-    storeRun(b, frame, sum, part, channel, sums);
-  });
+  }
 };
 
 /** f32 products: lanes are tokens. */
@@ -154,10 +160,8 @@ export const addValues = (
   weight: Arr,
   part: Arr,
 ): void => {
-  const ready = prepare(b, frame, stream, sum, weight);
-  const { scaled: [first, ...others] } = ready.form;
-  const fixed = sum.term.weights === 16 && first !== undefined && others.length === 0 &&
-    isFixed(first.rest, ready.lastAxis);
-  const runs = runsAlongTokens(sum) ? tokenRuns : fixed ? fixedRuns : floatRuns;
+  const along = runsAlongTokens(sum);
+  const ready = prepare(b, frame, stream, sum, weight, along ? undefined : sum.term.weights);
+  const runs = along ? tokenRuns : ready.rounded ? fixedRuns : floatRuns;
   runs(b, frame, stream, sum, ready, part);
 };

@@ -1,12 +1,12 @@
 /**
- * The contract of element types: each row of `DTYPES` but i16, which lives in registers only (the
- * compiler makes it, no program holds it).
+ * The contract of element types: each row of `DTYPES` but fixed-point ones, which live in registers
+ * only (the compiler makes them, no program holds them).
  * @module
  */
 import { deepEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { cast, input, map } from "../../dsl/core/build.ts";
-import { castTo, type DType, DTYPES, isPacked } from "../../dsl/core/dtype.ts";
+import { castTo, type DType, DTYPES, isFixedPoint, isPacked } from "../../dsl/core/dtype.ts";
 import { compile, type Device, type Term } from "../../mod.ts";
 import { rows } from "../arbitraries.ts";
 import { hold } from "../check.ts";
@@ -56,7 +56,7 @@ const runsOf = async (
 
 const runs = (device: Device): number => device.name === "webgpu" ? 8 : 60;
 const things = Object.fromEntries(
-  (Object.keys(DTYPES) as DType[]).filter((d) => d !== "i16").map((d) => [d, d]),
+  (Object.keys(DTYPES) as DType[]).filter((d) => !isFixedPoint(d)).map((d) => [d, d]),
 );
 /** f32 is a device's own arithmetic: storing in it is the identity of the f64 meaning. */
 const stores = (dtype: DType): boolean => dtype !== "f32";
