@@ -142,7 +142,7 @@ export type { Slot, Step, Target } from "./compiler/kernel.ts";
 export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
 export { openWasm, openWebgpu };
 export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
-export type { GpuOptions } from "./compiler/runtime/webgpu.ts";
+export type { GpuOptions, WebgpuDevice } from "./compiler/runtime/webgpu.ts";
 
 let shared: Device | undefined;
 

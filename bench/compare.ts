@@ -19,7 +19,7 @@ import { type Either, isLeft } from "../fp.ts";
 import { orThrow } from "../models/errors.ts";
 import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
 import { openRunner } from "../models/runner.ts";
-import { chosen, listed, tryOwn } from "./compare/entries.ts";
+import { chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
 import { measure, readText, sliced } from "./compare/measure.ts";
 import { type Found, pageOf, type Setting, textTable } from "./compare/report.ts";
 import { speeds } from "./compare/speed.ts";
@@ -45,7 +45,7 @@ const HELP = `deno task compare [options]
   --only A,B      schemes whose names begin so
   --model FOLDER  a LLaMA-like model in the Hugging Face layout (default: the embedded one)
   --text FILE     what is read
-  --slices N      how many slices of it (default 3)
+  --slices N      how many slices of it (default 3); one more is for schemes that are fitted
   --long N        tokens of the cache that speed is measured on (default 16384)
   --page FILE     where the page goes (default compare.html)`;
 
@@ -74,13 +74,17 @@ const main = async (): Promise<void> => {
   const [slices, long] = [count("slices", given.slices), count("long", given.long)];
   const own = [];
   for (const path of given.scheme) own.push(...valueOf(await tryOwn(path)));
-  const entries = valueOf(chosen([...own, ...listed()], given.only?.split(",")));
   const text = new TextDecoder().decode(orThrow(tryReadFile(given.text)));
-  const runner = await openRunner(loadModel(given.model));
+  const model = loadModel(given.model);
+  const runner = await openRunner(model);
   try {
     const { config } = runner;
     const ids = loadTokenizer(given.model).encode(text).slice(1);
-    const reading = await readText(runner, sliced(ids, slices, config.contextLength));
+    // The last slice is read by nobody else: it is what schemes are fitted to.
+    const parts = sliced(ids, slices + 1, config.contextLength);
+    const all = [...own, ...listed(), ...await fitted(runner, model, parts[slices]!)];
+    const entries = valueOf(chosen(all, given.only?.split(",")));
+    const reading = await readText(runner, parts.slice(0, slices));
     const sizes = { kv: config.kvHeads, group: config.heads / config.kvHeads, dim: config.headDim };
     say(`decode steps on ${long} tokens`);
     const took = await speeds(entries, sizes, long);

@@ -15,8 +15,8 @@ import { fileURLToPath } from "node:url";
 export interface Case {
   /** How tables call it. */
   readonly name: string;
-  /** One run; what it allocates it gives back. */
-  readonly run: () => Promise<void> | void;
+  /** One run; what it allocates it gives back. A number is its milliseconds by a clock of its own. */
+  readonly run: () => Promise<number | void> | number | void;
 }
 
 /** Time of a case, in milliseconds. */
@@ -69,12 +69,22 @@ export interface Table {
 export interface Ask {
   /** Few rounds and small sizes: does it run at all? */
   readonly quick: boolean;
+  /** Write down what a software adapter took as well. */
+  readonly software: boolean;
+  /** Channels of a head, where a question is asked of several. */
+  readonly dims: readonly number[];
   /** Words that the name of a cell must hold, where a benchmark has cells. */
   readonly cells?: string;
 }
 
+/** Tables that are not the processor's: the name they are written under, none if they are not. */
+export interface Elsewhere {
+  readonly tables: readonly Table[];
+  readonly name: string | undefined;
+}
+
 /** A benchmark answers one question with tables. */
-export type Benchmark = (ask: Ask) => Promise<readonly Table[]>;
+export type Benchmark = (ask: Ask) => Promise<readonly Table[] | Elsewhere>;
 
 const quantile = (sorted: readonly number[], p: number): number => {
   const at = p * (sorted.length - 1);
@@ -95,8 +105,8 @@ const spread = (xs: readonly number[]): number => {
 /** Milliseconds of one call. */
 export const clock = async (run: Case["run"]): Promise<number> => {
   const start = performance.now();
-  await run();
-  return performance.now() - start;
+  const own = await run();
+  return own ?? performance.now() - start;
 };
 
 const warm = async (c: Case, ms: number): Promise<void> => {

@@ -1,8 +1,9 @@
 /**
  * `deno task bench`: one file a question; tables on the screen, results with machine and commit in
  * `bench/results/<name>.json`. `--only name` asks one question, `--quick` sees whether all still run
- * (its times mean nothing and are not written), `--cells "words"` asks some cells of a benchmark. `--html` draws one page of what is stored, and measures
- * before that only what `--only` names or, with `--all`, everything.
+ * (its times mean nothing and are not written), `--cells "words"` asks some cells of a benchmark.
+ * `--software` and `--dim 64,128` are for `gpu`, which writes `gpu-<device>.json`. `--html` draws one
+ * page of what is stored, and measures before that only what `--only` names or, with `--all`, everything.
  * @module
  */
 import process from "node:process";
@@ -14,6 +15,7 @@ import { compileBench } from "./compile.ts";
 import { encodeBench } from "./encode.ts";
 import { expectedBench } from "./expected.ts";
 import { type Benchmark, machine, record, tableText } from "./harness.ts";
+import { gpuBench } from "./gpu.ts";
 import { growthBench } from "./growth.ts";
 import { hypothesesBench } from "./hypotheses.ts";
 import { matmulBench } from "./matmul.ts";
@@ -33,6 +35,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   prefill: prefillBench,
   matmul: matmulBench,
   threads: threadsBench,
+  gpu: gpuBench,
   peers: peersBench,
   bounds: boundsBench,
   certify: certifyBench,
@@ -47,6 +50,12 @@ const quick = args.includes("--quick");
 const after = (flag: string): string | undefined =>
   args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
 const [only, cells] = [after("--only"), after("--cells")];
+const software = args.includes("--software");
+const dims = (after("--dim") ?? "64").split(",").map(Number);
+if (dims.some((d) => !(Number.isInteger(d) && d > 0))) {
+  console.error(`--dim ${dims.join()}: sizes of a head are whole numbers above 0`);
+  process.exit(1);
+}
 const html = args.includes("--html");
 const measures = !html || only !== undefined || args.includes("--all");
 if (only !== undefined && BENCHMARKS[only] === undefined) {
@@ -63,10 +72,16 @@ if (measures) {
   );
   for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
     if (only !== undefined && name !== only) continue;
-    const tables = await benchmark({ quick, ...(cells === undefined ? {} : { cells }) });
+    const answer = await benchmark({
+      quick,
+      software,
+      dims,
+      ...(cells === undefined ? {} : { cells }),
+    });
+    const { tables, name: file } = "tables" in answer ? answer : { tables: answer, name };
     tables.forEach((t) => console.log(tableText(t)));
-    if (!quick && cells === undefined) {
-      console.log(`\n${record(name, { name, machine: where, tables })}`);
+    if (!quick && cells === undefined && file !== undefined) {
+      console.log(`\n${record(file, { name: file, machine: where, tables })}`);
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Binds the way by a Gram matrix to the true singular values, for spectra from flat to very wide. */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { compile, decoquantB, type Device, evaluate, input, mpo } from "../mod.ts";
+import { decoquantB, type Device, evaluate, input, mpo } from "../mod.ts";
 import type { Codec } from "../dsl/codec/codec.ts";
 import { FLOOR } from "../dsl/decompose/spectrum.ts";
 import { type Matrix, qr } from "../dsl/read/linalg.ts";

@@ -60,7 +60,7 @@ export const openTint = async (): Promise<Tint> => {
 };
 
 /** The same device; what Tint says of a kernel is an error. */
-export const withTint = (device: Device, tint: Tint): Device => ({
+export const withTint = <D extends Device>(device: D, tint: Tint): D => ({
   ...device,
   build: async (steps) => {
     for (const { kernel } of steps) {

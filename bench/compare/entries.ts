@@ -21,10 +21,15 @@ import {
   type Codec,
   FORMATS,
   identity,
+  kivi,
+  rtnGrouped,
   type SchemeName,
   SCHEMES,
   WIDTHS,
 } from "../../mod.ts";
+import { calibrate } from "../../models/calibrate.ts";
+import type { Model } from "../../models/load.ts";
+import type { Codecs, Runner } from "../../models/runner.ts";
 
 /** A way to hold a cache. */
 export interface Entry {
@@ -32,27 +37,51 @@ export interface Entry {
   readonly name: string;
   /** Points of a family have one colour and one line. */
   readonly family: string;
-  readonly k: Codec;
-  readonly v: Codec;
+  /** Codecs of a layer. */
+  readonly held: (layer: number) => Codecs;
 }
 
-/** The cache that nothing is lost in. */
-export const BASE: Entry = { name: "f32", family: "f32", k: identity, v: identity };
-
-const both = (family: string, name: string, codec: Codec): Entry => ({
+const pair = (family: string, name: string, codecs: Codecs): Entry => ({
   name,
   family,
-  k: codec,
-  v: codec,
+  held: () => codecs,
 });
 
+const both = (family: string, name: string, codec: Codec): Entry =>
+  pair(family, name, { k: codec, v: codec });
+
+/** The cache that nothing is lost in. */
+export const BASE: Entry = both("f32", "f32", identity);
+
 /** Every scheme at every width it takes, widest first; the second form of DecoQuant has no bits to save. */
-export const listed = (): readonly Entry[] =>
-  ([8, 4, 3, 2, 1] as const).flatMap((bits: Bits) =>
+export const listed = (): readonly Entry[] => [
+  ...([8, 4, 3, 2, 1] as const).flatMap((bits: Bits) =>
     Object.entries(SCHEMES)
       .filter(([name]) => name !== "decoquantA" && WIDTHS[name as SchemeName].includes(bits))
       .map(([name, make]) => both(name, `${name} ${bits}`, make(bits)))
-  ).concat(Object.entries(FORMATS).map(([name, codec]) => both("formats", name, codec)));
+  ),
+  ...Object.entries(FORMATS).filter(([name]) => !/^oscar/.test(name))
+    .map(([name, codec]) => both("formats", name, codec)),
+  pair("oscar", "oscar", { k: FORMATS.oscarK, v: FORMATS.oscarV }),
+  ...([4, 2] as const).map((bits) => pair("kivi", `kivi ${bits}`, kivi(bits))),
+  pair("rtnGrouped", "rtnGrouped K4V2", { k: rtnGrouped(4), v: rtnGrouped(2) }),
+];
+
+/** Words of codes a token that `grain` is asked for. */
+const WORDS = [12.5, 8.5, 7.25, 4.5] as const;
+
+/** Schemes that are fitted to the model on a text of their own. */
+export const fitted = async (
+  runner: Runner,
+  model: Model,
+  text: readonly number[],
+): Promise<readonly Entry[]> => {
+  const grain = await calibrate(runner, model, [text]);
+  return WORDS.map((words) => {
+    const { codecs, bits } = grain(words);
+    return { name: `grain ${bits.toFixed(2)}`, family: "grain", held: codecs };
+  });
+};
 
 /** Why a file of schemes was refused. */
 export class SchemeFileError extends Error {
@@ -90,7 +119,7 @@ const entryOf = (name: string, x: unknown): Entry | undefined => {
   if (isCodec(x)) return both("mine", name, x);
   if (typeof x !== "object" || x === null) return undefined;
   const { k, v } = x as Record<string, unknown>;
-  return isCodec(k) && isCodec(v) ? { name, family: "mine", k, v } : undefined;
+  return isCodec(k) && isCodec(v) ? pair("mine", name, { k, v }) : undefined;
 };
 
 /** The schemes that a module exports; one that cannot be loaded or holds none is a value. */

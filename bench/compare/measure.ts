@@ -2,7 +2,7 @@
  * What one scheme does to a model that reads a text on a cache it holds, in slices of equal length.
  *
  * ```text
- * bits        a value, derived from what is stored of a slice; K and V averaged
+ * bits        a value, derived from what is stored of a slice; K, V and layers averaged
  * K, V, out   ‖x − x̂‖ / ‖x‖ over all layers and slices: keys, values, attention's output
  * certified   the same of K and V with the certified bound of the error in place of the error
  * KLD         mean divergence from the f32 cache, nats a token; `worst` exceeded by one token in a thousand
@@ -10,7 +10,19 @@
  * ```
  * @module
  */
-import { bitsOf, type Codec, codecBound, compile, F32, input, type Program } from "../../mod.ts";
+import {
+  bitsOf,
+  type Codec,
+  codecBound,
+  compile,
+  constant,
+  F32,
+  identity,
+  input,
+  type Term,
+  ValueError,
+} from "../../mod.ts";
+import { topological } from "../../dsl/core/term.ts";
 import { cacheShape } from "../../models/llama.ts";
 import {
   DEVIATION,
@@ -24,8 +36,15 @@ import {
   score,
   tailKld,
 } from "../../models/quality.ts";
-import { EXACT, MEASURED, type Run, type Runner, type Seen } from "../../models/runner.ts";
-import { BASE, type Entry } from "./entries.ts";
+import {
+  type Codecs,
+  EXACT,
+  MEASURED,
+  type Run,
+  type Runner,
+  type Seen,
+} from "../../models/runner.ts";
+import type { Entry } from "./entries.ts";
 
 /** One token in a thousand may be further off than `worst`. */
 const WORST = 1e-3;
@@ -89,45 +108,67 @@ const bounded = (bound: Float64Array, x: Float64Array): Deviation => ({
   size: x.reduce((s, b) => s + b * b, 0),
 });
 
+/** A bound of more terms takes minutes to compile (vector grids: every point is a comparison). */
+const LARGEST = 1000;
+
+/** The bound of each token's norm; nothing where none is known (a basis made of values that are off). */
+const boundTerm = (codec: Codec, x: Term): Term | undefined => {
+  if (codec === identity) return constant(0, x.shape.slice(0, 2));
+  try {
+    const bound = codecBound(codec, x, codec.encode(x), { machine: F32, norm: [2] });
+    return topological([bound]).length > LARGEST ? undefined : bound;
+  } catch (error) {
+    if (error instanceof ValueError) return undefined;
+    throw error;
+  }
+};
+
+/** Norms of certified errors over norms of what was stored, all layers of all slices. */
 const certified = async (
-  codec: Codec,
+  held: Entry["held"],
   runner: Runner,
-  reading: Reading,
-  of: "k" | "v",
+  { exact }: Reading,
+  of: keyof Codecs,
 ): Promise<number> => {
-  if (codec === BASE.k) return 0;
-  const shape = cacheShape(runner.config);
-  const x = input("x", shape, "f32");
-  const norm = codecBound(codec, x, codec.encode(x), { machine: F32, norm: [2] });
-  const program: Program = await compile({ norm }, { schedule: MEASURED });
-  const layers = reading.exact.flatMap((run) => run.layers.map(({ seen }) => seen![of][0]));
+  const x = input("x", cacheShape(runner.config), "f32");
   const found: Deviation[] = [];
-  for (const values of layers) {
-    found.push(bounded((await program.values({ x: values })).norm, values));
+  for (let layer = 0; layer < runner.config.layers; layer++) {
+    const codec = held(layer)[of];
+    // Equal terms are the same, so a codec that all layers share is compiled once.
+    const norm = boundTerm(codec, x);
+    if (norm === undefined) return Infinity;
+    const program = await compile({ norm }, { schedule: MEASURED });
+    for (const { layers } of exact) {
+      const values = layers[layer]!.seen![of][0];
+      const tokens = values.length / (runner.config.kvHeads * runner.config.headDim);
+      found.push(bounded((await program.values({ x: values }, { tokens })).norm!, values));
+    }
   }
   return relative(found.reduce(DEVIATION.concat, DEVIATION.empty));
 };
 
 /** Everything about one entry. */
 export const measure = async (
-  { k, v }: Entry,
+  { held }: Entry,
   runner: Runner,
   reading: Reading,
 ): Promise<Quality> => {
   const { slices, exact } = reading;
   const runs: Run[] = [];
-  for (const slice of slices) runs.push(await runner.run(slice, { k, v }, { see: true }));
+  for (const slice of slices) runs.push(await runner.run(slice, held, { see: true }));
   const found = scored(runner, slices, runs, exact);
   const shape = cacheShape(runner.config);
   const sizes = { tokens: slices[0]!.length };
+  const codecs = Array.from({ length: runner.config.layers }, (_, layer) => held(layer))
+    .flatMap(({ k, v }) => [k, v]);
   return {
-    bits: (bitsOf(k, shape, sizes) + bitsOf(v, shape, sizes)) / 2,
+    bits: codecs.reduce((n, codec) => n + bitsOf(codec, shape, sizes), 0) / codecs.length,
     bytes: runs.flatMap(({ layers }) => layers).reduce((n, l) => n + l.kBytes + l.vBytes, 0),
     k: errorOf(runs, "k"),
     v: errorOf(runs, "v"),
     out: errorOf(runs, "attention"),
-    certifiedK: await certified(k, runner, reading, "k"),
-    certifiedV: await certified(v, runner, reading, "v"),
+    certifiedK: await certified(held, runner, reading, "k"),
+    certifiedV: await certified(held, runner, reading, "v"),
     kld: meanKld(found),
     worst: tailKld(found, WORST),
     deltaPpl: perplexity(found) / reading.perplexity - 1,

@@ -31,7 +31,9 @@ export interface Setting {
   readonly date: string;
 }
 
-const percent = (x: number, places = 2): string => `${(100 * x).toFixed(places)} %`;
+/** Nothing is claimed where there is no finite number. */
+const percent = (x: number, places = 2): string =>
+  Number.isFinite(x) ? `${(100 * x).toFixed(places)} %` : "–";
 const signed = (x: number): string => `${x >= 0 ? "+" : ""}${percent(x)}`;
 
 interface Column {

@@ -1,6 +1,6 @@
 /**
  * How fast a scheme attends: one decode step on a long cache, all entries in turn, against f32 in the same
- * run. Straight from the stored parts, default schedule, WebAssembly, one thread.
+ * run. The first layer's codecs, straight from the stored parts, default schedule, WebAssembly, one thread.
  * @module
  */
 import { attend, cached, compile, input, type Tensor } from "../../mod.ts";
@@ -27,15 +27,16 @@ export const speeds = async (
 ): Promise<readonly Speed[]> => {
   const { k, v, query } = step(sizes, tokens);
   const q = asQuery(sizes, query);
-  const held = new Set<Tensor>([q, k, v]);
+  const kept = new Set<Tensor>([q, k, v]);
   const keep = (parts: Stored): Stored => {
-    Object.values(parts).forEach((t) => held.add(t));
+    Object.values(parts).forEach((t) => kept.add(t));
     return parts;
   };
   const shape = cacheShape(sizes);
   const programs = [];
   const cases: Case[] = [];
-  for (const { name, k: keys, v: values } of [BASE, ...entries]) {
+  for (const { name, held } of [BASE, ...entries]) {
+    const { k: keys, v: values } = held(0);
     const program = await compile({
       out: attend({
         q: input("q", [sizes.kv, sizes.group, 1, sizes.dim], "f32"),
@@ -52,7 +53,7 @@ export const speeds = async (
     cases.push({ name, run: async () => release(await program.run(inputs)) });
   }
   const timings = await compare(cases, { rounds: 11, warmMs: 50 });
-  held.forEach((t) => t.dispose());
+  kept.forEach((t) => t.dispose());
   return programs.map((program, i) => ({
     ms: timings[i]!.best,
     speedup: timings[i]!.speedup,

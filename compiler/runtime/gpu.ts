@@ -1,7 +1,7 @@
 /**
  * Where WebGPU comes from: the runtime (Deno, browsers), or else the package `webgpu` (Dawn), which
- * Bun and Node load when it is installed. Runtimes differ in what they accept; what they say of
- * themselves is not asked, a small shader is tried.
+ * Bun and Node load when it is installed. Runtimes differ in what they accept: kernels keep to
+ * what Naga and Tint both take, and what a compiler says of a shader is an error.
  * @module
  */
 import { DeviceError } from "../errors.ts";

@@ -89,17 +89,24 @@ export const recordOn = (
   return { list: value.list, said, free: () => value.buffer.destroy() } as Dispatches;
 };
 
+/** Puts what was recorded into a pass, in order. */
+export const encodeOn = (pass: GPUComputePassEncoder, recorded: readonly Recorded[]): void => {
+  for (const { list } of recorded as readonly Dispatches[]) {
+    for (const { pipeline, group, width, height } of list) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(width, height);
+    }
+  }
+};
+
 /** Runs what was recorded, in order, in one submission. */
 export const runOn = async (device: GPUDevice, recorded: readonly Recorded[]): Promise<void> => {
   const all = recorded as readonly Dispatches[];
   const submit = (): void => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    for (const { pipeline, group, width, height } of all.flatMap((r) => r.list)) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(width, height);
-    }
+    encodeOn(pass, recorded);
     pass.end();
     device.queue.submit([encoder.finish()]);
   };

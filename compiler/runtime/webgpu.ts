@@ -9,14 +9,26 @@ import { type Either, left, right } from "../../fp.ts";
 import { emitWgsl } from "../emit/wgsl.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
-import type { Copy, Device, Executable, Memory } from "./device.ts";
+import type { Copy, Device, Executable, Memory, Recorded } from "./device.ts";
 import { COMPUTE, findGpu, isSoftware, MAP_READ, scoped, USAGE } from "./gpu.ts";
+import { timedOn } from "./gpu_clock.ts";
 import { type GpuMemory, recordOn, runOn } from "./gpu_record.ts";
 
 /** How to open the device. */
 export interface GpuOptions {
   /** Accept a software adapter (llvmpipe, SwiftShader, WARP). */
   readonly software?: boolean;
+}
+
+/** A device of WebGPU. */
+export interface WebgpuDevice extends Device {
+  /** Is nothing but the processor behind it? */
+  readonly software: boolean;
+  /**
+   * Runs what was recorded, in order, `times` over in one pass, and returns the nanoseconds that the
+   * pass took by the device's own clock. Not there where the device has no timestamps.
+   */
+  readonly timed?: (recorded: readonly Recorded[], times: number) => Promise<number>;
 }
 
 const wanted = [
@@ -27,6 +39,9 @@ const wanted = [
 
 /** Bytes of group memory that a device is asked for: more would leave room for few groups at once. */
 const GROUP_BYTES = 32768;
+
+/** The feature of devices that say when a pass began and ended. */
+const CLOCK = "timestamp-query";
 
 /** No 16-bit integer products in WGSL. */
 const targetOf = (groupBytes: number): Target => ({
@@ -52,7 +67,7 @@ const layoutOf = (device: GPUDevice, { kernel }: Step): GPUBindGroupLayout =>
       .map((type, binding) => ({ binding, visibility: COMPUTE, buffer: { type } })),
   });
 
-const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => {
+const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevice> => {
   const adapter = await (await findGpu()).requestAdapter();
   if (adapter === null) throw new DeviceError("webgpu", "no adapter was found");
   const { description, vendor } = adapter.info;
@@ -69,7 +84,11 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
       GROUP_BYTES,
     ),
   };
-  const device = await adapter.requestDevice({ requiredLimits: limits });
+  const clock = adapter.features.has(CLOCK);
+  const device = await adapter.requestDevice({
+    requiredLimits: limits,
+    requiredFeatures: clock ? [CLOCK] : [],
+  });
   let broken: string | undefined;
   device.addEventListener(
     "uncapturederror",
@@ -165,6 +184,15 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
   };
   return {
     name: "webgpu",
+    software: isSoftware(adapter),
+    ...clock && {
+      timed: async (recorded, times) => {
+        intact();
+        const took = await timedOn(device, recorded, times);
+        intact();
+        return took;
+      },
+    },
     description: `${description} (vendor ${vendor})`,
     target: targetOf(limits.maxComputeWorkgroupStorageSize),
     build,
@@ -186,7 +214,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<Device> => 
 /** Opens a WebGPU device; why there is none is a value. */
 export const openWebgpu = async (
   options: GpuOptions = {},
-): Promise<Either<DeviceError, Device>> => {
+): Promise<Either<DeviceError, WebgpuDevice>> => {
   try {
     return right(await openDevice(options));
   } catch (error) {

@@ -8,6 +8,7 @@ import {
   compile,
   decoquantB,
   input,
+  map,
   openWebgpu,
   replay,
   rtnGrouped,
@@ -86,5 +87,27 @@ Deno.test("a replayed step of four attentions: one submission, two dispatches ea
     await new Promise((done) => setTimeout(done, 5));
   }
   ok(String(said).includes("webgpu:"), `${said}`);
+  device.close();
+});
+
+Deno.test("timed work is done, and takes longer the more often it is run", async () => {
+  const opened = await openWebgpu({ software: true });
+  if (isLeft(opened)) {
+    console.warn(`SKIPPED: ${opened.left.message}`);
+    ok(process.env.CI !== "true", "in CI a missing adapter is a failure");
+    return;
+  }
+  const device = opened.right;
+  const x = input("x", [1 << 16], "f32");
+  const doubled = (await compile({ y: map("mul", x, 2) }, { device })).record({
+    x: Float32Array.from({ length: 1 << 16 }, (_, i) => i),
+  });
+  if (device.timed === undefined) console.warn("SKIPPED: the device has no timestamps");
+  else {
+    const one = await device.timed([doubled.work()], 1);
+    const many = await device.timed([doubled.work()], 200);
+    ok(one >= 0 && many > one, `${one} ns once, ${many} ns 200 times`);
+    ok((await doubled.outputs.y.read()).every((y, i) => y === 2 * i));
+  }
   device.close();
 });
