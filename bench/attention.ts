@@ -220,7 +220,7 @@ const asked = async (
     const [moving, multiplying] = [bytes / bandwidth, work / perMs(by, MADDS)];
     const roof = Math.max(moving, multiplying);
     return {
-      cell: name,
+      cache: name,
       "bits/value": bits,
       ms,
       iqr,
@@ -241,7 +241,7 @@ const asked = async (
   return [
     {
       title: `decode attention, ${heads}`,
-      rows: [...timed, ...wrong.map((r): Row => ({ cell: r.case.name, "off by": r.far }))],
+      rows: [...timed, ...wrong.map((r): Row => ({ cache: r.case.name, "off by": r.far }))],
     },
     {
       title: `roofs in the same run, ${heads}`,
