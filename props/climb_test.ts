@@ -1,15 +1,17 @@
 /** Climbs towards every bound, a little; `deno task fuzz climb` does it at length. */
-import { ok } from "node:assert/strict";
+import { ok, throws } from "node:assert/strict";
 import fc from "fast-check";
+import { boundOf } from "../dsl/bound/bound.ts";
+import { ValueError } from "../dsl/core/errors.ts";
 import { quantize } from "../dsl/quantize/affine.ts";
 import { codebook } from "../dsl/quantize/codebook.ts";
 import { lloydMax } from "../dsl/quantize/levels.ts";
 import { tensorOf } from "./arbitraries.ts";
 import { check, seedNow } from "./check.ts";
 import { climb, codecGoal } from "./climb.ts";
-import { CLIMBS } from "./climbs.ts";
+import { attentionOver, CLIMBS, UNBOUNDED } from "./climbs.ts";
 import { BITS } from "../dsl/core/dtype.ts";
-import { rangesOf } from "./codecs.ts";
+import { rangesOf, SCHEME_CASES } from "./codecs.ts";
 import { rounding } from "./laws/codec.ts";
 
 const EVALUATIONS = 200;
@@ -22,6 +24,14 @@ for (const [name, search] of Object.entries(CLIMBS)) {
     ok(ratio <= 1, `${ratio} of the bound, from ${text}; KVFOLD_SEED=${seedNow()}`);
   });
 }
+
+Deno.test("attention to what is not stored yet has a bound, but where factors are made of what codes leave", () => {
+  for (const [name, given] of Object.entries(SCHEME_CASES)) {
+    const bound = () => boundOf(attentionOver(given));
+    if (UNBOUNDED.has(name)) throws(bound, ValueError, name);
+    else bound();
+  }
+});
 
 check(
   "a quantizer's bound is nearly attained",
