@@ -2,7 +2,17 @@ import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
 import { type Codec, f16, identity, on } from "../dsl/codec/codec.ts";
-import { cast, contractBy, foldBy, gram, input, map, reshape } from "../dsl/core/build.ts";
+import {
+  cast,
+  contractBy,
+  foldBy,
+  gather,
+  gram,
+  input,
+  map,
+  reshape,
+  table,
+} from "../dsl/core/build.ts";
 import { BITS } from "../dsl/core/dtype.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
@@ -32,6 +42,14 @@ const storedOfRounded: Sample = {
   inputs: { x: [1.6], z: [0] },
 };
 
+/** Gaps of a table are numbers of f32 that are not below them. */
+const levels = table([-1.5, 1.6]);
+const between: Sample = {
+  term: gather(levels, cast(map("min", map("abs", input("x", [1], "f32")), 1), "u32")),
+  sizes: {},
+  inputs: { x: [0.5] },
+};
+
 /** A reshape of a softmax fold that adds axes of one merges no channels. */
 const attended = foldBy(
   "softmax",
@@ -56,7 +74,7 @@ check(
     ok(!(boundExcess(term, { sizes, inputs }) > 0), print(term));
   }),
   400,
-  [[storedOfRounded], [axesOfOne]],
+  [[storedOfRounded], [axesOfOne], [between]],
 );
 
 const CODECS: Readonly<Record<string, Codec>> = {

@@ -54,6 +54,9 @@ const contraction = (t: TermOf<"contract">, value: Term, c: Context): Bounded =>
   return fold === undefined ? contractBound(t, value, c) : softmaxBound(fold, value, c);
 };
 
+/** A number of f32 that is not below x: tables hold f32, and a gap of two entries may lie between. */
+const above = (x: number): number => Math.fround(x * (1 + 2 ** -23));
+
 /**
  * A look-up. By an index that is off, a table of numbers is off by its gaps (`core/gaps.ts`), a codebook by
  * half of the larger one beside the entry; a row that may be any other row has no claim.
@@ -69,10 +72,10 @@ const lookedUp = (t: TermOf<"gather">, value: Term, c: Context): Bounded => {
   }
   const size = (): Term => constant(Math.max(peakOf(values), LEAST), t.shape);
   if (off === undefined) return { ...known, size };
-  const nearby = gather(table(besides(values, Math.max)), at.value);
+  const nearby = gather(table(besides(values, Math.max).map(above)), at.value);
   const gap = off.tag === "constant" && off.value <= 1
     ? nearby
-    : map("select", map("less", 1, off), widestGap(values), nearby);
+    : map("select", map("less", 1, off), above(widestGap(values)), nearby);
   return { ...known, error: sum(known.error, map("mul", off, gap)), size };
 };
 
