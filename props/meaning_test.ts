@@ -107,7 +107,23 @@ const spreadIndex: Sample = {
   inputs: { x: Array.from({ length: 16 }, () => 0) },
 };
 
-const PINNED: readonly Sample[] = [spreadIndex, lanes, namesake, alone, perToken, needed, behind];
+/** Nothing at all: Deno panicked where no bytes were written to a GPU. */
+const empty: Sample = {
+  term: map("neg", input("a", ["n"], "f32")),
+  sizes: { n: 0 },
+  inputs: { a: [] },
+};
+
+const PINNED: readonly Sample[] = [
+  empty,
+  spreadIndex,
+  lanes,
+  namesake,
+  alone,
+  perToken,
+  needed,
+  behind,
+];
 
 /** Largest excess of a run over its bound. */
 const ran = async (

@@ -202,8 +202,11 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevic
       intact();
     },
     alloc,
-    write: (m, data) =>
-      device.queue.writeBuffer((m as GpuMemory).buffer, 0, data as Uint32Array<ArrayBuffer>),
+    write: (m, data) => {
+      // Deno 2.9.6 panics where nothing is written: a piece of a concatenation may hold no tokens.
+      if (data.length === 0) return;
+      device.queue.writeBuffer((m as GpuMemory).buffer, 0, data as Uint32Array<ArrayBuffer>);
+    },
     copy,
     read,
     free: (m) => (m as GpuMemory).buffer.destroy(),

@@ -30,10 +30,14 @@ export interface Known {
   readonly machine?: Machine;
 }
 
+/** Squares, of values or of the entries of a table that codes look up. */
+const isSquare = (t: Term): boolean =>
+  (t.tag === "map" && t.op === "mul" && t.args[0] === t.args[1]) ||
+  (t.tag === "gather" && t.args[0].tag === "table" && t.args[0].values.every((x) => x >= 0));
+
 /** A sum of squares: what a norm is made of. */
 const isEnergy = (t: Term): boolean =>
-  t.tag === "fold" && t.monoid === "sum" && t.args[0].tag === "map" && t.args[0].op === "mul" &&
-  t.args[0].args[0] === t.args[0].args[1];
+  t.tag === "fold" && t.monoid === "sum" && isSquare(t.args[0]);
 
 /** Extents, norms and Gram matrices of all values, and the basis made of a Gram matrix. Factors of svd and qr hold the values themselves. */
 const isStatistic = (t: Term): boolean =>
