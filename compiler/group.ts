@@ -283,7 +283,7 @@ const decide = (
     return heavy.length > 0 ? { need: heavy } : { plans: [plain("contract", [root])] };
   }
   if (isBig(root)) {
-    const slow = root.args.filter((a, i) => costly(a, stored) && !readOnce(root, i));
+    const slow = root.args.filter((a, i) => costly(a, stored) && !readOnce(root, i, stored));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
   }
   if (root.tag === "fold" && !isStream(root) && isDynamic(goneDims(root as Fold))) {
