@@ -184,7 +184,12 @@ export const compileOn = async (
     ]),
   );
   const bound = binder(lowered, inputs, device, executable);
-  const bind: typeof bound = (given, start) => bound({ ...given, ...constants }, start);
+  const bind: typeof bound = (given, start) => {
+    const made = bound({ ...given, ...constants }, start);
+    // What a program brings along is nobody's to write.
+    const own = Object.entries(made.inputs).filter(([name]) => !hoisted.tables.has(name));
+    return { ...made, inputs: Object.fromEntries(own) };
+  };
   const run: Program["run"] = (given, sizes) => runOnce(bind, given, sizes);
   return right({
     device,

@@ -55,7 +55,8 @@ const contraction = (t: TermOf<"contract">, value: Term, c: Context): Bounded =>
 };
 
 /** A number of f32 that is not below x: tables hold f32, and a gap of two entries may lie between. */
-const above = (x: number): number => Math.fround(x * (1 + 2 ** -23));
+const above = (x: number): number =>
+  Math.fround(x) >= x ? Math.fround(x) : Math.fround(x * (1 + 2 ** -23));
 
 /**
  * A look-up. By an index that is off, a table of numbers is off by its gaps (`core/gaps.ts`), a codebook by
