@@ -31,7 +31,7 @@ export const attention = (keys: Case, form: Form, values: Case = keys): Term => 
   return attend({ q, k, v, ...form.causal && { causal: { offset: input("past", [], "f32") } } });
 };
 
-/** Values for every input of a term: codes in their range, other numbers around 0, some of them 0. */
+/** Values for every input of a term: codes in their range, other numbers around 0, some of them what 0 is cast to. */
 export const valuesFor = (
   term: Term,
   sizes: Sizes,
@@ -41,8 +41,8 @@ export const valuesFor = (
   const one = (t: Term): number => {
     const x = next();
     if (DTYPES[t.dtype].integer) return Math.floor(Math.abs(x) * 1e4) % (DTYPES[t.dtype].max + 1);
-    if (Math.abs(x) < 0.1) return 0;
-    return castTo(t.dtype, Math.fround(x));
+    // A power of two is never 0: what a type makes of 0 is what it holds.
+    return castTo(t.dtype, Math.abs(x) < 0.1 ? 0 : Math.fround(x));
   };
   return Object.fromEntries(
     topological([term]).flatMap((t) =>
