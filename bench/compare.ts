@@ -40,6 +40,9 @@ const OPTIONS = {
   help: { type: "boolean", default: false },
 } as const;
 
+/** Decode steps that are timed. */
+const ROUNDS = 11;
+
 const HELP = `deno task compare [options]
   --scheme FILE   a module whose exports are codecs, or { k, v } of two; may be given again
   --only A,B      schemes whose names begin so
@@ -87,7 +90,7 @@ const main = async (): Promise<void> => {
     const reading = await readText(runner, parts.slice(0, slices));
     const sizes = { kv: config.kvHeads, group: config.heads / config.kvHeads, dim: config.headDim };
     say(`decode steps on ${long} tokens`);
-    const took = await speeds(entries, sizes, long);
+    const took = await speeds(entries, sizes, long, ROUNDS);
     const found: Found[] = [];
     for (const [i, entry] of entries.entries()) {
       const quality = await measure(entry, runner, reading);

@@ -14,32 +14,16 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import {
-  type Bits,
-  bitsOf,
-  compile,
-  FORMATS,
-  type SchemeName,
-  SCHEMES,
-  type Tensor,
-  WIDTHS,
-} from "../mod.ts";
+import { type Bits, bitsOf, FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../mod.ts";
 import { calibrate } from "../models/calibrate.ts";
 import { cacheShape } from "../models/llama.ts";
 import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
-import {
-  DEVIATION,
-  deviation,
-  meanKld,
-  perplexity,
-  relative,
-  sameTop,
-  score,
-} from "../models/quality.ts";
-import { EXACT, type Held, openRunner, type Run, type Seen } from "../models/runner.ts";
-import { attention, type Named, put, release, type Sizes, store } from "./caches.ts";
-import { activations } from "./data.ts";
-import { type Ask, type Benchmark, compare, type Row } from "./harness.ts";
+import { errorOf, meanKld, perplexity, sameTop, score } from "../models/quality.ts";
+import { EXACT, type Held, openRunner } from "../models/runner.ts";
+import type { Named, Sizes } from "./caches.ts";
+import { both } from "./compare/entries.ts";
+import { speeds } from "./compare/speed.ts";
+import type { Ask, Benchmark, Row } from "./harness.ts";
 
 /** A scheme with the width of its codes. */
 interface Listed extends Named {
@@ -88,39 +72,6 @@ const GRAINS: readonly { readonly words: number; readonly width: Bits }[] = [
 
 const SIZES: Sizes = { kv: 2, group: 2, dim: 64 };
 
-const errorOf = ({ layers }: Run, what: keyof Seen): number =>
-  relative(
-    layers.map(({ seen }) => deviation(seen![what][0], seen![what][1]))
-      .reduce(DEVIATION.concat, DEVIATION.empty),
-  );
-
-/** Milliseconds of one decode step on a long cache, schemes in turn. */
-const times = async (
-  listed: readonly Listed[],
-  tokens: number,
-  rounds: number,
-): Promise<ReadonlyMap<string, number>> => {
-  const count = SIZES.kv * tokens * SIZES.dim;
-  const [k, v] = [1, 2].map((seed) =>
-    put("x", [SIZES.kv, tokens, SIZES.dim], activations(seed, count, SIZES.dim))
-  );
-  const q = put("q", [SIZES.kv, SIZES.group, 1, SIZES.dim], activations(3, 256, SIZES.dim));
-  const parts: Tensor[] = [];
-  const cases = [];
-  for (const way of listed) {
-    const program = await compile({ out: attention(way, SIZES) });
-    const stored = { ...await store(way, SIZES, "k", k), ...await store(way, SIZES, "v", v) };
-    parts.push(...Object.values(stored));
-    cases.push({
-      name: way.name,
-      run: async () => release(await program.run({ q, ...stored })),
-    });
-  }
-  const timings = await compare(cases, { rounds, warmMs: 60 });
-  release({ q, k, v, ...Object.fromEntries(parts.map((t, i) => [`${i}`, t])) });
-  return new Map(timings.map((t) => [t.name, t.best]));
-};
-
 /** The question of the head of the file. */
 export const schemesBench: Benchmark = async ({ quick }: Ask) => {
   const tokens = quick ? 64 : 1024;
@@ -145,7 +96,9 @@ export const schemesBench: Benchmark = async ({ quick }: Ask) => {
       bits,
     })),
   ];
-  const took = await times(listed, quick ? 512 : 16384, quick ? 1 : 15);
+  const entries = listed.map(({ name, codec }) => both(name, name, codec));
+  const speed = await speeds(entries, SIZES, quick ? 512 : 16384, quick ? 1 : 15);
+  const took = new Map(speed.map(({ ms }, i) => [listed[i]!.name, ms]));
   try {
     const { vocabSize } = runner.config;
     const exact = await runner.run(ids, EXACT);
@@ -158,9 +111,9 @@ export const schemesBench: Benchmark = async ({ quick }: Ask) => {
       rows.push({
         scheme: name,
         bits,
-        K: errorOf(run, "k"),
-        V: errorOf(run, "v"),
-        out: errorOf(run, "attention"),
+        K: errorOf(run.layers, "k"),
+        V: errorOf(run.layers, "v"),
+        out: errorOf(run.layers, "attention"),
         KLD: meanKld(found),
         "ΔPPL %": 100 * (perplexity(found) / base - 1),
         "same top-1": sameTop(found),

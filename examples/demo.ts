@@ -24,16 +24,8 @@ import {
 import { orThrow } from "../models/errors.ts";
 import { cacheShape } from "../models/llama.ts";
 import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
-import {
-  DEVIATION,
-  deviation,
-  meanKld,
-  perplexity,
-  relative,
-  sameTop,
-  score,
-} from "../models/quality.ts";
-import { openRunner, type Run, type Seen } from "../models/runner.ts";
+import { errorOf, meanKld, perplexity, sameTop, score } from "../models/quality.ts";
+import { openRunner, type Run } from "../models/runner.ts";
 
 /** One row each: change the bits (8, 4, 2), or add a scheme of your own. */
 const SCHEMES: readonly (readonly [name: string, codec: Codec])[] = [
@@ -111,15 +103,6 @@ const timed = async (
   }));
 };
 
-/** Relative error over all layers of one of the things that were seen. */
-const errorOf = ({ layers }: Run, what: keyof Seen): number => {
-  const parts = layers.map(({ seen }) => {
-    const [exact, decoded] = seen![what];
-    return deviation(exact, decoded);
-  });
-  return relative(parts.reduce(DEVIATION.concat, DEVIATION.empty));
-};
-
 const table = (rows: readonly (readonly string[])[]): string => {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
   return rows.map((row) =>
@@ -159,7 +142,9 @@ const main = async (): Promise<void> => {
     const [run, found] = [runs[i]!, scores[i]!];
     const bytes = run.layers.reduce((n, layer) => n + layer.kBytes + layer.vBytes, 0);
     const bits = bitsOf(codec, shape, { tokens: tokens.length });
-    const errors = (["k", "v", "attention"] as const).map((what) => percent(errorOf(run, what), 2));
+    const errors = (["k", "v", "attention"] as const).map((what) =>
+      percent(errorOf(run.layers, what), 2)
+    );
     return [
       name,
       bits.toFixed(3),

@@ -13,6 +13,7 @@
  */
 import { fail, type ModelError, orThrow } from "./errors.ts";
 import { type Either, type Monoid, right } from "../fp.ts";
+import type { LayerRun, Seen } from "./runner.ts";
 
 /** Sums over positions. */
 export interface Score {
@@ -150,3 +151,10 @@ export const deviation = (exact: ArrayLike<number>, other: ArrayLike<number>): D
 /** ‖x − x̂‖ / ‖x‖; 0 where nothing differs. */
 export const relative = ({ error, size }: Deviation): number =>
   error === 0 ? 0 : Math.sqrt(error / size);
+
+/** Relative error over layers of one of the things that were seen. */
+export const errorOf = (layers: readonly LayerRun[], what: keyof Seen): number =>
+  relative(
+    layers.map(({ seen }) => deviation(seen![what][0], seen![what][1]))
+      .reduce(DEVIATION.concat, DEVIATION.empty),
+  );

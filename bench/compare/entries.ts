@@ -47,7 +47,8 @@ const pair = (family: string, name: string, codecs: Codecs): Entry => ({
   held: () => codecs,
 });
 
-const both = (family: string, name: string, codec: Codec): Entry =>
+/** Keys and values alike. */
+export const both = (family: string, name: string, codec: Codec): Entry =>
   pair(family, name, { k: codec, v: codec });
 
 /** The cache that nothing is lost in. */

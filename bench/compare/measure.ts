@@ -27,7 +27,7 @@ import { cacheShape } from "../../models/llama.ts";
 import {
   DEVIATION,
   type Deviation,
-  deviation,
+  errorOf,
   meanKld,
   perplexity,
   relative,
@@ -36,14 +36,7 @@ import {
   score,
   tailKld,
 } from "../../models/quality.ts";
-import {
-  type Codecs,
-  EXACT,
-  MEASURED,
-  type Run,
-  type Runner,
-  type Seen,
-} from "../../models/runner.ts";
+import { type Codecs, EXACT, MEASURED, type Run, type Runner } from "../../models/runner.ts";
 import type { Entry } from "./entries.ts";
 
 /** One token in a thousand may be further off than `worst`. */
@@ -94,13 +87,6 @@ export const readText = async (runner: Runner, slices: Reading["slices"]): Promi
   for (const slice of slices) exact.push(await runner.run(slice, EXACT, { see: true }));
   return { slices, exact, perplexity: perplexity(scored(runner, slices, exact)) };
 };
-
-const errorOf = (runs: readonly Run[], what: keyof Seen): number =>
-  relative(
-    runs.flatMap(({ layers }) => layers)
-      .map(({ seen }) => deviation(seen![what][0], seen![what][1]))
-      .reduce(DEVIATION.concat, DEVIATION.empty),
-  );
 
 /** Σ bound² and Σ x² over one layer. */
 const bounded = (bound: Float64Array, x: Float64Array): Deviation => ({
@@ -157,16 +143,17 @@ export const measure = async (
   const runs: Run[] = [];
   for (const slice of slices) runs.push(await runner.run(slice, held, { see: true }));
   const found = scored(runner, slices, runs, exact);
+  const layers = runs.flatMap((run) => run.layers);
   const shape = cacheShape(runner.config);
   const sizes = { tokens: slices[0]!.length };
   const codecs = Array.from({ length: runner.config.layers }, (_, layer) => held(layer))
     .flatMap(({ k, v }) => [k, v]);
   return {
     bits: codecs.reduce((n, codec) => n + bitsOf(codec, shape, sizes), 0) / codecs.length,
-    bytes: runs.flatMap(({ layers }) => layers).reduce((n, l) => n + l.kBytes + l.vBytes, 0),
-    k: errorOf(runs, "k"),
-    v: errorOf(runs, "v"),
-    out: errorOf(runs, "attention"),
+    bytes: layers.reduce((n, l) => n + l.kBytes + l.vBytes, 0),
+    k: errorOf(layers, "k"),
+    v: errorOf(layers, "v"),
+    out: errorOf(layers, "attention"),
     certifiedK: await certified(held, runner, reading, "k"),
     certifiedV: await certified(held, runner, reading, "v"),
     kld: meanKld(found),

@@ -24,6 +24,7 @@ export const speeds = async (
   entries: readonly Entry[],
   sizes: Sizes,
   tokens: number,
+  rounds: number,
 ): Promise<readonly Speed[]> => {
   const { k, v, query } = step(sizes, tokens);
   const q = asQuery(sizes, query);
@@ -52,7 +53,7 @@ export const speeds = async (
     programs.push(program);
     cases.push({ name, run: async () => release(await program.run(inputs)) });
   }
-  const timings = await compare(cases, { rounds: 11, warmMs: 50 });
+  const timings = await compare(cases, { rounds, warmMs: 60 });
   kept.forEach((t) => t.dispose());
   return programs.map((program, i) => ({
     ms: timings[i]!.best,
