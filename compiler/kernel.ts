@@ -223,7 +223,9 @@ export class Builder {
           ? this.size(roomOf(leaf.name, axis, d))
           : this.size(d)
       );
-      this.low.sources.set(leaf, sourceOf(arr, leaf.dtype, dims, () => this.low.loose));
+      const loose = (): boolean => this.low.loose;
+      const source = sourceOf(arr, leaf.dtype, dims, loose, this.context.target.dot16);
+      this.low.sources.set(leaf, source);
     }
   }
 

@@ -3,7 +3,14 @@
  * The layout is `dsl/core/layout.ts`; decoding happens in registers.
  * @module
  */
-import { codesIn, type DType, isFloat8, type Packed } from "../../dsl/core/dtype.ts";
+import {
+  codesIn,
+  type DType,
+  DTYPES,
+  type Float8,
+  isFloat8,
+  type Packed,
+} from "../../dsl/core/dtype.ts";
 import { blocksOf, inVectors, type Plane, runOf, VECTOR } from "../../dsl/core/layout.ts";
 import {
   type Arr,
@@ -15,12 +22,14 @@ import {
   int,
   lanesOf,
   load,
+  swizzle,
   twice,
   un,
   unzip32,
+  vec4,
   word,
 } from "../ir/expr.ts";
-import { fromFloat8, fromHalf } from "./numeric.ts";
+import { fromFloat8, fromHalf, fromHighBytes } from "./numeric.ts";
 
 /** Where a term's values come from at an index. */
 export interface Source {
@@ -197,12 +206,23 @@ const plainSource = (arr: Arr, dims: readonly Expr[], loose: () => boolean): Sou
   };
 };
 
-/** How a tensor in memory is read; `loose` says whether four values may begin anywhere. */
+/** Four floats of 8 bits that lie side by side; with vectors of bytes each comes to the top of a word. */
+const fourFloat8 = (dtype: Float8, four: Expr, vectors: boolean): Expr => {
+  if (!vectors || four.op !== "bytes" || DTYPES[dtype].min > 0) {
+    return fromFloat8(dtype, un("toU32", four));
+  }
+  // Places beyond the sixteen bytes give none.
+  const places = [0, 1, 2, 3].map((k) => word(((4 * four.value + k) * 2 ** 24 + 0x808080) >>> 0));
+  return fromHighBytes(dtype, swizzle(four.args[0], vec4(places)));
+};
+
+/** How a tensor in memory is read; `loose`: may four values begin anywhere? `vectors`: are there ones of bytes? */
 export const sourceOf = (
   arr: Arr,
   dtype: DType,
   dims: readonly Expr[],
   loose: () => boolean = () => false,
+  vectors = false,
 ): Source => {
   if (dtype === "f16") return halfSource(arr, dims, loose);
   const codes = codesIn(dtype);
@@ -212,7 +232,7 @@ export const sourceOf = (
     at: (index) => fromFloat8(dtype, un("toU32", packed.at(index))),
     wide: (index, axis) => {
       const bytes = packed.wide(index, axis);
-      return bytes && fromFloat8(dtype, un("toU32", bytes));
+      return bytes && fourFloat8(dtype, bytes, vectors);
     },
   };
   // A single code is a row of one.

@@ -72,6 +72,18 @@ export const fromFloat8 = (dtype: Float8, byte: Expr): Expr => {
   return un("asF32", bin("or", select(isSmall, small, moved(magnitude)), sign));
 };
 
+/**
+ * The f32 behind bytes that are the highest of their words, where a device keeps subnormal numbers: sign and
+ * magnitude are moved into place, and a power of two makes up for the bias.
+ */
+export const fromHighBytes = (dtype: Float8, words4: Expr): Expr => {
+  const { fraction, least } = FLOATS[dtype];
+  const by = fraction + 1;
+  const magnitude = bin("and", shift("shr", words4, by), words(words4, 0x7f000000 >>> by));
+  const sign = bin("and", words4, words(words4, 0x80000000));
+  return bin("mul", un("asF32", bin("or", magnitude, sign)), numbers(words4, 2 ** (least + 126)));
+};
+
 /** The byte of an f32 that is exactly a float of 8 bits, as a number. */
 export const float8Byte = (dtype: Float8, x: Expr): Expr => {
   const { fraction, least } = FLOATS[dtype];

@@ -3,9 +3,10 @@
  * @module
  */
 import { argsOf, type Dim, type Term, type TermOf } from "../../dsl/core/term.ts";
-import { across4, bin, type Expr, int, lane, madd, un, vec4 } from "../ir/expr.ts";
+import { across4, bin, type Expr, int, lane, madd, num, un, vec4 } from "../ir/expr.ts";
 import { isHadamard } from "../rules/butterfly.ts";
 import { COMBINE, PRODUCTS, reduceBox, reduceSideBySide, reduceTogether } from "./box.ts";
+import { markOf, placed } from "./marks.ts";
 import type { Writer } from "./writer.ts";
 
 type Index = readonly Expr[];
@@ -70,6 +71,27 @@ const productsOf = (
   };
 };
 
+/** A product with a mark that is summed over its places: the other operand at the one that is marked. */
+const markedAt = (
+  low: Values,
+  term: TermOf<"contract">,
+): ((index: Index) => Expr) | undefined => {
+  const { args, out } = term.labels;
+  const gone = [...new Set(args.flat())].filter((l) => !out.includes(l));
+  for (const [i, operand] of term.args.entries()) {
+    const mark = gone.length === 1 ? markOf(operand) : undefined;
+    if (mark === undefined || args[i][mark.axis] !== gone[0]) continue;
+    if (!args[1 - i].includes(gone[0])) continue;
+    return (index) => {
+      const of = (axis: readonly string[], here: Expr): Expr[] =>
+        axis.map((l) => l === gone[0] ? here : index[out.indexOf(l)]);
+      const place = placed((t, at) => low.at(t, at), mark, of(args[i], int(0)));
+      return place.is(low.at(term.args[1 - i], of(args[1 - i], place.at)), num(0));
+    };
+  }
+  return undefined;
+};
+
 /** A contraction at an index; `lanes` is the result axis that is read four at a time. */
 export const contractAt = (
   low: Values,
@@ -78,6 +100,12 @@ export const contractAt = (
   lanes?: number,
   across = true,
 ): Expr => {
+  const marked = markedAt(low, term);
+  if (marked !== undefined) {
+    return lanes === undefined ? marked(index) : vec4(
+      [0, 1, 2, 3].map((k) => marked(index.map((x, i) => i === lanes ? bin("add", x, int(k)) : x))),
+    );
+  }
   const { sizes, at } = productsOf(low, term, lanes);
   return reduceBox(low, sizes, PRODUCTS, at(index), across);
 };
@@ -88,6 +116,8 @@ export const contractTogether = (
   term: TermOf<"contract">,
   indices: readonly Index[],
 ): Expr[] => {
+  const marked = markedAt(low, term);
+  if (marked !== undefined) return indices.map(marked);
   const { sizes, at } = productsOf(low, term);
   return reduceSideBySide(low, sizes, PRODUCTS, indices.map(at));
 };

@@ -4,7 +4,10 @@
  */
 import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
-import { argsOf, type Term } from "../../dsl/core/term.ts";
+import { isDynamic } from "../../dsl/core/shape.ts";
+import { argsOf, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { markOf } from "../lower/marks.ts";
+import { streamRefusal, streamRoles } from "../lower/roles.ts";
 import { type Labelled, relabel, renamed, smallFactor } from "./labels.ts";
 
 /** Labels of the values of a softmax fold along which they differ, if they are repeated or constant. */
@@ -54,6 +57,38 @@ export const factorOutOfFold = (term: Term): Term | undefined => {
     values.args[1 - small],
   ]);
   return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
+};
+
+/** Factors of a product. */
+const factors = (t: Term): readonly Term[] =>
+  t.tag === "map" && t.op === "mul" ? t.args.flatMap(factors) : [t];
+
+/** A scale of each token goes to the large factor of a product, so that the small one may leave. */
+export const scaleToLargeFactor = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  const all = factors(values);
+  const product = all.find((t): t is Term & TermOf<"contract"> => t.tag === "contract");
+  if (product === undefined || product === values) return undefined;
+  const small = smallFactor(product);
+  if (small < 0) return undefined;
+  const { args, out } = product.labels;
+  const [own, large] = [args[1 - small], product.args[1 - small]];
+  const others = all.filter((t) => t !== product);
+  const inside = others.filter((t): t is Term & TermOf<"broadcast"> =>
+    t.tag === "broadcast" && isDynamic(t.args[0].shape) &&
+    t.axes.every((a) => own.includes(out[a]) && !args[small].includes(out[a]))
+  );
+  if (inside.length === 0 || all.length !== others.length + 1) return undefined;
+  const scaled = inside.reduce(
+    (x, t) => map("mul", x, spreadTo(t.args[0], t.axes.map((a) => out[a]), own, large.shape)),
+    large,
+  );
+  const operands = small === 0 ? [product.args[0], scaled] : [scaled, product.args[1]];
+  const inner: Term = contractBy(product.labels, operands[0], operands[1]);
+  const made = others.filter((t) => !inside.includes(t as Term & TermOf<"broadcast">))
+    .reduce((x, t) => map("mul", x, t), inner);
+  return relabel(term as Labelled, term.labels, [scores, made]);
 };
 
 /** Values that repeat along channels or rows: a mean of what is repeated. */
@@ -117,6 +152,8 @@ const leaves = (m: Term): boolean => {
 /** Does a product leave the fold, so that what is summed is smaller? */
 const leavesAsFactor = (m: Term): boolean => {
   if (factorOutOfFold(m) !== undefined) return true;
+  const moved = scaleToLargeFactor(m);
+  if (moved !== undefined) return leavesAsFactor(moved);
   const scaled = scaleOutOfFold(m);
   return scaled !== undefined && leavesAsFactor(argsOf(scaled)[0]);
 };
@@ -130,6 +167,29 @@ const addends = (t: Term): { term: Term; sign: 1 | -1 }[] => {
     sign: t.op === "add" ? sign : -sign as 1 | -1,
   }));
   return [...a, ...turned];
+};
+
+/** Is the value 0 but at one place of a token, as an outlier is? */
+const isSparse = (t: Term): boolean => factors(t).some((f) => markOf(f) !== undefined);
+
+/** Marks among the terms of a sum: a mean of them by itself, where rows of queries share no tile of values. */
+const marksOutOfSum = (fold: Term & TermOf<"fold">, mean: (of: Term) => Term): Term | undefined => {
+  if (streamRefusal(fold) !== undefined || streamRoles([fold]).query !== undefined) {
+    return undefined;
+  }
+  const terms = addends(fold.args[1]);
+  const [sparse, rest] = [true, false].map((is) =>
+    terms.filter(({ term }) => isSparse(term) === is)
+  );
+  const [first, ...others] = rest;
+  const [mark, ...marks] = sparse;
+  if (first === undefined || mark === undefined || first.sign < 0) return undefined;
+  const total = (of: Term, more: typeof terms): Term =>
+    more.reduce((sum, { term, sign }) => map(sign > 0 ? "add" : "sub", sum, term), of);
+  // The marks have the sign of the first of them.
+  const turned = marks.map(({ term, sign }) => ({ term, sign: (sign * mark.sign) as 1 | -1 }));
+  const [dense, apart] = [mean(total(first.term, others)), mean(total(mark.term, turned))];
+  return map(mark.sign > 0 ? "add" : "sub", dense, apart);
 };
 
 /** Products among the terms of a sum: a mean of each by itself, and one of all the others. */
@@ -146,12 +206,31 @@ const productsOutOfSum = (values: Term, mean: (of: Term) => Term): Term | undefi
   return total(mean(total(first.term, others)), apart);
 };
 
+/** Products among the terms of a sum that is scaled, where all of them leave: each with the scale. */
+const productsOutOfScaled = (values: Term, mean: (of: Term) => Term): Term | undefined => {
+  const all = factors(values);
+  const at = all.findIndex((t) => addends(t).length > 1);
+  if (at < 0) return undefined;
+  const scaled = (term: Term): Term =>
+    mean(all.filter((_, i) => i !== at).reduce((x, t) => map("mul", x, t), term));
+  const [first, ...others] = addends(all[at]).map(({ term, sign }) => ({
+    term: scaled(term),
+    sign,
+  }));
+  return first.sign > 0 && [first, ...others].every(({ term }) => leavesAsFactor(term))
+    ? others.reduce((sum, { term, sign }) => map(sign > 0 ? "add" : "sub", sum, term), first.term)
+    : undefined;
+};
+
 /** A sum of values of which each becomes smaller outside, or some as products: a mean of each. */
 export const sumOutOfFold = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
   const [scores, values] = term.args;
-  if (values.tag !== "map" || (values.op !== "add" && values.op !== "sub")) return undefined;
   const mean = (of: Term): Term => relabel(term as Labelled, term.labels, [scores, of]);
+  if (values.tag === "map" && values.op === "mul") return productsOutOfScaled(values, mean);
+  if (values.tag !== "map" || (values.op !== "add" && values.op !== "sub")) return undefined;
   const means = values.args.map(mean);
-  return means.every(leaves) ? map(values.op, means[0], means[1]) : productsOutOfSum(values, mean);
+  return means.every(leaves)
+    ? map(values.op, means[0], means[1])
+    : productsOutOfSum(values, mean) ?? marksOutOfSum(term, mean);
 };

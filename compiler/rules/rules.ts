@@ -6,6 +6,7 @@
 import { contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import { concat, sliced } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
+import { isDynamic } from "../../dsl/core/shape.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import type { Term } from "../../dsl/core/term.ts";
 import {
@@ -13,6 +14,7 @@ import {
   factorOutOfFold,
   repeatedOutOfFold,
   scaleOutOfFold,
+  scaleToLargeFactor,
   sumOutOfFold,
 } from "./folds.ts";
 import { piecesOf } from "./cut.ts";
@@ -132,6 +134,21 @@ const concatApart = onOperand((term, i, operand) => {
     .reduce((a, b) => map("add", a, b));
 });
 
+/** A scale of channels that is the same for all tokens is applied to the query. */
+const scaledOther = (
+  term: Labelled,
+  i: number,
+  own: readonly string[],
+  scale: Term,
+  rest: Term,
+): Term | undefined => {
+  const [axis, other] = [term.labels.args[1 - i], term.args[1 - i]];
+  if (isDynamic(scale.shape) || !isCached(rest) || isCached(other)) return undefined;
+  if (!own.every((l) => axis.includes(l))) return undefined;
+  const scaled = map("mul", other, spreadTo(scale, own, axis, other.shape));
+  return relabel(term, term.labels, replaced(replaced(term.args, 1 - i, scaled), i, rest));
+};
+
 const scaleOut = onOperand((term, i, operand) => {
   if (
     term.tag !== "contract" || operand.tag !== "map" || operand.op !== "mul" || !holdsCodes(operand)
@@ -146,7 +163,11 @@ const scaleOut = onOperand((term, i, operand) => {
     if (factor.tag !== "broadcast") continue;
     const own = factor.axes.map((a) => axis[a]);
     const contracted = axis.filter((l) => !term.labels.out.includes(l));
-    if (contracted.every((l) => own.includes(l))) continue;
+    if (contracted.every((l) => own.includes(l))) {
+      const scaled = scaledOther(term, i, own, factor.args[0], rest);
+      if (scaled !== undefined) return scaled;
+      continue;
+    }
     const kept = contracted.filter((l) => own.includes(l));
     const all = [...term.labels.out, ...kept];
     const inner = relabel(term, { args: term.labels.args, out: all }, replaced(term.args, i, rest));
@@ -202,7 +223,7 @@ export const ALGEBRA_RULES: readonly Rule[] = [
   },
   {
     name: "scale-out",
-    says: "q·(s·c) → s·(q·c): a scale is applied once a group",
+    says: "q·(s·c) → s·(q·c): a scale is applied once a group; one of channels: (q·s)·c",
     apply: scaleOut,
   },
   {
@@ -222,13 +243,18 @@ export const ALGEBRA_RULES: readonly Rule[] = [
   },
   {
     name: "sum-out-of-fold",
-    says: "Σₜ pₜ (a + b) → Σₜ pₜ a + Σₜ pₜ b, where both leave the fold",
+    says: "Σₜ pₜ (a + b) → Σₜ pₜ a + Σₜ pₜ b, where both leave the fold or one is 0 but at a place",
     apply: sumOutOfFold,
   },
   {
     name: "repeated-out-of-fold",
     says: "maxₜ broadcast(s) → broadcast(maxₜ s), Σ broadcast(s) → n·Σ s",
     apply: repeatedOutOfFold,
+  },
+  {
+    name: "scale-to-large-factor",
+    says: "Σₜ pₜ sₜ·(T_L·T_S) → Σₜ pₜ (sₜ·T_L)·T_S",
+    apply: scaleToLargeFactor,
   },
   { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
 ];

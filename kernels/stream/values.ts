@@ -6,7 +6,8 @@
  * for each run of channels, for each token:  o[row] += w[t] · rest[t]                  lanes are channels
  * ```
  * Where codes are multiplied as integers, w is rounded and two tokens at a time meet their codes
- * (stream/integers.ts). Where channels do not come in fours, lanes are tokens:
+ * (stream/integers.ts); where values are 1 at one place of a token, w is added there (stream/scatter.ts).
+ * Where channels do not come in fours, lanes are tokens:
  *
  * ```text
  * for each run of channels, and each of a few walks over the tokens:
@@ -32,6 +33,7 @@ import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { fixedRuns } from "./integers.ts";
 import { longestRun, runOf, settled, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
+import { areMarks, markedRuns } from "./scatter.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
 import { eachRow, fourTokens, tilesOf } from "./tokens.ts";
 
@@ -162,6 +164,12 @@ export const addValues = (
 ): void => {
   const along = runsAlongTokens(sum);
   const ready = prepare(b, frame, stream, sum, weight, along ? undefined : sum.term.weights);
-  const runs = along ? tokenRuns : ready.rounded ? fixedRuns : floatRuns;
+  const runs = along
+    ? tokenRuns
+    : ready.rounded
+    ? fixedRuns
+    : areMarks(sum, ready.form, ready.lastAxis)
+    ? markedRuns
+    : floatRuns;
   runs(b, frame, stream, sum, ready, part);
 };
