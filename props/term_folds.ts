@@ -154,11 +154,29 @@ const valued = (soil: Soil, { of, labels }: Scored): Valued | undefined => {
   };
 };
 
+/** Values times a matrix of a channel axis and a number of each token, as a rotated direction has its norm. */
+const turned = (soil: Soil, v: Valued): Valued => {
+  const { term, bound } = v.values;
+  const [channel] = v.channels;
+  const axis = v.axes.indexOf(channel);
+  const size = term.shape[axis];
+  if (channel === undefined || typeof size !== "number") return v;
+  const m = soil.fresh([size, size]);
+  const axes = v.axes.map((l) => l === channel ? "to" : l);
+  const product = B.contractBy({ args: [v.axes, [channel, "to"]], out: axes }, term, m.term);
+  const token = v.axes.indexOf("t");
+  const s = soil.fresh([term.shape[token]]);
+  const scaled = B.map("mul", product, B.broadcast(s.term, product.shape, [token]));
+  const values = grown(scaled, bound * m.bound * s.bound * size, v.values, m, s);
+  return { ...v, values, axes: v.axes };
+};
+
 /** A softmax-weighted mean. */
 export const softmax = (soil: Soil): Grown | undefined => {
   const from = scored(soil);
-  const v = from && valued(soil, from);
-  if (from === undefined || v === undefined) return undefined;
+  const plain = from && valued(soil, from);
+  if (from === undefined || plain === undefined) return undefined;
+  const v = soil.dice.chance(0.2) ? turned(soil, plain) : plain;
   const out = soil.dice.shuffle([...v.rows, ...v.channels]);
   const labels = { args: [from.labels, v.axes], out };
   const term = B.foldBy("softmax", "mean", labels, [from.scores, v.values.term]);

@@ -114,7 +114,7 @@ const writtenOut = (op: string): Write => () => {
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
   var: (e) => `(local.get $${e.name})`,
-  uniform: (e) => `(local.get $u_${sizeName(e.name)})`,
+  uniform: (e) => `(local.get $${sizeName(e.name)})`,
   load: (e, [i], at) =>
     `(${e.type.endsWith("x4") ? "v128" : PREFIX[e.type]}.load ${at(e.arr!, e.args[0], i)})`,
   halves: (e, [i, kept, scale], at) =>
@@ -323,7 +323,7 @@ const emitFunction = (kernel: Kernel): string => {
   return [
     `(func (export "${kernel.name}")`,
     ...kernel.arrays.map((a) => `  (param $p_${a.name} i32)`),
-    ...kernel.uniforms.map((u) => `  (param $u_${sizeName(u)} i32)`),
+    ...kernel.uniforms.map((u) => `  (param $${sizeName(u)} i32)`),
     "  (param $scratch i32) (param $first i32) (param $end i32)",
     ...[...locals].map(([n, t]) => `  (local $${n} ${t})`),
     ...indent(whole),

@@ -48,9 +48,9 @@ export interface Kernel {
   readonly body: Block;
 }
 
-/** The name of a size in a text: dims that follow from others are written with marks. */
+/** The name of a size in a text: no word of the text's language, whatever it is; marks are written out. */
 export const sizeName = (dim: string): string =>
-  dim.replace(/\W/g, (mark) => `_${mark.charCodeAt(0).toString(16)}`);
+  "u_" + dim.replace(/[^a-zA-Z0-9]/g, (mark) => `_${mark.charCodeAt(0).toString(16)}_`);
 
 /** Name of the variable that holds the group's number. */
 export const GROUP = "group";

@@ -8,6 +8,7 @@ import {
   compile,
   decoquantB,
   input,
+  iota,
   map,
   openWebgpu,
   replay,
@@ -108,6 +109,28 @@ Deno.test("timed work is done, and takes longer the more often it is run", async
     const many = await device.timed([doubled.work()], 200);
     ok(one >= 0 && many > one, `${one} ns once, ${many} ns 200 times`);
     ok((await doubled.outputs.y.read()).every((y, i) => y === 2 * i));
+  }
+  device.close();
+});
+
+Deno.test("dims may have any name: words of a shader's language, marks, two that differ by a mark", async () => {
+  const opened = await openWebgpu({ software: true });
+  if (isLeft(opened)) {
+    console.warn(`SKIPPED: ${opened.left.message}`);
+    ok(process.env.CI !== "true", "in CI a missing adapter is a failure");
+    return;
+  }
+  const device = opened.right;
+  for (
+    const [a, b] of [["fn", "var"], ["struct", "args"], ["loop", "_"], ["1", "a b"], [
+      "a.b",
+      "a_2e_b",
+    ]]
+  ) {
+    const x = input("x", [a, b, 2], "f32");
+    const p = await compile({ y: map("mul", iota(x.shape, 1), x) }, { device });
+    const { y } = await p.values({ x: Array(12).fill(2) }, { [a]: 2, [b]: 3 });
+    deepEqual([...y], [0, 0, 2, 2, 4, 4, 0, 0, 2, 2, 4, 4]);
   }
   device.close();
 });
