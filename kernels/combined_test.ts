@@ -7,6 +7,7 @@ import {
   attend,
   cached,
   center,
+  certify,
   codebook,
   type Codec,
   compile,
@@ -118,4 +119,24 @@ Deno.test("attention over what a prediction leaves reads both caches in one stre
     p.structure.rules.includes("factor-to-query") &&
       p.structure.rules.includes("factor-out-of-fold"),
   );
+});
+
+Deno.test("a certificate of HIGGS compiles: a term that many others share is looked at once", async () => {
+  const x = input("x", shape, "f32");
+  const p = await certify({ out: higgs.decode(higgs.encode(x), shape) });
+  const values = Array.from({ length: 2 * 3 * 64 }, (_, i) => Math.sin(i * i));
+  const { out } = await p.values({ x: values }, { tokens: 3 });
+  ok(out.bound.every((b, i) => Math.abs(out.value[i] - values[i]) <= b));
+});
+
+Deno.test("attention over two sketches of a direction: their rotations and the norm leave the token loop", () => {
+  const { plans } = lower({ out: attention(qjl) }, SKELETONS, WASM_TARGET);
+  deepEqual(plans[0].roots.map((t) => t.shape.join()), ["2,2,1,64", "2,2,1,64"]);
+});
+
+Deno.test("attention over scales of channels multiplies integers, of keys and of values", () => {
+  const { plans } = lower({ out: attention(kvquant(4)) }, SKELETONS, WASM_TARGET);
+  const [codes, , marks] = plans[0].roots;
+  ok(codes.tag === "fold" && codes.weights === 16);
+  ok(marks.tag === "fold" && marks.weights === undefined);
 });

@@ -60,26 +60,37 @@ const isFlat = ({ axes }: Held): boolean =>
   axes.rowOf.every((r, a) => r === undefined || r === a) &&
   axes.held.every((a, k) => a === axes.rowOf.length - axes.held.length + k);
 
-/** Four elements, from a multiple of four on, of what is made of known terms alone, element by element. */
+/**
+ * Four elements, from a multiple of four on, of what is made of known terms alone, element by element. A term
+ * that many others share is looked at once.
+ */
 const flatOf = (
-  term: Term,
+  root: Term,
   at: Expr,
   size: number,
   known: ReadonlyMap<Term, Held>,
 ): Expr | undefined => {
+  const done = new Map<Term, Expr | undefined>();
   const of = (t: Term): Expr | undefined => {
     const own = known.get(t);
-    if (own === undefined) return flatOf(t, at, size, known);
+    if (own === undefined) return made(t);
     return own.size === size && isFlat(own) ? load(own.arr, at, true) : undefined;
   };
-  if (term.tag === "constant") return un("splat", num(term.value));
-  if (term.tag === "reshape") return of(term.args[0]);
-  if (term.tag !== "cast" && !(term.tag === "map" && hasLanes(term.op))) return undefined;
-  const args = term.args.map(of);
-  if (args.some((a) => a === undefined)) return undefined;
-  return term.tag === "cast"
-    ? castValue(term.dtype, args[0]!, wholeOf(term.args[0]))
-    : applyOp(term.op, args as Expr[]);
+  const made = (term: Term): Expr | undefined => {
+    if (!done.has(term)) done.set(term, make(term));
+    return done.get(term);
+  };
+  const make = (term: Term): Expr | undefined => {
+    if (term.tag === "constant") return un("splat", num(term.value));
+    if (term.tag === "reshape") return of(term.args[0]);
+    if (term.tag !== "cast" && !(term.tag === "map" && hasLanes(term.op))) return undefined;
+    const args = term.args.map(of);
+    if (args.some((a) => a === undefined)) return undefined;
+    return term.tag === "cast"
+      ? castValue(term.dtype, args[0]!, wholeOf(term.args[0]))
+      : applyOp(term.op, args as Expr[]);
+  };
+  return made(root);
 };
 
 /** Do lanes of the fold run along what is folded? */

@@ -176,7 +176,7 @@ export const softmax = (soil: Soil): Grown | undefined => {
   const from = scored(soil);
   const plain = from && valued(soil, from);
   if (from === undefined || plain === undefined) return undefined;
-  const v = soil.dice.chance(0.2) ? turned(soil, plain) : plain;
+  const v = soil.dice.chance(0.3) ? turned(soil, plain) : plain;
   const out = soil.dice.shuffle([...v.rows, ...v.channels]);
   const labels = { args: [from.labels, v.axes], out };
   const term = B.foldBy("softmax", "mean", labels, [from.scores, v.values.term]);

@@ -252,11 +252,10 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     apply: repeatedOutOfFold,
   },
   {
-    name: "scale-to-large-factor",
-    says: "Σₜ pₜ sₜ·(T_L·T_S) → Σₜ pₜ (sₜ·T_L)·T_S",
-    apply: scaleToLargeFactor,
+    name: "factor-out-of-fold",
+    says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S; scales of tokens go to T_L first",
+    apply: (term) => factorOutOfFold(term) ?? scaleToLargeFactor(term),
   },
-  { name: "factor-out-of-fold", says: "Σₜ pₜ (T_L·T_S) → (Σₜ pₜ T_L)·T_S", apply: factorOutOfFold },
 ];
 
 /** Every rule. */

@@ -30,8 +30,19 @@ const WHOLE_MAPS: Readonly<Record<string, (a: Whole, b: Whole) => Whole>> = {
 /** Sizes of named dims stay below this, so that sums of two of them are exact in f32. */
 const MOST = 2 ** 23;
 
+/** What was found: terms that many others share are looked at once. */
+const known = new WeakMap<Term, { readonly whole: Whole | undefined }>();
+
 /** The range of a term that holds whole numbers, whatever the inputs. */
 export const wholeOf = (t: Term): Whole | undefined => {
+  const found = known.get(t);
+  if (found !== undefined) return found.whole;
+  const whole = rangeOf(t);
+  known.set(t, { whole });
+  return whole;
+};
+
+const rangeOf = (t: Term): Whole | undefined => {
   if (t.tag === "constant") return Number.isInteger(t.value) ? of(t.value) : undefined;
   if (t.tag === "iota") {
     const [size, start] = [t.shape[t.axis], t.start].map((d) => typeof d === "number" ? d : MOST);
