@@ -206,14 +206,42 @@ const plainSource = (arr: Arr, dims: readonly Expr[], loose: () => boolean): Sou
   };
 };
 
-/** Four floats of 8 bits that lie side by side; with vectors of bytes each comes to the top of a word. */
-const fourFloat8 = (dtype: Float8, four: Expr, vectors: boolean): Expr => {
-  if (!vectors || four.op !== "bytes" || DTYPES[dtype].min > 0) {
-    return fromFloat8(dtype, un("toU32", four));
-  }
-  // Places beyond the sixteen bytes give none.
-  const places = [0, 1, 2, 3].map((k) => word(((4 * four.value + k) * 2 ** 24 + 0x808080) >>> 0));
-  return fromHighBytes(dtype, swizzle(four.args[0], vec4(places)));
+/** A number of words as words. */
+const asWords = (e: Expr): Expr => e.op === "toF32" ? e.args[0] : u32(e);
+
+/** Floats of 8 bits by their bytes. With vectors of bytes, four side by side each come to the top of a word. */
+const float8Source = (
+  dtype: Float8,
+  packed: Source,
+  loose: () => boolean,
+  vectors: boolean,
+): Source => {
+  const high = vectors && DTYPES[dtype].min < 0;
+  const four = (bytes: Expr): Expr => {
+    if (!high || bytes.op !== "bytes") return fromFloat8(dtype, u32(bytes));
+    // Places beyond the sixteen bytes give none.
+    const places = [0, 1, 2, 3].map((k) =>
+      word(((4 * bytes.value + k) * 2 ** 24 + 0x808080) >>> 0)
+    );
+    return fromHighBytes(dtype, swizzle(bytes.args[0], vec4(places)));
+  };
+  /** Four that lie apart are read one by one, and decoded at once. */
+  const apart = (index: readonly Expr[], axis: number): Expr => {
+    const bytes = vec4(
+      [0, 1, 2, 3].map((k) =>
+        asWords(packed.at(index.map((x, a) => a === axis ? bin("add", x, int(k)) : x)))
+      ),
+    );
+    return high ? fromHighBytes(dtype, bin("shl", bytes, word(24))) : fromFloat8(dtype, bytes);
+  };
+  return {
+    at: (index) => fromFloat8(dtype, asWords(packed.at(index))),
+    wide: (index, axis) => {
+      const bytes = packed.wide(index, axis);
+      if (bytes !== undefined) return four(bytes);
+      return vectors && loose() ? apart(index, axis) : undefined;
+    },
+  };
 };
 
 /** How a tensor in memory is read; `loose`: may four values begin anywhere? `vectors`: are there ones of bytes? */
@@ -228,13 +256,7 @@ export const sourceOf = (
   const codes = codesIn(dtype);
   if (codes === undefined) return plainSource(arr, dims, loose);
   const packed = packedSource(arr, codes, dims.length > 0 ? dims : [int(1)]);
-  const source: Source = !isFloat8(dtype) ? packed : {
-    at: (index) => fromFloat8(dtype, un("toU32", packed.at(index))),
-    wide: (index, axis) => {
-      const bytes = packed.wide(index, axis);
-      return bytes && fourFloat8(dtype, bytes, vectors);
-    },
-  };
+  const source = isFloat8(dtype) ? float8Source(dtype, packed, loose, vectors) : packed;
   // A single code is a row of one.
   return dims.length > 0 ? source : constantSource(source.at([int(0)]));
 };
