@@ -8,9 +8,8 @@
  * a choice, and a choice has none.
  * @module
  */
-import { broadcast, cast, contractBy, gather, iota, map, table } from "../core/build.ts";
+import { broadcast, cast, contractBy, gather, iota, map } from "../core/build.ts";
 import { DTYPES } from "../core/dtype.ts";
-import { gapsOf } from "../core/gaps.ts";
 import { argsOf, type Term, type TermOf, withArgs } from "../core/term.ts";
 import { inside, type Shares } from "./maps.ts";
 
@@ -36,12 +35,11 @@ const oneHot = (index: Term, rows: Term): Term => {
 };
 
 /** How fast a table moves with its index, at a place between two entries; beyond its ends it does not. */
-const slope = (values: readonly number[], index: Term, g: Term): Term | undefined => {
-  const gaps = gapsOf(values);
-  if (gaps.length === 0) return undefined;
-  const gap = map("max", map("min", map("rint", map("sub", index, 0.5)), gaps.length - 1), 0);
-  const moved = map("mul", g, gather(table(gaps), cast(gap, "u32")));
-  return inside(index, 0, gaps.length, moved);
+const slope = (rows: Term, last: number, index: Term, g: Term): Term | undefined => {
+  if (last === 0) return undefined;
+  const below = map("max", map("min", map("rint", map("sub", index, 0.5)), last - 1), 0);
+  const [from, to] = [below, map("add", below, 1)].map((at) => gather(rows, cast(at, "u32")));
+  return inside(index, 0, last, map("mul", g, map("sub", to, from)));
 };
 
 /** Shares of the rows and of the index. */
@@ -53,5 +51,8 @@ export const gatherShares = ({ args: [rows, index] }: TermOf<"gather">, g: Term)
     g,
     oneHot(index, rows),
   );
-  return [summed, rows.tag === "table" ? slope(rows.values, unrounded(index), g) : undefined];
+  const among = rows.tag === "table"
+    ? slope(rows, rows.values.length - 1, unrounded(index), g)
+    : undefined;
+  return [summed, among];
 };
