@@ -58,7 +58,7 @@ Deno.test("gradient: random terms agree with central differences", async () => {
       ok(compared.excess <= 0, print(sample.term));
       return true;
     }),
-    1000,
+    800,
   );
   for (const kind of SHARP) ok((seen.get(kind) ?? 0) > 0, `nothing sharp held ${kind}`);
   const compared = seen.get("compared")!;
@@ -105,7 +105,7 @@ for (const codec of CODECS) {
       ok(compared.tag !== "compared" || compared.excess <= 0);
       return true;
     }),
-    5,
+    3,
   );
 }
 
@@ -136,7 +136,7 @@ for (const codec of HELD) {
       // The same derivative, but one program has divided by the step before and multiplied after.
       return mine.data.every((g, i) => Math.abs(g - ideal.data[i]) <= 2 ** -40 * Math.abs(g));
     }),
-    5,
+    3,
   );
 }
 
@@ -186,7 +186,7 @@ Deno.test("gradient: a routine without a formula is named, unless it is fixed", 
     const y = through(codec);
     const x = input("x", SHAPE, "f32");
     const loss = foldOver("sum", "sum", y, [0, 1, 2]);
-    throws(() => gradient(loss, [x]), /gradient: values of eigh has no derivative here/);
+    throws(() => gradient(loss, [x]), /gradient: (values|vectors) of eigh has no derivative here/);
     const fixed = topological([y]).filter((t) => t.tag === "routine");
     const inputs = { x: Array.from({ length: COUNT }, normals(5)) };
     const [g] = evalAll(gradient(loss, [x], { fixed }), { sizes: {}, inputs });
