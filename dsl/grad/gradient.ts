@@ -12,7 +12,7 @@
  * ```
  * @module
  */
-import { broadcast, constant, foldOver, map, permute, reshape } from "../core/build.ts";
+import { constant, foldOver, map, permute, reshape } from "../core/build.ts";
 import { restDim, startsOf } from "../core/dims.ts";
 import { DTYPES, isFixedPoint } from "../core/dtype.ts";
 import { ShapeError, shapeText } from "../core/errors.ts";

@@ -8,7 +8,7 @@
  * there is a kink between them.
  * @module
  */
-import { contractBy, foldOver, input, map } from "../../dsl/core/build.ts";
+import { contractBy, input, map } from "../../dsl/core/build.ts";
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { between } from "../../dsl/core/gaps.ts";
 import { countOf } from "../../dsl/core/shape.ts";
