@@ -25,6 +25,7 @@ import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 import { weightsBench } from "./weights.ts";
+import { windowBench } from "./window.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   compile: compileBench,
@@ -42,6 +43,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   expected: expectedBench,
   schemes: schemesBench,
   weights: weightsBench,
+  window: windowBench,
   hypotheses: hypothesesBench,
 };
 

@@ -6,51 +6,34 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
-import { codesIn, isFixedPoint, isFloat } from "../dsl/core/dtype.ts";
-import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
-import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
+import { codesIn, isFloat } from "../dsl/core/dtype.ts";
+import { isDynamic, knownCount } from "../dsl/core/shape.ts";
+import type { Term } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
 import { CompileError } from "./errors.ts";
+import {
+  floatsOf,
+  type Fold,
+  goneDims,
+  heavyIn,
+  isBig,
+  isHeavy,
+  isStream,
+  LONG_PRODUCT,
+  mustStore,
+  type Product,
+} from "./heavy.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { tallOf } from "./lower/tall.ts";
-import { movingCounts, streamChunk } from "./lower/chunk.ts";
 import { constantSource } from "./lower/memory.ts";
-import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row.ts";
-import { streamRefusal, streamRoles } from "./lower/roles.ts";
-import { streamBlock, TILES } from "./lower/tile.ts";
+import { analyseRow, type HeldAxes } from "./lower/row.ts";
+import { streamRefusal } from "./lower/roles.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { isHadamard } from "./rules/butterfly.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { readOnce } from "./read_once.ts";
+import { streamPlan } from "./stream_plan.ts";
 import { Lower } from "./lower/at.ts";
-
-/** Multiply-adds of a product that is worth a kernel of tiles. */
-const BIG_PRODUCT = 40_000;
-/** Products of at least this many terms are made once a token, apart from the score. */
-const LONG_PRODUCT = 16;
-
-type Fold = Term & TermOf<"fold">;
-type Product = Term & TermOf<"contract">;
-
-/** A stage of a butterfly is a sum or a difference: it is made where the next one needs it. */
-const isHeavy = (t: Term): boolean =>
-  (t.tag === "contract" && !(t.args[1].shape[0] === 2 && isHadamard(t.args[1]))) ||
-  t.tag === "fold" || t.tag === "routine";
-const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
-
-const goneDims = (t: Fold | Product): Dim[] => summedDims(t.labels, t.args);
-
-const isBig = (t: Term): t is Product =>
-  t.tag === "contract" &&
-  (isDynamic(goneDims(t as Product)) ||
-    knownCount(goneDims(t as Product)) * knownCount(t.shape) > BIG_PRODUCT);
-
-/** Must the term be in memory before anything can use it? */
-const mustStore = (t: Term): boolean =>
-  t.tag === "routine" ||
-  (t.tag === "fold" && t.monoid !== "softmax" &&
-    (t.monoid === "gram" || isDynamic(goneDims(t as Fold)))) ||
-  (t.tag === "contract" && isDynamic(goneDims(t as Product)));
 
 type Decision = { readonly need: readonly Term[] } | { readonly plans: readonly Plan[] };
 
@@ -64,28 +47,12 @@ const plain = (skeleton: Plan["skeleton"], roots: readonly Term[]): Plan => ({
   moving: new Map(),
 });
 
-/** Heavy terms of a kernel that makes `roots`; what a streaming fold reads is its own kernel's. */
-const heavyIn = (roots: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
-  const own = roots.filter((r) => isStream(r) && !stored.has(r));
-  const rest = roots.filter((r) => !own.includes(r));
-  const streams = [...own, ...computedBy(rest, stored).filter(isStream)];
-  const outside = computedBy(rest, new Set([...stored, ...streams])).filter(isHeavy);
-  // What a stream reads is its own kernel's, streams inside its operands included.
-  const hidden = new Set(streams.flatMap((t) => computedBy(argsOf(t), stored)));
-  const all = new Set([...outside, ...streams]);
-  // Operands have smaller ids: this order can be computed.
-  return [...all].filter((t) => !hidden.has(t) || outside.includes(t)).sort((a, b) => a.id - b.id);
-};
-
 const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: number): boolean =>
   [...axes.values()].every(({ rowOf }) =>
     Array.from({ length: rowAxes }, (_, a) => a).every((a) =>
       rowOf.includes(a) || root.shape[a] === 1
     )
   );
-
-const floatsOf = (axes: ReadonlyMap<Term, HeldAxes>): number =>
-  [...axes].reduce((n, [t, held]) => n + heldCount(t, held), 0);
 
 const innerKnown = (root: Term, rowAxes: number): boolean => !isDynamic(root.shape.slice(rowAxes));
 
@@ -129,83 +96,6 @@ const rowPlan = (
     }
   }
   return undefined;
-};
-
-/** Products below `terms` that are long enough to be made apart, outermost only. */
-const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
-  const out = new Set<Term>();
-  const visit = (t: Term): void => {
-    if (stored.has(t) || t.tag === "input") return;
-    const dims = t.tag === "contract" ? goneDims(t as Product) : [];
-    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= LONG_PRODUCT) out.add(t);
-    else argsOf(t).forEach(visit);
-  };
-  terms.forEach(visit);
-  return [...out];
-};
-
-/** Casts to fixed point are staged like products. */
-const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
-  computedBy(terms, stored).filter((t) => t.tag === "cast" && isFixedPoint(t.dtype));
-
-/** What the scores take of each token besides products: scales and minima, decoded once a tile. */
-const perToken = (scores: Term, stored: ReadonlySet<Term>): Term[] =>
-  computedBy([scores], stored).flatMap((t) =>
-    t.tag === "broadcast" && t.args[0].tag !== "constant" ? [t.args[0]] : []
-  );
-
-/** The plan of streaming folds over the same scores, with what stays the same along their tokens. */
-const streamPlan = (
-  folds: readonly Fold[],
-  stored: ReadonlySet<Term>,
-  schedule: Schedule,
-  target: Target,
-): Plan => {
-  const roles = streamRoles(folds);
-  const [scores] = folds[0].args;
-  const operands = [scores, ...folds.map((t) => t.args[1])];
-  const heavy = [...new Set([...heavyIn(operands, stored), ...fixedCasts(operands, stored)])]
-    .sort((a, b) => a.id - b.id);
-  const nameOf = (l: string): string =>
-    l === roles.token
-      ? "token"
-      : roles.outer.includes(l)
-      ? `row${roles.outer.indexOf(l)}`
-      : `in_${l}`;
-  const args = [roles.scores, ...roles.members.map((m) => m.values)].map((labels, i) => ({
-    term: operands[i],
-    names: labels.map(nameOf),
-  }));
-  // Values without channels are one number a token and row, as scores are.
-  const single = roles.members.filter((m) => m.channels.length === 0).map((m) => m.term.args[1]);
-  const candidates = longProducts([scores, ...single], stored);
-  const leaves = leavesOf(operands, stored);
-  const plan = { skeleton: "stream" as const, roots: folds, rowAxes: 0 };
-  if (roles.query !== undefined) {
-    const whole = analyseStream(
-      args,
-      [...new Set([...leavesOf([scores], stored), ...candidates.flatMap(argsOf), ...heavy])]
-        .sort((a, b) => a.id - b.id),
-      [...candidates, ...perToken(scores, stored)],
-      leaves,
-    );
-    const block = streamBlock(folds, whole.staged, whole.moving, schedule, target);
-    if (block !== undefined) {
-      const staged = [...whole.staged.keys()];
-      const tile = TILES * block.tokens;
-      return { ...plan, staged, tile, axes: whole.staged, moving: whole.moving, block };
-    }
-  }
-  const { staged, moving } = analyseStream(args, heavy, candidates, leaves);
-  const tile = streamChunk(
-    folds,
-    floatsOf(staged),
-    movingCounts(folds, moving, target),
-    stored,
-    schedule,
-    target,
-  );
-  return { ...plan, staged: [...staged.keys()], tile, axes: staged, moving };
 };
 
 /** Does the root read the product at its own index, axis for axis? */

@@ -57,6 +57,8 @@ export interface Plan {
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
   /** Where a streaming fold takes a block of queries at a time. */
   readonly block?: Block;
+  /** Where tokens come in pieces, the plan of each: folds over its own tokens, the same staged terms. */
+  readonly pieces?: readonly Plan[];
 }
 
 /** What a target offers to skeletons. */
@@ -170,6 +172,8 @@ export class Builder {
   private readonly arrays: Arr[] = [];
   private readonly slots: Slot[] = [];
   private readonly shared: Arr[] = [];
+  /** What earlier bodies of {@link inTurn} made and this one has not taken. */
+  private spare: Arr[] = [];
   private readonly uniforms = new Set<string>();
 
   /** May loops over tokens be joined? */
@@ -242,8 +246,35 @@ export class Builder {
       : this.array("mid", "f32", mutable, { tag: "scratch", name, words });
   }
 
+  /**
+   * Bodies that run one after the other, each with group memory of its own: what one leaves the next
+   * may take, for the same purpose.
+   */
+  inTurn(bodies: readonly (() => void)[]): void {
+    const before = this.shared.length;
+    bodies.forEach((body) => {
+      this.spare = this.shared.slice(before);
+      body();
+    });
+    this.spare = [];
+  }
+
+  private again(stem: string, length: number, elem: Arr["elem"]): Arr | undefined {
+    const [old] = this.spare
+      .filter((a) => a.elem === elem && a.name.startsWith(`${stem}_s`))
+      .sort((a, b) => Math.abs(a.length - length) - Math.abs(b.length - length));
+    if (old === undefined) return undefined;
+    this.spare = this.spare.filter((a) => a !== old);
+    if (old.length < length) {
+      this.shared[this.shared.indexOf(old)] = { ...old, length };
+    }
+    return { ...old, length };
+  }
+
   /** Memory of one group. */
   local(stem: string, length: number, elem: Arr["elem"] = "f32"): Arr {
+    const old = this.again(stem, length, elem);
+    if (old !== undefined) return old;
     const arr: Arr = {
       name: `${stem}_s${this.shared.length}`,
       elem,

@@ -22,7 +22,17 @@ import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { laneStream } from "./stream/lanes.ts";
 import { weights } from "./stream/scores.ts";
-import { chunksExpr, frameOf, groupOf, groupsOf, spanOf, streamOf } from "./stream/shape.ts";
+import {
+  chunksExpr,
+  eachPiece,
+  frameOf,
+  groupOf,
+  groupsOf,
+  operandsOf,
+  piecesOf,
+  spanOf,
+  streamOf,
+} from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
 import { tiledStream } from "./stream/tile.ts";
 import { addValues } from "./stream/values.ts";
@@ -35,17 +45,25 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   const b = new Builder(context);
   const staged = [...plan.axes.keys()];
   staged.forEach((t) => b.low.sources.set(t, constantSource(num(0))));
-  const values = stream.sums.map((s) => s.term.args[1]);
-  b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
+  const pieces = piecesOf(plan, context);
+  b.read([...operandsOf(pieces), ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
   const { outer, flat, part: from } = groupOf(b, stream, span);
   stage(b, plan, outer);
-  const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
-  b.low.loop("part", from, to, 1, (at) => {
-    const frame = frameOf(b, stream, outer, flat, at);
-    const weight = weights(b, plan, frame, stream, part);
-    stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
-  });
+  const rows = bin("mul", flat, chunksExpr(b, stream));
+  eachPiece(
+    b,
+    pieces,
+    from,
+    bin("add", from, int(span)),
+    (piece, start, end, before) =>
+      b.low.loop("part", start, end, 1, (at) => {
+        const segment = bin("add", rows, bin("add", before, at));
+        const frame = frameOf(b, piece.stream, outer, at, segment);
+        const weight = weights(b, piece.plan, frame, piece.stream, part);
+        piece.stream.sums.forEach((sum) => addValues(b, frame, piece.stream, sum, weight, part));
+      }),
+  );
   return [b.finish(context.name, "stream", groupsOf(stream, span))];
 };

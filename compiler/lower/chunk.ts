@@ -75,39 +75,56 @@ const memoryOf = (
   };
 };
 
-/** Tokens of one part. */
+/** Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. */
 export const streamChunk = (
-  folds: readonly (Term & TermOf<"fold">)[],
+  pieces: readonly (readonly (Term & TermOf<"fold">)[])[],
   stagedFloats: number,
-  movingCounts: readonly number[],
+  movingCounts: readonly (readonly number[])[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
-): number => {
-  const { members, rows: labels, dim } = streamRoles(folds);
-  const rows = countOf({ dim }, labels);
-  const memory = members.map((m) => memoryOf(m, rows, stored));
+): number[] => {
   const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-  const lanes = !target.serial
-    ? laneMemory(members, rows, (m) => scaledOf(m, stored), schedule, target)
-    : undefined;
-  const perToken = sum(movingCounts) + (lanes?.token ?? rows + sum(memory.map((m) => m.token)));
-  const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
-  const near = target.cacheBytes === 0 ? Infinity : Math.min(
-    ...members.map((m) =>
-      target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))
-    ),
+  const roles = pieces.map(streamRoles);
+  const [{ members, rows: labels, dim }] = roles;
+  const rows = countOf({ dim }, labels);
+  // Lanes keep the memory of all pieces, the larger of each purpose.
+  const lanes = target.serial ? undefined : laneMemory(
+    members,
+    rows,
+    (m) => {
+      const all = roles.map((r) => scaledOf(r.members[members.indexOf(m)], stored));
+      return {
+        parts: Math.max(...all.map((x) => x.parts)),
+        groups: Math.max(...all.map((x) => x.groups)),
+      };
+    },
+    schedule,
+    target,
   );
-  // Weights are walked four at a time, integer weights eight or sixteen: a part is a whole number of those.
-  const whole = folds.some((t) => t.weights !== undefined);
-  const walk = folds.some((t) => t.weights === 8) ? WEIGHTS[8].tokens : whole ? 8 : 4;
-  const most = whole ? Math.min(schedule.chunk, WEIGHTS[16].tokens) : schedule.chunk;
-  let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
-  const smallest = Math.max(8, walk);
-  while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
-    chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
-  }
-  return chunk;
+  const chunks = pieces.map((folds, i) => {
+    const memory = roles[i].members.map((m) => memoryOf(m, rows, stored));
+    const perToken = lanes === undefined
+      ? sum(movingCounts[i]) + rows + sum(memory.map((m) => m.token))
+      : sum(movingCounts.flat()) + lanes.token;
+    const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
+    const near = target.cacheBytes === 0 ? Infinity : Math.min(
+      ...roles[i].members.map((m) =>
+        target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))
+      ),
+    );
+    // Weights are walked four at a time, integer weights eight or sixteen: a part is a whole number of those.
+    const whole = folds.some((t) => t.weights !== undefined);
+    const walk = folds.some((t) => t.weights === 8) ? WEIGHTS[8].tokens : whole ? 8 : 4;
+    const most = whole ? Math.min(schedule.chunk, WEIGHTS[16].tokens) : schedule.chunk;
+    let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
+    const smallest = Math.max(8, walk);
+    while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
+      chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
+    }
+    return chunk;
+  });
+  return lanes === undefined ? chunks : chunks.map(() => Math.min(...chunks));
 };
 
 /** Floats a token of the products that are held: lanes keep theirs, unless values ask for one again. */

@@ -101,31 +101,33 @@ export const TILES = 15;
 const [FOUR, EIGHT] = [4, 8];
 
 /**
- * How many queries and tokens at a time, or nothing where no rows are left to share them, the schedule
+ * How many queries and tokens at a time in every piece of the tokens, or nothing where no rows are left to share them, the schedule
  * takes each query on its own, or group memory is too small.
  */
 export const streamBlock = (
-  folds: readonly Fold[],
+  pieces: readonly (readonly Fold[])[],
   staged: ReadonlyMap<Term, HeldAxes>,
-  moving: ReadonlyMap<Term, Moving>,
+  movings: readonly ReadonlyMap<Term, Moving>[],
   { queries: most, chunk }: Schedule,
   { groupFloats, cacheBytes }: Target,
 ): Block | undefined => {
-  const { query: label, outer, rows: labels, dim, members } = streamRoles(folds);
+  const { query: label, outer, rows: labels, dim, members } = streamRoles(pieces[0]);
   if (label === undefined || most <= 1) return undefined;
   const query = outer.indexOf(label);
   const rows = countOf({ dim }, labels);
   const sums = members.map((m) => countOf(m, m.channels));
-  const tile = decodedFloats(folds, staged, moving);
+  const tile = Math.max(...pieces.map((folds, i) => decodedFloats(folds, staged, movings[i])));
   const floats = (queries: number, tokens: number): number => {
     const held = [...staged].map(([t, axes]) =>
       heldCount(t, axes) * (queryAxis(axes, query) < 0 ? 1 : queries)
     );
-    const made = [...moving].map(([t, axes]) =>
-      heldCount(t, axes) * tokens * (queryAxis(axes, query) < 0 ? 1 : queries)
+    const made = movings.map((moving) =>
+      [...moving].map(([t, axes]) =>
+        heldCount(t, axes) * tokens * (queryAxis(axes, query) < 0 ? 1 : queries)
+      )
     );
     const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-    return sum(held) + sum(made) + tokens * (tile + rows * queries) +
+    return sum(held) + Math.max(...made.map(sum)) + tokens * (tile + rows * queries) +
       rows * queries * (sum(sums) + 3) + 64;
   };
   const size = dim(label);

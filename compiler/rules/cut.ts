@@ -17,7 +17,7 @@ import {
   permute,
   reshape,
 } from "../../dsl/core/build.ts";
-import { startsOf } from "../../dsl/core/dims.ts";
+import { joinedDim, startsOf } from "../../dsl/core/dims.ts";
 import { concat, sliced } from "../../dsl/core/pieces.ts";
 import { regroups } from "../../dsl/core/shape.ts";
 import type { Dim, Shape, Term, TermOf } from "../../dsl/core/term.ts";
@@ -32,14 +32,78 @@ export interface Piece {
 export const piecesOf = (sizes: readonly Dim[]): readonly Piece[] =>
   startsOf(sizes).map((start, i) => ({ start, size: sizes[i] }));
 
-/** A piece of an axis; terms that many others share are cut once a piece. */
-export const cutter = ({ start, size }: Piece): (term: Term, axis: number) => Term => {
+/** The sizes whose pieces hold those of both lists whole, or the first where that cannot be said. */
+const refined = (a: readonly Dim[], b: readonly Dim[]): readonly Dim[] => {
+  const [x, y] = [startsOf(a), startsOf(b)];
+  if (y.every((start) => x.includes(start))) return a;
+  if (x.every((start) => y.includes(start))) return b;
+  const known = [...a, ...b].every((d) => typeof d === "number");
+  if (!known) return a;
+  const ends = [...new Set([...x, ...y, joinedDim(a)!] as number[])].sort((m, n) => m - n);
+  return ends.slice(1).map((end, i) => end - ends[i]);
+};
+
+/** Both lists, where there are two. */
+const either = (
+  a: readonly Dim[] | undefined,
+  b: readonly Dim[] | undefined,
+): readonly Dim[] | undefined => a && b ? refined(a, b) : a ?? b;
+
+/** Sizes of the pieces that lie side by side along an axis of terms, inside what they are made of as well. */
+export const jointsOf = (
+  operands: readonly { readonly term: Term; readonly axis: number }[],
+): readonly Dim[] | undefined => {
+  const known = new Map<string, readonly Dim[] | undefined>();
+  const along = (terms: readonly Term[], axis: (i: number) => number): readonly Dim[] | undefined =>
+    terms.map((t, i) => axis(i) < 0 ? undefined : joints(t, axis(i)))
+      .reduce((a, b) => either(a, b), undefined);
+  const joints = (t: Term, axis: number): readonly Dim[] | undefined => {
+    const key = `${t.id} ${axis}`;
+    if (!known.has(key)) known.set(key, inside(t, axis));
+    return known.get(key);
+  };
+  const inside = (t: Term, axis: number): readonly Dim[] | undefined => {
+    switch (t.tag) {
+      case "map":
+      case "cast":
+        return along(t.args, () => axis);
+      case "permute":
+        return joints(t.args[0], t.axes[axis]);
+      case "broadcast":
+        return along(t.args, () => t.axes.indexOf(axis));
+      case "reshape": {
+        const own = regroups(t.args[0].shape, t.shape)
+          .find(({ to: [a, b] }) => a === axis && b === axis + 1);
+        return own && own.from[1] - own.from[0] === 1 ? joints(t.args[0], own.from[0]) : undefined;
+      }
+      case "concat":
+        return t.axis === axis
+          ? t.args.flatMap((a) => joints(a, axis) ?? [a.shape[axis]])
+          : along(t.args, () => axis);
+      case "contract":
+      case "fold":
+        return t.tag === "fold" && t.monoid === "gram"
+          ? undefined
+          : along(t.args, (i) => t.labels.args[i].indexOf(t.labels.out[axis]));
+      default:
+        return undefined;
+    }
+  };
+  return along(operands.map((o) => o.term), (i) => operands[i].axis);
+};
+
+/** A piece of an axis; terms that many others share are cut once a piece, those in memory as they lie. */
+export const cutter = (
+  { start, size }: Piece,
+  stored: ReadonlySet<Term> = new Set(),
+): (term: Term, axis: number) => Term => {
   const known = new Map<string, Term>();
   const cut = (term: Term, axis: number): Term => {
     const key = `${term.id} ${axis}`;
     const old = known.get(key);
     if (old !== undefined) return old;
-    const made = pieceOf(term, axis) ?? sliced(term, axis, start, size);
+    const made = (stored.has(term) ? undefined : pieceOf(term, axis)) ??
+      sliced(term, axis, start, size);
     known.set(key, made);
     return made;
   };
@@ -48,6 +112,21 @@ export const cutter = ({ start, size }: Piece): (term: Term, axis: number) => Te
       const at = t.labels.args[i].indexOf(t.labels.out[axis]);
       return at < 0 ? a : cut(a, at);
     });
+  /** A part of one of the operands, where their places are known. */
+  const partOf = (
+    args: readonly Term[],
+    pieces: readonly Piece[],
+    axis: number,
+  ): Term | undefined => {
+    if (typeof start === "string" || typeof size === "string") return undefined;
+    const at = pieces.findIndex((p) =>
+      typeof p.start === "number" && typeof p.size === "number" &&
+      p.start <= start && start + size <= p.start + p.size
+    );
+    return at < 0
+      ? undefined
+      : cutter({ start: start - (pieces[at].start as number), size }, stored)(args[at], axis);
+  };
   const pieceOf = (t: Term, axis: number): Term | undefined => {
     const shape: Shape = t.shape.map((d, i) => i === axis ? size : d);
     switch (t.tag) {
@@ -83,9 +162,9 @@ export const cutter = ({ start, size }: Piece): (term: Term, axis: number) => Te
           : sliced(cut(t.args[0], axis), t.axis, t.start, t.shape[t.axis]);
       case "concat": {
         if (t.axis !== axis) return concat(t.args.map((a) => cut(a, axis)), t.axis);
-        const at = piecesOf(t.args.map((a) => a.shape[axis]))
-          .findIndex((p) => p.start === start && p.size === size);
-        return t.args[at];
+        const pieces = piecesOf(t.args.map((a) => a.shape[axis]));
+        const at = pieces.findIndex((p) => p.start === start && p.size === size);
+        return at >= 0 ? t.args[at] : partOf(t.args, pieces, axis);
       }
       case "gather":
         return axis < t.args[1].shape.length ? gather(t.args[0], cut(t.args[1], axis)) : undefined;

@@ -14,6 +14,7 @@
  */
 import { DTYPES, type Fixed } from "../../dsl/core/dtype.ts";
 import { broadcast, cast, contractBy, foldBy, gather, map, table } from "../../dsl/core/build.ts";
+import { concat } from "../../dsl/core/pieces.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import {
   argsOf,
@@ -111,9 +112,23 @@ const sumsOf = (root: Term, rounded: ReadonlyMap<Term, Term>): Term =>
     return query === undefined ? over() : withArgs(t, [query]);
   });
 
+/** A fold over each piece of values that lie side by side along the tokens, or nothing. */
+const overPieces = (term: Fold): { axis: number; folds: readonly Fold[] } | undefined => {
+  const [scores, values] = term.args;
+  const { members: [{ values: labels }], token } = streamRoles([term]);
+  return values.tag === "concat" && labels[values.axis] === token
+    ? {
+      axis: values.axis,
+      folds: values.args.map((own): Fold => ({ ...term, args: [scores, own] })),
+    }
+    : undefined;
+};
+
 /** Where values are looked up in a codebook, they are looked up in one of integers. */
-const integerValues = (term: TermOf<"fold">): Term => {
-  const { members: [{ channels, values }] } = streamRoles([term as Fold]);
+const integerValues = (term: Fold): Term => {
+  const pieces = overPieces(term);
+  if (pieces !== undefined) return concat(pieces.folds.map(integerValues), pieces.axis);
+  const { members: [{ channels, values }] } = streamRoles([term]);
   if (channels.length === 0) return term.args[1];
   const axis = values.indexOf(channels[channels.length - 1]);
   const { scaled } = linearTerms(term.args[1], axis);
@@ -126,7 +141,11 @@ const integerValues = (term: TermOf<"fold">): Term => {
 };
 
 /** In how many bits the weights of a streaming fold may be added up as integers, if they may. */
-const weightBits = (term: Fold, bits: FixedBits): { weights?: WeightBits } => {
+export const weightBits = (term: Fold, bits: FixedBits): { weights?: WeightBits } => {
+  const pieces = overPieces(term)?.folds.flatMap((own) => weightBits(own, bits).weights ?? []);
+  if (pieces !== undefined) {
+    return pieces.length === 0 ? {} : { weights: pieces.includes(8) ? 8 : 16 };
+  }
   const { members: [{ channels, values }] } = streamRoles([term]);
   if (channels.length === 0) return {};
   const axis = values.indexOf(channels[channels.length - 1]);
@@ -168,7 +187,7 @@ export const fixedPoint = (
     let out: Term;
     if (term.tag === "fold" && term.monoid === "softmax" && streamRefusal(term) === undefined) {
       const ofScores = scoresOf(term);
-      const values = integerValues(term);
+      const values = integerValues(term as Fold);
       const fields = {
         monoid: term.monoid,
         project: term.project,

@@ -6,8 +6,10 @@ import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
 import { argsOf, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { concat } from "../../dsl/core/pieces.ts";
 import { markOf } from "../lower/marks.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
+import { cutter, jointsOf, piecesOf } from "./cut.ts";
 import { type Labelled, relabel, renamed, smallFactor } from "./labels.ts";
 
 /** Labels of the values of a softmax fold along which they differ, if they are repeated or constant. */
@@ -17,6 +19,28 @@ const heldLabels = (values: Term, axis: readonly string[]): readonly string[] | 
     : values.tag === "constant"
     ? []
     : undefined;
+
+/** Tokens in pieces: scores and values side by side at the same places, a fold over each piece. */
+export const concatInFold = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax" || streamRefusal(term) !== undefined) {
+    return undefined;
+  }
+  const [token] = term.labels.args[0].filter((l) => !term.labels.out.includes(l));
+  const operands = term.args.map((of, i) => ({
+    term: of,
+    axis: term.labels.args[i].indexOf(token),
+  }));
+  const sizes = jointsOf(operands);
+  if (sizes === undefined) return undefined;
+  const cuts = piecesOf(sizes).map((piece) => cutter(piece));
+  const apart = operands.map(({ term: of, axis }, i) =>
+    // Values in one piece may leave the fold as they are.
+    i === 1 && jointsOf([operands[i]]) === undefined
+      ? of
+      : concat(cuts.map((cut) => cut(of, axis)), axis)
+  );
+  return relabel(term as Labelled, term.labels, apart);
+};
 
 /** A factor that is the same for all tokens. */
 export const scaleOutOfFold = (term: Term): Term | undefined => {

@@ -11,6 +11,7 @@ import { spreadTo } from "../../dsl/core/spread.ts";
 import type { Term } from "../../dsl/core/term.ts";
 import {
   broadcastOutOfFold,
+  concatInFold,
   factorOutOfFold,
   repeatedOutOfFold,
   scaleOutOfFold,
@@ -220,6 +221,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "concat-apart",
     says: "q·(A | B) → q₁·A + q₂·B, p·(A | B) → p·A | p·B",
     apply: concatApart,
+  },
+  {
+    name: "concat-in-fold",
+    says: "Σₜ f(A | B) → Σₜ (f A | f B): a fold over tokens in pieces merges the folds over each",
+    apply: concatInFold,
   },
   {
     name: "scale-out",

@@ -37,11 +37,13 @@ import { laneWeights } from "./lane_scores.ts";
 import { settled } from "./runs.ts";
 import { prepare } from "./scales.ts";
 import {
-  chunksExpr,
+  eachPiece,
   type Frame,
   frameOf,
   memberOf,
+  operandsOf,
   partsExpr,
+  piecesOf,
   type Stream,
   streamOf,
   type Sum,
@@ -131,21 +133,25 @@ const laneRuns = (
 /** The kernel of a stream for lanes that run side by side. */
 export const laneStream = (plan: Plan, context: Context): Step => {
   const stream = streamOf(plan, context);
-  const { rows, part: width, peak, roles } = stream;
+  const { rows, part: width, peak } = stream;
   const { lanes } = context.schedule;
   const b = new Builder(context);
   const { low } = b;
   const staged = [...plan.axes.keys()];
   staged.forEach((t) => low.sources.set(t, constantSource(num(0))));
-  const values = stream.sums.map((s) => s.term.args[1]);
-  b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
+  const pieces = piecesOf(plan, context);
+  b.read([...operandsOf(pieces), ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const out = b.scratch(stream.scratch, stream.partWords, true);
-  const { outer, flat, nth } = memberOf(b, stream, partsExpr(b, stream));
+  const { outer, nth } = memberOf(b, stream, partsExpr(b, stream));
   const each = walkedExpr(b, stream);
   stage(b, plan, outer);
   const part = b.local("part", rows * width);
   const fades = b.local("fade", rows);
-  const room = sumsOf(roles.members, rows, lanes, context.target.groupFloats);
+  const room = Math.max(
+    ...pieces.map(({ stream: { roles } }) =>
+      sumsOf(roles.members, rows, lanes, context.target.groupFloats)
+    ),
+  );
   const sums = b.local("sums", Math.max(4, room));
   low.par(
     "p",
@@ -158,20 +164,26 @@ export const laneStream = (plan: Plan, context: Context): Step => {
     (r) => low.store(part, bin("add", bin("mul", r, int(width)), int(peak)), num(MASKED)),
   );
   const from = bin("mul", nth, each);
-  const to = bin("min", bin("add", from, each), chunksExpr(b, stream));
-  low.loop("chunk", from, to, 1, (at) => {
-    const frame: Frame = {
-      ...frameOf(b, stream, outer, flat, at),
-      base: (row) => bin("mul", row, int(width)),
-      lanes,
-      fade: (row) => load(fades, row),
-    };
-    const weight = laneWeights(b, plan, frame, stream, part, fades);
-    stream.sums.forEach((sum) => {
-      if (!runsAlongTokens(sum)) laneRuns(b, context, frame, stream, sum, weight, sums, part);
-      else tokenRuns(b, frame, stream, sum, prepare(b, frame, stream, sum, weight), part);
-    });
-  });
+  eachPiece(
+    b,
+    pieces,
+    from,
+    bin("add", from, each),
+    ({ plan, stream }, start, end) =>
+      low.loop("chunk", start, end, 1, (at) => {
+        const frame: Frame = {
+          ...frameOf(b, stream, outer, at, int(0)),
+          base: (row) => bin("mul", row, int(width)),
+          lanes,
+          fade: (row) => load(fades, row),
+        };
+        const weight = laneWeights(b, plan, frame, stream, part, fades);
+        stream.sums.forEach((sum) => {
+          if (!runsAlongTokens(sum)) laneRuns(b, context, frame, stream, sum, weight, sums, part);
+          else tokenRuns(b, frame, stream, sum, prepare(b, frame, stream, sum, weight), part);
+        });
+      }),
+  );
   const base = bin("mul", variable(GROUP, "i32", { lo: 0 }), int(rows * width));
   low.par("p", int(rows * width / 4), (p) => {
     const at = bin("mul", p, int(4));

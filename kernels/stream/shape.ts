@@ -3,7 +3,7 @@
  * scores or values is put together.
  * @module
  */
-import type { Term } from "../../dsl/core/term.ts";
+import type { Dim, Term } from "../../dsl/core/term.ts";
 import { countOf as countDims, type Sizes } from "../../dsl/core/shape.ts";
 import { bin, type Expr, int, variable } from "../../compiler/ir/expr.ts";
 import { GROUP } from "../../compiler/ir/stmt.ts";
@@ -35,7 +35,7 @@ export interface Stream {
   readonly scores: Term;
   readonly roles: StreamRoles;
   readonly sums: readonly Sum[];
-  /** Tokens of one part. */
+  /** Tokens of one part; the fewest of any piece. */
   readonly chunk: number;
   /** Rows of one group; where it takes a block of queries, all of them. */
   readonly rows: number;
@@ -52,6 +52,8 @@ export interface Stream {
   /** Groups of rows, each with parts of its own. */
   readonly groups: (sizes: Sizes) => number;
   readonly chunks: (sizes: Sizes) => number;
+  /** How many tokens each piece has, and how many of them are a chunk. */
+  readonly runs: readonly { readonly tokens: Dim; readonly chunk: number }[];
   /** Parts of a row that are stored: its chunks, or on a GPU what groups of several made of them. */
   readonly parts: (sizes: Sizes) => number;
   /** Most parts on a GPU; 0 where each chunk is a part. */
@@ -79,7 +81,8 @@ const likeOf = (roles: StreamRoles, { values }: Member): number[] => {
 };
 
 /** Looks at the streaming folds of a plan. */
-export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context): Stream => {
+export const streamOf = (plan: Plan, context: Context): Stream => {
+  const { roots, tile: chunk, block } = plan;
   const roles = streamRoles(roots as readonly Member["term"][]);
   const queries = block?.queries ?? 1;
   const rows = countOf(roles, roles.rows) * queries;
@@ -98,8 +101,12 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
       const size = countDims([roles.dim(l)], sizes);
       return n * (l === block?.label ? Math.ceil(size / queries) : size);
     }, 1);
+  const runs = (plan.pieces ?? [plan]).map((piece) => {
+    const { dim, token } = streamRoles(piece.roots as readonly Member["term"][]);
+    return { tokens: dim(token), chunk: piece.tile };
+  });
   const chunks = (sizes: Sizes): number =>
-    Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
+    runs.reduce((n, run) => n + Math.ceil(countDims([run.tokens], sizes) / run.chunk), 0);
   const splits = !context.target.serial && block === undefined ? context.schedule.splits : 0;
   const parts = (sizes: Sizes): number => {
     const all = chunks(sizes);
@@ -121,6 +128,7 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
     query: block?.label,
     groups,
     chunks,
+    runs,
     parts,
     splits,
   };
@@ -151,8 +159,49 @@ export const rowOf = (
 };
 
 /** Number of chunks of one row, as an expression. */
-export const chunksExpr = (b: Builder, { roles, chunk }: Stream): Expr =>
-  bin("div", bin("add", b.size(roles.dim(roles.token)), int(chunk - 1)), int(chunk));
+export const chunksExpr = (b: Builder, { runs }: Stream): Expr =>
+  runs.map(({ tokens, chunk }) =>
+    bin("div", bin("add", b.size(tokens), int(chunk - 1)), int(chunk))
+  ).reduce((n, own) => bin("add", n, own));
+
+/** A run of the tokens with folds of its own. */
+export interface Piece {
+  readonly plan: Plan;
+  readonly stream: Stream;
+}
+
+/** The pieces of a plan's tokens, first to last. */
+export const piecesOf = (plan: Plan, context: Context): Piece[] =>
+  (plan.pieces ?? [plan]).map((own) => ({ plan: own, stream: streamOf(own, context) }));
+
+/** Scores and values of all pieces. */
+export const operandsOf = (pieces: readonly Piece[]): Term[] =>
+  pieces.flatMap(({ stream: { scores, sums } }) => [scores, ...sums.map((s) => s.term.args[1])]);
+
+/**
+ * Each piece with those of its chunks that lie between two of all chunks, and the number of chunks before
+ * it: no chunk is asked to which piece it belongs.
+ *
+ * ```text
+ * for chunk = max(from − before, 0) … min(to − before, its chunks)
+ * ```
+ */
+export const eachPiece = (
+  b: Builder,
+  pieces: readonly Piece[],
+  from: Expr,
+  to: Expr,
+  body: (piece: Piece, from: Expr, to: Expr, before: Expr) => void,
+): void => {
+  let before: Expr = int(0);
+  b.inTurn(pieces.map((piece, i) => (): void => {
+    const count = chunksExpr(b, piece.stream);
+    const own = pieces.length === 1 ? count : b.low.named("chunks", count);
+    const start = i === 0 ? from : bin("max", bin("sub", from, before), int(0));
+    body(piece, start, bin("min", bin("sub", to, before), own), before);
+    before = bin("add", before, own);
+  }));
+};
 
 /** Chunks that one group takes into its part. */
 export const walkedExpr = (b: Builder, stream: Stream): Expr => {
@@ -235,16 +284,15 @@ export const memberOf = (
   };
 };
 
-/** The frame of one part. */
+/** The frame of one part: a chunk of its piece, and where it is among the parts of all. */
 export const frameOf = (
   b: Builder,
   stream: Stream,
   outer: readonly Expr[],
-  flat: Expr,
   at: Expr,
+  segment: Expr,
 ): Frame => {
   const { roles, chunk, rows, part } = stream;
-  const segment = bin("add", bin("mul", flat, chunksExpr(b, stream)), at);
   const first = bin("mul", at, int(chunk));
   const all = b.size(roles.dim(roles.token));
   const rowDims = roles.rows.map((l) => int(roles.dim(l) as number));

@@ -29,7 +29,17 @@ import {
 import { Builder, type Context, type Plan, type Step as Kernel } from "../../compiler/kernel.ts";
 import { constantSource } from "../../compiler/lower/memory.ts";
 import { tileFloats } from "../../compiler/lower/tile.ts";
-import { chunksExpr, groupOf, groupsOf, spanOf, type Stream, streamOf } from "./shape.ts";
+import {
+  chunksExpr,
+  eachPiece,
+  groupOf,
+  groupsOf,
+  operandsOf,
+  piecesOf,
+  spanOf,
+  type Stream,
+  streamOf,
+} from "./shape.ts";
 import { LANES } from "./tokens.ts";
 import { type Step, type Sums, type Tile, tileOf } from "./tile/frame.ts";
 import { deadIn } from "./tile/mask.ts";
@@ -114,11 +124,10 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
   const b = new Builder(context);
   const { low } = b;
   const staged = [...plan.axes.keys()];
-  const values = stream.sums.map((s) => s.term.args[1]);
+  const pieces = piecesOf(plan, context);
   staged.forEach((t) => b.isLeaf(t) || low.sources.set(t, constantSource(num(0))));
   b.read([
-    stream.scores,
-    ...values,
+    ...operandsOf(pieces),
     ...staged.flatMap((t) => b.isLeaf(t) ? [t] : "args" in t ? t.args : []),
   ]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
@@ -128,39 +137,54 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
   stageTile(b, plan, tile);
 
   const { cells, tokens } = tile;
-  const all = b.size(stream.roles.dim(stream.roles.token));
   const sums: Sums = {
     o: stream.sums.map(({ count }) => b.local("o", count * cells)),
     m: b.local("m", cells),
     l: b.local("l", cells),
     factor: b.local("factor", cells),
   };
-  const weight = b.local("weight", tokens * cells);
-  const decoded = b.local("tile", tokens * tileFloats(plan));
   const chunks = low.named("parts", chunksExpr(b, stream));
-  const to = bin("min", bin("add", from, int(span)), chunks);
-  low.loop("part", from, to, 1, (at) => {
-    [...sums.o, sums.l].forEach((arr) => fill(b, arr, 0));
-    fill(b, sums.m, MASKED);
-    const start = low.named("start", bin("mul", at, int(stream.chunk)));
-    const end = low.named("end", bin("min", bin("add", start, int(stream.chunk)), all));
-    low.loop("step", start, end, tokens, (first) => {
-      const step: Step = {
-        first,
-        count: low.named("count", bin("min", int(tokens), bin("sub", end, first))),
-        last: bin("sub", all, int(1)),
-      };
-      const walk = (step: Step): void => {
-        tokensOf(b, plan, tile, step, decoded);
-        weigh(b, tile, step, sums, weight);
-        addStep(b, tile, step, sums, weight, decoded);
-      };
-      const live = liveTokens(b, tile, step);
-      if (live === undefined) return walk(step);
-      // The whole group decides alike: a loop of one round, since lanes go apart under an `if`.
-      low.loop("some", int(0), bin("min", live, int(1)), 1, () => walk({ ...step, count: live }));
-    });
-    storePart(b, stream, sums, bin("add", bin("mul", flat, chunks), at), part);
-  });
+  const rows = bin("mul", flat, chunks);
+  eachPiece(
+    b,
+    pieces,
+    from,
+    bin("add", from, int(span)),
+    ({ plan, stream }, begin, stop, before) => {
+      const own: Tile = { ...tile, stream };
+      const all = b.size(stream.roles.dim(stream.roles.token));
+      const weight = b.local("weight", tokens * cells);
+      const decoded = b.local("tile", tokens * tileFloats(plan));
+      low.loop("part", begin, stop, 1, (at) => {
+        [...sums.o, sums.l].forEach((arr) => fill(b, arr, 0));
+        fill(b, sums.m, MASKED);
+        const start = low.named("start", bin("mul", at, int(stream.chunk)));
+        const end = low.named("end", bin("min", bin("add", start, int(stream.chunk)), all));
+        low.loop("step", start, end, tokens, (first) => {
+          const step: Step = {
+            first,
+            count: low.named("count", bin("min", int(tokens), bin("sub", end, first))),
+            last: bin("sub", all, int(1)),
+          };
+          const walk = (step: Step): void => {
+            tokensOf(b, plan, own, step, decoded);
+            weigh(b, own, step, sums, weight);
+            addStep(b, own, step, sums, weight, decoded);
+          };
+          const live = liveTokens(b, own, step);
+          if (live === undefined) return walk(step);
+          // The whole group decides alike: a loop of one round, since lanes go apart under an `if`.
+          low.loop(
+            "some",
+            int(0),
+            bin("min", live, int(1)),
+            1,
+            () => walk({ ...step, count: live }),
+          );
+        });
+        storePart(b, stream, sums, bin("add", rows, bin("add", before, at)), part);
+      });
+    },
+  );
   return [b.finish(context.name, "stream", groupsOf(stream, span))];
 };

@@ -1,0 +1,148 @@
+/**
+ * The plan of streaming folds over the same scores. Where scores lie side by side along the tokens, as
+ * those of a window and of what is packed behind it do, each piece is a fold of its own with loops of
+ * its own; the parts of all pieces meet in one merge.
+ *
+ * Before: `fold softmax (a | b) (v | w)`; after: one plan with the pieces `fold softmax a v` and
+ * `fold softmax b w`, which share what is staged.
+ * @module
+ */
+import { isFixedPoint } from "../dsl/core/dtype.ts";
+import { isDynamic, knownCount } from "../dsl/core/shape.ts";
+import { argsOf, intern, type Term } from "../dsl/core/term.ts";
+import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } from "./heavy.ts";
+import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
+import { movingCounts, streamChunk } from "./lower/chunk.ts";
+import { analyseStream, type StreamAxes } from "./lower/row.ts";
+import { streamRoles } from "./lower/roles.ts";
+import { streamBlock, TILES } from "./lower/tile.ts";
+import { cutter, piecesOf } from "./rules/cut.ts";
+import { weightBits } from "./rules/fixed.ts";
+
+/** The folds over one run of the tokens. */
+type Piece = readonly Fold[];
+
+/** Products below `terms` that are long enough to be made apart, outermost only. */
+const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+  const out = new Set<Term>();
+  const visit = (t: Term): void => {
+    if (stored.has(t) || t.tag === "input") return;
+    const dims = t.tag === "contract" ? goneDims(t as Product) : [];
+    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= LONG_PRODUCT) out.add(t);
+    else argsOf(t).forEach(visit);
+  };
+  terms.forEach(visit);
+  return [...out];
+};
+
+/** Casts to fixed point are staged like products. */
+const fixedCasts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] =>
+  computedBy(terms, stored).filter((t) => t.tag === "cast" && isFixedPoint(t.dtype));
+
+/** What the scores take of each token besides products: scales and minima, decoded once a tile. */
+const perToken = (scores: Term, stored: ReadonlySet<Term>): Term[] =>
+  computedBy([scores], stored).flatMap((t) =>
+    t.tag === "broadcast" && t.args[0].tag !== "constant" ? [t.args[0]] : []
+  );
+
+/** A fold over a run of the tokens of another; its weights are rounded where its own values allow it. */
+const over = (fold: Fold, scores: Term, values: Term): Fold => {
+  const { weights, monoid, project, labels, shape, dtype } = fold;
+  const fields = { monoid, project, labels, args: [scores, values] };
+  const own = intern("fold", fields, shape, dtype) as Fold;
+  const bits = weights === undefined ? {} : weightBits(own, weights);
+  return intern("fold", { ...fields, ...bits }, shape, dtype) as Fold;
+};
+
+/** The folds cut where their scores lie side by side along the tokens: all of them in one piece, if nowhere. */
+const piecesIn = (folds: Piece, stored: ReadonlySet<Term>): readonly Piece[] => {
+  const { members, scores: labels, token } = streamRoles(folds);
+  const [scores] = folds[0].args;
+  const axis = labels.indexOf(token);
+  if (scores.tag !== "concat" || scores.axis !== axis || stored.has(scores)) return [folds];
+  return piecesOf(scores.args.map((own) => own.shape[axis])).map((piece, i) => {
+    const cut = cutter(piece, stored);
+    return members.map(({ term, values }) =>
+      over(term, scores.args[i], cut(term.args[1], values.indexOf(token)))
+    );
+  });
+};
+
+/** Scores and values of folds. */
+const operandsOf = (folds: Piece): Term[] => [folds[0].args[0], ...folds.map((t) => t.args[1])];
+
+/** The products of a piece among those that are made once a token. */
+const ofPiece = (
+  folds: Piece,
+  moving: StreamAxes["moving"],
+  stored: ReadonlySet<Term>,
+): StreamAxes["moving"] => {
+  const below = new Set(computedBy(operandsOf(folds), stored));
+  return new Map([...moving].filter(([t]) => below.has(t)));
+};
+
+/** The plan of streaming folds over the same scores, with what stays the same along their tokens. */
+export const streamPlan = (
+  folds: Piece,
+  stored: ReadonlySet<Term>,
+  schedule: Schedule,
+  target: Target,
+): Plan => {
+  const roles = streamRoles(folds);
+  const pieces = piecesIn(folds, stored);
+  const operands = [...new Set(pieces.flatMap(operandsOf))];
+  const heavy = [...new Set([...heavyIn(operands, stored), ...fixedCasts(operands, stored)])]
+    .sort((a, b) => a.id - b.id);
+  const nameOf = (l: string): string =>
+    l === roles.token
+      ? "token"
+      : roles.outer.includes(l)
+      ? `row${roles.outer.indexOf(l)}`
+      : `in_${l}`;
+  const axes = [roles.scores, ...roles.members.map((m) => m.values)];
+  const args = pieces.flatMap((piece) =>
+    operandsOf(piece).map((term, i) => ({ term, names: axes[i].map(nameOf) }))
+  );
+  const scores = pieces.map(([{ args: [own] }]) => own);
+  // Values without channels are one number a token and row, as scores are.
+  const single = pieces.flatMap((piece) =>
+    piece.filter((_, i) => roles.members[i].channels.length === 0).map((t) => t.args[1])
+  );
+  const candidates = longProducts([...scores, ...single], stored);
+  const leaves = leavesOf(operands, stored);
+  const made = (
+    { staged, moving }: StreamAxes,
+    own: readonly Pick<Plan, "tile" | "block" | "moving">[],
+  ): Plan => {
+    const plan = {
+      skeleton: "stream" as const,
+      staged: [...staged.keys()],
+      rowAxes: 0,
+      axes: staged,
+    };
+    const plans = own.map((fields, i) => ({ ...plan, roots: pieces[i], ...fields }));
+    if (plans.length === 1) return plans[0];
+    const tile = Math.min(...own.map((p) => p.tile));
+    return { ...plans[0], roots: folds, moving, tile, pieces: plans };
+  };
+  if (roles.query !== undefined) {
+    const whole = analyseStream(
+      args,
+      [...new Set([...leavesOf(scores, stored), ...candidates.flatMap(argsOf), ...heavy])]
+        .sort((a, b) => a.id - b.id),
+      [...candidates, ...scores.flatMap((s) => perToken(s, stored))],
+      leaves,
+    );
+    const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
+    const block = streamBlock(pieces, whole.staged, movings, schedule, target);
+    if (block !== undefined) {
+      const tile = TILES * block.tokens;
+      return made(whole, movings.map((moving) => ({ moving, tile, block })));
+    }
+  }
+  const whole = analyseStream(args, heavy, candidates, leaves);
+  const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
+  const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
+  const tiles = streamChunk(pieces, floatsOf(whole.staged), counts, stored, schedule, target);
+  return made(whole, movings.map((moving, i) => ({ moving, tile: tiles[i] })));
+};
