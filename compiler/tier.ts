@@ -70,8 +70,27 @@ const joined = (words: PartWords): Uint8Array => {
 const isCode = (error: unknown, code: string): boolean =>
   error instanceof Error && "code" in error && error.code === code;
 
-/** Opens a file that is not there yet for a cache; see the head of the file. */
-export const tierOf = async (
+/**
+ * Opens a file that is not there yet for a cache; see the head of the file.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { tmpdir } from "node:os";
+ * import { openCache, openTier, rtnGrouped } from "kvfold";
+ * const cache = await openCache(rtnGrouped(4), [2, 64]);
+ * await cache.append(Float64Array.from({ length: 2 * 300 * 64 }, (_, i) => Math.sin(i * i)));
+ * const before = await cache.parts("k")["k.codes"].read();
+ * const tier = await openTier(cache, `${tmpdir()}/${crypto.randomUUID()}.tier`);
+ * const { tokens, bits } = await tier.spill(); // one block of 256; 44 tokens stay
+ * ok(tokens === 256 && bits < 5);
+ * await tier.restore();
+ * ok((await cache.parts("k")["k.codes"].read()).every((code, i) => code === before[i]));
+ * await tier.close();
+ * cache.dispose();
+ * ```
+ */
+export const openTier = async (
   cache: GrowingCache,
   path: string,
   { block: asked = 256 }: TierOptions = {},
