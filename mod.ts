@@ -122,7 +122,13 @@ export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type S
 export { TierError } from "./compiler/errors.ts";
 export type { GrowingCache } from "./compiler/growing.ts";
 export type { PartWords, Sealed } from "./compiler/sealed.ts";
-export { openTier, type Spilled, type Tier, type TierOptions } from "./compiler/tier.ts";
+export {
+  openTier,
+  type Spilled,
+  type Tier,
+  type TierOptions,
+  tryRestore,
+} from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";

@@ -49,9 +49,7 @@ export interface Spilled {
 export interface Tier {
   /** Puts all whole blocks into the file and gives their memory back. */
   readonly spill: () => Promise<Spilled>;
-  /** Brings everything back, or says why the file was refused; the cache is then as it was. */
-  readonly tryRestore: () => Promise<Either<TierError, Spilled>>;
-  /** Brings everything back; throws a `TierError`. */
+  /** Brings everything back, or throws why the file was refused (a `TierError`); the cache is then as it was. */
   readonly restore: () => Promise<Spilled>;
   /** What the file holds. */
   readonly spilled: () => Spilled;
@@ -151,36 +149,41 @@ export const openTier = async (
       }),
     );
   };
-  const refused = ({ block, reason }: Refusal): Either<TierError, Spilled> =>
-    left(new TierError(path, reason, block));
-  const tryRestore = async (): Promise<Either<TierError, Spilled>> => {
+  /** What is there, or why it was refused. */
+  const believed = <A>(found: Either<Refusal, A>): A => {
+    if (isLeft(found)) throw new TierError(path, found.left.reason, found.left.block);
+    return found.right;
+  };
+  const restore = async (): Promise<Spilled> => {
     const away = sealed.away() / count;
-    if (away === 0) return right(spilled());
+    if (away === 0) return spilled();
     const of = await expected();
-    const first = await readHead(readAt, of);
-    if (isLeft(first)) return refused(first.left);
     const found: PartWords[] = [];
-    for (let at = first.right; found.length < away;) {
-      const block = await readBlock(readAt, at, of, found.length);
-      if (isLeft(block)) return refused(block.left);
-      found.push(partsOf(block.right.bytes));
-      at = block.right.next;
+    for (let at = believed(await readHead(readAt, of)); found.length < away;) {
+      const { bytes, next } = believed(await readBlock(readAt, at, of, found.length));
+      found.push(partsOf(bytes));
+      at = next;
     }
     sealed.refill(found);
-    return right(spilled());
+    return spilled();
   };
   return {
     spill,
-    tryRestore,
-    restore: async () => {
-      const found = await tryRestore();
-      if (isLeft(found)) throw found.left;
-      return found.right;
-    },
+    restore,
     spilled,
     close: async () => {
       await file.close();
       await rm(path, { force: true });
     },
   };
+};
+
+/** Brings everything back, with the error as a value. */
+export const tryRestore = async (tier: Tier): Promise<Either<TierError, Spilled>> => {
+  try {
+    return right(await tier.restore());
+  } catch (error) {
+    if (error instanceof TierError) return left(error);
+    throw error;
+  }
 };

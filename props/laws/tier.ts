@@ -17,6 +17,7 @@ import {
   openCache,
   openTier,
   TierError,
+  tryRestore,
 } from "../../mod.ts";
 import type { Given } from "./codec.ts";
 import { between } from "./growing.ts";
@@ -104,7 +105,7 @@ export const damageBroken = async (
   const { away } = await tier.spill();
   const good = await readFile(path);
   await writeFile(path, damage(Uint8Array.from(good)));
-  const found = await tier.tryRestore();
+  const found = await tryRestore(tier);
   if (isLeft(found)) {
     const typed = found.left instanceof TierError && found.left.file === path;
     if (!typed || tier.spilled().away !== away) return `${found.left}`;
