@@ -24,7 +24,7 @@ export const choiceBroken = async (
   scheme: Adaptive,
   x: Given,
 ): Promise<string | undefined> => {
-  const [heads, tokens, channels] = x.shape;
+  const [heads, , channels] = x.shape;
   const shape = [heads, "tokens", channels] as const;
   const on = (outputs: Parameters<typeof compile>[0]) => compile(outputs, { device });
   const values = x.data.length;
