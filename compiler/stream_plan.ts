@@ -60,11 +60,12 @@ const piecesIn = (folds: Piece, stored: ReadonlySet<Term>): readonly Piece[] => 
   const [scores] = folds[0].args;
   const axis = labels.indexOf(token);
   if (scores.tag !== "concat" || scores.axis !== axis || stored.has(scores)) return [folds];
-  return piecesOf(scores.args.map((own) => own.shape[axis])).map((piece, i) => {
+  return piecesOf(scores.args.map((own) => own.shape[axis])).flatMap((piece, i) => {
     const cut = cutter(piece, stored);
-    return members.map(({ term, values }) =>
+    const own = members.map(({ term, values }) =>
       over(term, scores.args[i], cut(term.args[1], values.indexOf(token)))
     );
+    return piecesIn(own, stored);
   });
 };
 

@@ -49,7 +49,10 @@ const either = (
   b: readonly Dim[] | undefined,
 ): readonly Dim[] | undefined => a && b ? refined(a, b) : a ?? b;
 
-/** Sizes of the pieces that lie side by side along an axis of terms, inside what they are made of as well. */
+/**
+ * Sizes of the pieces that lie side by side along an axis of terms, inside what they are made of as well;
+ * a piece may have pieces of its own.
+ */
 export const jointsOf = (
   operands: readonly { readonly term: Term; readonly axis: number }[],
 ): readonly Dim[] | undefined => {
@@ -77,9 +80,7 @@ export const jointsOf = (
         return own && own.from[1] - own.from[0] === 1 ? joints(t.args[0], own.from[0]) : undefined;
       }
       case "concat":
-        return t.axis === axis
-          ? t.args.flatMap((a) => joints(a, axis) ?? [a.shape[axis]])
-          : along(t.args, () => axis);
+        return t.axis === axis ? t.args.map((a) => a.shape[axis]) : along(t.args, () => axis);
       case "contract":
       case "fold":
         return t.tag === "fold" && t.monoid === "gram"

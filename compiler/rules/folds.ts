@@ -5,7 +5,7 @@
 import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
-import { argsOf, type Term, type TermOf } from "../../dsl/core/term.ts";
+import { argsOf, type Term, type TermOf, withArgs } from "../../dsl/core/term.ts";
 import { concat } from "../../dsl/core/pieces.ts";
 import { markOf } from "../lower/marks.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
@@ -20,26 +20,42 @@ const heldLabels = (values: Term, axis: readonly string[]): readonly string[] | 
     ? []
     : undefined;
 
+/** An operand of a fold and its axis of tokens. */
+interface Along {
+  readonly term: Term;
+  readonly axis: number;
+}
+
+/** Scores and values cut at the same places, pieces of pieces too. */
+const apart = ([scores, values]: readonly [Along, Along]): readonly [Term, Term] => {
+  const sizes = jointsOf([scores, values]);
+  if (sizes === undefined) return [scores.term, values.term];
+  const made = piecesOf(sizes).map((piece) => {
+    const cut = cutter(piece);
+    const own = ({ term, axis }: Along): Along => ({ term: cut(term, axis), axis });
+    return apart([own(scores), own(values)]);
+  });
+  // Values in one piece may leave the fold as they are.
+  const whole = jointsOf([values]) === undefined;
+  return [
+    concat(made.map(([s]) => s), scores.axis),
+    whole ? values.term : concat(made.map(([, v]) => v), values.axis),
+  ];
+};
+
 /** Tokens in pieces: scores and values side by side at the same places, a fold over each piece. */
 export const concatInFold = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "softmax" || streamRefusal(term) !== undefined) {
     return undefined;
   }
-  const [token] = term.labels.args[0].filter((l) => !term.labels.out.includes(l));
-  const operands = term.args.map((of, i) => ({
-    term: of,
-    axis: term.labels.args[i].indexOf(token),
-  }));
-  const sizes = jointsOf(operands);
-  if (sizes === undefined) return undefined;
-  const cuts = piecesOf(sizes).map((piece) => cutter(piece));
-  const apart = operands.map(({ term: of, axis }, i) =>
-    // Values in one piece may leave the fold as they are.
-    i === 1 && jointsOf([operands[i]]) === undefined
-      ? of
-      : concat(cuts.map((cut) => cut(of, axis)), axis)
-  );
-  return relabel(term as Labelled, term.labels, apart);
+  const { args: [s, v], out } = term.labels;
+  const [token] = s.filter((l) => !out.includes(l));
+  const [scores, values] = term.args;
+  const operands = apart([
+    { term: scores, axis: s.indexOf(token) },
+    { term: values, axis: v.indexOf(token) },
+  ]);
+  return withArgs(term, operands);
 };
 
 /** A factor that is the same for all tokens. */
