@@ -22,17 +22,8 @@ import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { laneStream } from "./stream/lanes.ts";
 import { weights } from "./stream/scores.ts";
-import {
-  chunksExpr,
-  eachPiece,
-  frameOf,
-  groupOf,
-  groupsOf,
-  operandsOf,
-  piecesOf,
-  spanOf,
-  streamOf,
-} from "./stream/shape.ts";
+import { eachPiece, operandsOf, piecesOf } from "./stream/pieces.ts";
+import { chunksExpr, frameOf, groupOf, groupsOf, spanOf, streamOf } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
 import { tiledStream } from "./stream/tile.ts";
 import { addValues } from "./stream/values.ts";

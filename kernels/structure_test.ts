@@ -40,7 +40,6 @@ import {
   softmaxFold,
   type Term,
   WIDTHS,
-  window,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { emitWgsl } from "../compiler/emit/wgsl.ts";
@@ -49,11 +48,8 @@ import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { WEBGPU_TARGET } from "../compiler/runtime/webgpu.ts";
 import { boundOf } from "../dsl/bound/bound.ts";
-import { type TermOf, topological } from "../dsl/core/term.ts";
 import { F32 } from "../dsl/read/machine.ts";
 import { SKELETONS } from "./mod.ts";
-
-type Fold = Term & TermOf<"fold">;
 
 const shape = [2, "tokens", 64] as const;
 
@@ -319,59 +315,16 @@ Deno.test("attention over KIVI: one stream, a piece for the codes and one for th
   ok(p.structure.rules.includes("concat-in-fold"));
   deepEqual(buffersOf(p)[0], [
     "read q f32 [2,2,1,64]",
-    'read k.packed.codes u2 [2,"tokens[:0/96]",64]',
-    'read k.packed.scale f16 [2,"tokens[:0/96]/32",64]',
-    'read k.packed.min f16 [2,"tokens[:0/96]/32",64]',
-    'read v.packed.codes u2 [2,"tokens[:0/96]",64]',
-    'read v.packed.scale f16 [2,"tokens[:0/96]",2]',
-    'read v.packed.min f16 [2,"tokens[:0/96]",2]',
-    'read k.tail f16 [2,"tokens[0/96:]",64]',
-    'read v.tail f16 [2,"tokens[0/96:]",64]',
+    'read k.packed.codes u2 [2,"tokens[:0-0/96]",64]',
+    'read k.packed.scale f16 [2,"tokens[:0-0/96]/32",64]',
+    'read k.packed.min f16 [2,"tokens[:0-0/96]/32",64]',
+    'read v.packed.codes u2 [2,"tokens[:0-0/96]",64]',
+    'read v.packed.scale f16 [2,"tokens[:0-0/96]",2]',
+    'read v.packed.min f16 [2,"tokens[:0-0/96]",2]',
+    'read k.tail f16 [2,"tokens[0-0/96:]",64]',
+    'read v.tail f16 [2,"tokens[0-0/96:]",64]',
     "write parts f32",
   ]);
-});
-
-Deno.test("attention over windows is one stream and its merge: no piece of the tokens asks for another", () => {
-  const packed = rtnGrouped(4);
-  const cases: readonly [Codec, number][] = [
-    [window({ tail: 32 }, packed), 2],
-    [window({ sinks: 4, tail: 32, group: 8 }, packed), 3],
-    [window({ sinks: 4, tail: 8 }, window({ tail: 32 }, decoquantB(4))), 4],
-    [window({ group: 96 }, quantize({ bits: 2, per: { tokens: 32 }, range: "asymmetric" })), 2],
-  ];
-  for (const [codec, count] of cases) {
-    for (const target of [WASM_TARGET, WEBGPU_TARGET]) {
-      for (const rows of [1, "n"]) {
-        const { plans, steps } = lower({ out: attention(codec, rows) }, SKELETONS, target);
-        deepEqual(steps.map((s) => s.kernel.skeleton), ["stream", "encode"]);
-        const pieces = plans[0].pieces ?? [];
-        equal(pieces.length, count, codec.name);
-        deepEqual(
-          topological(pieces.flatMap((p) => p.roots)).filter((t) => t.tag === "concat"),
-          [],
-        );
-      }
-    }
-  }
-  // The packed piece alone multiplies integers.
-  const { plans } = lower({ out: attention(cases[1][0]) }, SKELETONS, WASM_TARGET);
-  deepEqual(plans[0].pieces!.map((p) => (p.roots[0] as Fold).weights), [undefined, 16, undefined]);
-});
-
-Deno.test("a window in keys alone, and one in values alone, cut both", () => {
-  const codec = window({ sinks: 4, tail: 32 }, rtnGrouped(4));
-  for (const [k, v] of [[codec, rtnGrouped(4)], [rtnGrouped(4), codec]]) {
-    const out = attend({
-      q: input("q", [2, 2, 1, 64], "f32"),
-      k: cached(k, "k", shape),
-      v: cached(v, "v", shape),
-    });
-    const { plans } = lower({ out }, SKELETONS, WASM_TARGET);
-    deepEqual(plans.map((p) => [p.skeleton, p.pieces?.length]), [["stream", 3], [
-      "encode",
-      undefined,
-    ]]);
-  }
 });
 
 Deno.test("encoding a codebook is one pass as well", async () => {

@@ -36,14 +36,12 @@ import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { laneWeights } from "./lane_scores.ts";
 import { settled } from "./runs.ts";
 import { prepare } from "./scales.ts";
+import { eachPiece, operandsOf, piecesOf } from "./pieces.ts";
 import {
-  eachPiece,
   type Frame,
   frameOf,
   memberOf,
-  operandsOf,
   partsExpr,
-  piecesOf,
   type Stream,
   streamOf,
   type Sum,

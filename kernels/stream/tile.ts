@@ -29,17 +29,8 @@ import {
 import { Builder, type Context, type Plan, type Step as Kernel } from "../../compiler/kernel.ts";
 import { constantSource } from "../../compiler/lower/memory.ts";
 import { tileFloats } from "../../compiler/lower/tile.ts";
-import {
-  chunksExpr,
-  eachPiece,
-  groupOf,
-  groupsOf,
-  operandsOf,
-  piecesOf,
-  spanOf,
-  type Stream,
-  streamOf,
-} from "./shape.ts";
+import { eachPiece, operandsOf, piecesOf } from "./pieces.ts";
+import { chunksExpr, groupOf, groupsOf, spanOf, type Stream, streamOf } from "./shape.ts";
 import { LANES } from "./tokens.ts";
 import { type Step, type Sums, type Tile, tileOf } from "./tile/frame.ts";
 import { deadIn } from "./tile/mask.ts";
