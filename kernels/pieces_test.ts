@@ -1,7 +1,7 @@
 /**
  * What attention over tokens in pieces compiles to: one stream with a loop for each piece, and one merge.
  */
-import { deepEqual, equal } from "node:assert/strict";
+import { deepEqual, equal, ok } from "node:assert/strict";
 import {
   attend,
   cached,
@@ -42,6 +42,9 @@ Deno.test("attention over windows is one stream and its merge: no piece of the t
       for (const rows of [1, "n"]) {
         const { plans, steps } = lower({ out: attention(codec, codec, rows) }, SKELETONS, target);
         deepEqual(steps.map((s) => s.kernel.skeleton), ["stream", "encode"]);
+        // What one piece leaves of group memory the next one takes.
+        const floats = steps[0].kernel.shared.reduce((n, a) => n + a.length, 0);
+        ok(floats <= target.groupFloats, `${codec.name}: ${floats} of ${target.groupFloats}`);
         const pieces = plans[0].pieces ?? [];
         equal(pieces.length, count, codec.name);
         deepEqual(
