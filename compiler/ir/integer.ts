@@ -138,6 +138,11 @@ export const divInt = (a: Expr, b: Expr): Expr => {
       if (q !== undefined) return q;
     }
     if (a.lo >= 0 && a.hi < b.value) return int(0);
+    // What is added stays below the next multiple: of 8·x + 5, an eighth, a sixteenth, … are those of 8·x.
+    const [x, k] = a.op === "add" ? a.args : [];
+    if (x !== undefined && isConst(k) && k.value > 0 && k.value < gcd(x.factor, b.value)) {
+      return divInt(x, b);
+    }
   }
   return node(
     "div",

@@ -3,6 +3,7 @@
  * @module
  */
 import { contractBy, foldBy, reshape } from "../../dsl/core/build.ts";
+import { concat } from "../../dsl/core/pieces.ts";
 import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import {
   argsOf,
@@ -105,6 +106,36 @@ export const splitOperand = (term: Labelled, which: number): Term | undefined =>
   );
   const labels = { args: term.labels.args.map(splitLabels), out: splitLabels(term.labels.out) };
   return reshape(relabel(term, labels, args), term.shape);
+};
+
+/**
+ * The same where one of several pieces side by side is merged: the others are split alike.
+ *
+ * Before: `fold("k t, t d -> k d", s, merge(x: ["t", 4, 16]) | y)`;
+ * after: `merge(fold("k t, t b j -> k b j", s, x | split(y)))`.
+ */
+export const splitPieces = (term: Labelled, which: number): Term | undefined => {
+  const operand = argsOf(term)[which];
+  if (operand.tag !== "concat") return undefined;
+  const { axis, args, shape } = operand;
+  for (const merged of args) {
+    if (merged.tag !== "reshape") continue;
+    const [inner] = merged.args;
+    const own = regroups(inner.shape, merged.shape)
+      .find(({ to: [a, b] }) => a === axis && b === axis + 1);
+    if (own === undefined || own.from[1] - own.from[0] !== 1) continue;
+    const [at] = own.from;
+    const split = args.map((a) =>
+      reshape(a, inner.shape.map((d, i) => i === at ? a.shape[axis] : d))
+    );
+    const whole = reshape(concat(split, at), shape);
+    const made = splitOperand(
+      relabel(term, term.labels, argsOf(term).map((a, i) => i === which ? whole : a)),
+      which,
+    );
+    if (made !== undefined) return made;
+  }
+  return undefined;
 };
 
 /** Labels of an inner contraction under the names its user gives them; contracted ones become new. */

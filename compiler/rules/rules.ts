@@ -19,7 +19,15 @@ import {
   sumOutOfFold,
 } from "./folds.ts";
 import { piecesOf } from "./cut.ts";
-import { isCached, type Labelled, relabel, renamed, smallFactor, splitOperand } from "./labels.ts";
+import {
+  isCached,
+  type Labelled,
+  relabel,
+  renamed,
+  smallFactor,
+  splitOperand,
+  splitPieces,
+} from "./labels.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
 
 const isLabelled = (t: Term): t is Labelled =>
@@ -51,7 +59,7 @@ const permuteOff = onOperand((term, i, operand) => {
   );
 });
 
-const reshapeOff = onOperand((term, i) => splitOperand(term, i));
+const reshapeOff = onOperand((term, i) => splitOperand(term, i) ?? splitPieces(term, i));
 
 const broadcastOff = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "broadcast") return undefined;
@@ -207,7 +215,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     says: "A·permute(B) → product with B's labels",
     apply: permuteOff,
   },
-  { name: "reshape-off-operand", says: "A·merge(B) → split(A)·B", apply: reshapeOff },
+  {
+    name: "reshape-off-operand",
+    says: "A·merge(B) → split(A)·B; A·(merge(B) | C) → split(A)·(B | split(C))",
+    apply: reshapeOff,
+  },
   {
     name: "broadcast-off-operand",
     says: "A·broadcast(s) → (Σ A)·s, or broadcast(A·s)",
