@@ -8,6 +8,7 @@ import {
   type Codec,
   decoquantB,
   input,
+  kivi,
   quantize,
   rtnGrouped,
   window,
@@ -68,4 +69,11 @@ Deno.test("a window in keys alone, and one in values alone, cut both", () => {
       undefined,
     ]]);
   }
+});
+
+Deno.test("groups of channels weigh once a group in every piece: the values of KIVI are integers", () => {
+  const { k, v } = kivi(4);
+  const { plans } = lower({ out: attention(k, v) }, SKELETONS, WASM_TARGET);
+  deepEqual(plans[0].pieces!.map((p) => (p.roots[0] as Fold).weights), [16, undefined]);
+  deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 2, 32]]);
 });

@@ -129,10 +129,8 @@ export const splitPieces = (term: Labelled, which: number): Term | undefined => 
       reshape(a, inner.shape.map((d, i) => i === at ? a.shape[axis] : d))
     );
     const whole = reshape(concat(split, at), shape);
-    const made = splitOperand(
-      relabel(term, term.labels, argsOf(term).map((a, i) => i === which ? whole : a)),
-      which,
-    );
+    const given = argsOf(term).map((a, i) => i === which ? whole : a);
+    const made = splitOperand(relabel(term, term.labels, given) as Labelled, which);
     if (made !== undefined) return made;
   }
   return undefined;
