@@ -122,6 +122,7 @@ export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
 export type { GrowingCache } from "./compiler/growing.ts";
 export type { Candidates, Given, Tuned };
+export { inputsOf } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";
