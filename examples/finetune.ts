@@ -1,6 +1,7 @@
 /**
  * Fine-tunes the embedded model for a cache in 2 bits, on text that it writes itself, and says what that
- * recovers on a text that it never read. As it is a few short steps; the true run takes minutes:
+ * recovers on a text that it never read. As it is a few short steps, which teach it nothing but those few
+tokens; the true run takes minutes:
  *
  * deno task finetune   or   deno task finetune --scheme decoquantB --steps 96
  */
@@ -30,8 +31,8 @@ const { values: given } = parseArgs({
     scheme: { type: "string", default: "rtnGrouped" },
     bits: { type: "string", default: "2" },
     windows: { type: "string", default: "2" },
-    tokens: { type: "string", default: "48" },
-    steps: { type: "string", default: "4" },
+    tokens: { type: "string", default: "32" },
+    steps: { type: "string", default: "3" },
     rate: { type: "string", default: "3e-4" },
     seed: { type: "string", default: "1" },
     read: { type: "string", default: "128" },

@@ -37,7 +37,7 @@ import type { Weight } from "./weights.ts";
 export interface Training {
   /** Steps of Adam; each sees one window. */
   readonly steps: number;
-  /** The largest change of a weight in a step, about; it falls to 0 along half a cosine. */
+  /** The largest change of a weight in a step, about; it rises at first, and falls to 0 along half a cosine. */
   readonly rate: number;
   /** Is told of each step: its number from 1 on, and the divergence before it. */
   readonly said?: (step: number, kld: number) => void;
@@ -55,6 +55,9 @@ const TRAINED: readonly string[] = [
 
 /** Of Adam: how much of the mean gradient and of the mean square is kept, and what keeps quotients finite. */
 const [FIRST, SECOND, LEAST] = [0.9, 0.99, 1e-8];
+
+/** The share of the steps in which the rate rises: first gradients tell little of the size of a step. */
+const WARM = 0.1;
 
 const softmax = (x: Term): Term => {
   const rows = (s: Term): Term => broadcast(s, x.shape, [0]);
@@ -178,8 +181,11 @@ export const finetune = async (
       const { by } = await ran(apart(config.vocabSize), { mine: logits, theirs: target, count });
       disposeAll([target, count]);
       const gradients = await tape.back(logits, by!);
-      const fall = (1 + Math.cos(Math.PI * (n - 1) / steps)) / 2;
-      const [share, scale] = [rate * fall / (1 - FIRST ** n), 1 / (1 - SECOND ** n)]
+      const part = Math.min(
+        n / Math.ceil(WARM * steps),
+        (1 + Math.cos(Math.PI * (n - 1) / steps)) / 2,
+      );
+      const [share, scale] = [rate * part / (1 - FIRST ** n), 1 / (1 - SECOND ** n)]
         .map((x) => upload(device, "factor", "f32", [], [x]));
       for (const own of moving.values()) {
         const g = gradients.get(own.w)!;
