@@ -120,7 +120,16 @@ export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
+export { TierError } from "./compiler/errors.ts";
 export type { GrowingCache } from "./compiler/growing.ts";
+export type { PartWords, Sealed } from "./compiler/sealed.ts";
+export {
+  openTier,
+  type Spilled,
+  type Tier,
+  type TierOptions,
+  tryRestore,
+} from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
 export { inputsOf } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
