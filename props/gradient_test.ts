@@ -211,7 +211,7 @@ Deno.test("gradient: errors name the two shapes, and what no result needs gets z
 
 onDevices(
   "gradients of random terms, within the derived rounding",
-  { wasm: 60, webgpu: 20 },
+  { wasm: 60, webgpu: 10 },
   (device, runs) =>
     hold(
       fc.asyncProperty(sampleArb, async ({ sample, seed }) => {
