@@ -54,6 +54,7 @@ export type {
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { type Choice, choose, keep, SALIENCE, told } from "./dsl/codec/choose.ts";
 export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
