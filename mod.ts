@@ -39,7 +39,7 @@ export * from "./dsl/core/routines.ts";
 export * from "./dsl/core/pieces.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
 export type { Op, OpInfo } from "./dsl/core/ops.ts";
-export type { Place, Sizes } from "./dsl/core/dims.ts";
+export type { Counted, Place, Portion, Sizes } from "./dsl/core/dims.ts";
 export type {
   Common,
   Dim,
@@ -67,6 +67,7 @@ export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
 export { e2m1, fp4, lloydMax, lloydMaxError, nf4 } from "./dsl/quantize/levels.ts";
 export type { Per } from "./dsl/quantize/scope.ts";
 export * from "./dsl/attention/attend.ts";
+export { attentionMass, type Observed, pooled } from "./dsl/attention/salience.ts";
 export { center, type Centring } from "./dsl/decompose/center.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
 export { clip } from "./dsl/decompose/clip.ts";
@@ -105,6 +106,10 @@ export {
   type Shared,
   type WeightScheme,
 } from "./dsl/weights/scheme.ts";
+export { type Chosen, chosen, type Prompt } from "./dsl/schemes/chosen.ts";
+export { h2o, type Heavy } from "./dsl/schemes/h2o.ts";
+export { type Snap, snapkv } from "./dsl/schemes/snapkv.ts";
+export { type Streaming, streamingllm } from "./dsl/schemes/streamingllm.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
 export { lathe } from "./dsl/schemes/lathe.ts";
 export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";

@@ -36,6 +36,8 @@ export interface Choice {
   readonly sinks?: number;
   /** Newest tokens that count most whatever their salience; none unless given. */
   readonly recent?: number;
+  /** Tokens that came after the choice was made: they are newest, and more of the first run than its cut says. */
+  readonly later?: number;
 }
 
 /** Name of the input that says what each token counts. */
@@ -50,10 +52,22 @@ const MOST = 3e38;
 const named = (i: number): string => `run${i}`;
 
 const textOf = (place: Place): string =>
-  "share" in place ? `${place.share} of all` : `${place.start}`;
+  "share" in place
+    ? `${place.share} of all${place.and ? ` but ${place.and}, and those` : ""}`
+    : `${place.start}`;
+
+/** The place, so many tokens further on. */
+const behind = (place: Place, later: number): Place =>
+  "share" in place
+    ? { ...place, and: (place.and ?? 0) + later }
+    : { ...place, start: place.start + later };
 
 /** Ranks of the tokens, the first and the newest before all others. */
-const ranksFor = ({ salience = told, sinks = 0, recent = 0 }: Choice, shape: Shape): Term => {
+const ranksFor = (
+  { salience = told, sinks = 0, recent: newestOnes = 0, later = 0 }: Choice,
+  shape: Shape,
+): Term => {
+  const recent = newestOnes + later;
   const given = salience(shape);
   const axis = shape.length - 2;
   const first = map("less", iota(given.shape, axis), sinks);
@@ -79,15 +93,16 @@ const ranksFor = ({ salience = told, sinks = 0, recent = 0 }: Choice, shape: Sha
  */
 export const choose = (
   choice: Choice,
-  cuts: readonly Place[],
+  given: readonly Place[],
   codecs: readonly Codec[],
 ): Selective => {
+  const { sinks = 0, recent = 0, later = 0 } = choice;
+  const cuts = given.map((place) => behind(place, later));
   const name = `choose([${cuts.map(textOf).join(", ")}], [${
     codecs.map((c) => c.name).join(", ")
   }])`;
-  const { sinks = 0, recent = 0 } = choice;
-  if (![sinks, recent].every((n) => Number.isInteger(n) && n >= 0)) {
-    throw new ValueError(name, "sinks and recent are counts");
+  if (![sinks, recent, later].every((n) => Number.isInteger(n) && n >= 0)) {
+    throw new ValueError(name, "sinks, recent and later are counts");
   }
   if (codecs.length === 0 || codecs.length > cuts.length + 1) {
     throw new ValueError(name, `${codecs.length} codecs for ${cuts.length + 1} runs`);
@@ -177,11 +192,11 @@ export const choose = (
       const present = total(marks.map((m) => m.present));
       const rest = runs.find((run) => run.last);
       const ahead = iota(present.shape, lead);
-      const behind = (from: Dim): Term =>
+      const after = (from: Dim): Term =>
         map("sub", map("add", ahead, sizeTerm(from)), total(marks.map((m) => m.before)));
       const place = rest === undefined
         ? total(at)
-        : map("select", present, total(at), behind(rest.from));
+        : map("select", present, total(at), after(rest.from));
       const values = gather(stored, cast(place, "u32"), lead);
       if (!drops) return values;
       return map("select", broadcast(present, shape, present.shape.map((_, i) => i)), values, 0);

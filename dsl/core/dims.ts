@@ -5,7 +5,7 @@
  * ```text
  * places of "tokens":   4            the fourth, or the end if there are fewer
  *                       4-32/8       from there as many groups of 8 as leave at least 32
- *                       0.25x        a quarter of them, rounded up
+ *                       0.25x        a quarter of them, rounded up; 0.25x+8: of all but 8, and those
  * dims:                 "tokens[:4]"   "tokens[4:4-32/8]"   "tokens[4-32/8:]"   "tokens[4:4-32/8]/8"   "tokens[:0.25x]"
  * ```
  * For 60 tokens these are 4, 24, 32, 3 and 15; for 2 tokens 2, 0, 0, 0 and 1.
@@ -20,10 +20,12 @@ export type Sizes = Readonly<Record<string, number>>;
 /** A place on an axis: a share of it, or entry `start`, and from there whole groups that leave a tail. */
 export type Place = Counted | Portion;
 
-/** A share of an axis, rounded up to whole entries. */
+/** A share of an axis but for some entries, rounded up, and those entries. */
 export interface Portion {
   /** Between 0 and 1. */
   readonly share: number;
+  /** Entries that are all counted; none unless given. */
+  readonly and?: number;
 }
 
 /** A place by counts. */
@@ -44,8 +46,8 @@ interface Run {
 }
 
 const PLACE = /^(\d+)(?:-(\d+)\/(\d+))?$/;
-const SHARE = /^(\d+(?:\.\d+)?(?:e-\d+)?)x$/;
-const ANY = `\\d+(?:-\\d+/\\d+)?|\\d+(?:\\.\\d+)?(?:e-\\d+)?x`;
+const SHARE = /^(\d+(?:\.\d+)?(?:e-\d+)?)x(?:\+(\d+))?$/;
+const ANY = `\\d+(?:-\\d+/\\d+)?|\\d+(?:\\.\\d+)?(?:e-\\d+)?x(?:\\+\\d+)?`;
 const RUN = new RegExp(`^(.+)\\[((?:${ANY})?):((?:${ANY})?)\\]$`);
 const GROUPS = /^(.+\])\/(\d+)$/;
 
@@ -74,23 +76,26 @@ export const groupsOf = (
 };
 
 const textOf = (place: Place): string => {
-  if ("share" in place) return `${place.share}x`;
+  if ("share" in place) return `${place.share}x${place.and ? `+${place.and}` : ""}`;
   const { start, tail, group } = place;
   return group === undefined ? `${start}` : `${start}-${tail ?? 0}/${group}`;
 };
 
 /** The share that a place is, if it is one. */
-const shareOf = (text: string): number | undefined => {
+const portionOf = (text: string): Required<Portion> | undefined => {
   const found = SHARE.exec(text);
-  return found === null ? undefined : Number(found[1]);
+  return found === null ? undefined : { share: Number(found[1]), and: Number(found[2] ?? 0) };
 };
 
 /** A share as written is off by an ulp: what is that close to a whole number is that number. */
 const CLOSE = 1 - 2 ** -50;
 
 const placeIn = (text: string, size: number): number => {
-  const share = shareOf(text);
-  if (share !== undefined) return Math.ceil(share * size * CLOSE);
+  const portion = portionOf(text);
+  if (portion !== undefined) {
+    const whole = Math.min(portion.and, size);
+    return whole + Math.ceil(portion.share * (size - whole) * CLOSE);
+  }
   const [, start, tail, group] = PLACE.exec(text)!;
   const from = Math.min(Number(start), size);
   if (group === undefined) return from;
@@ -102,8 +107,9 @@ const written = (of: string, from: string, to: string | undefined): string =>
 
 const checked = (place: Place): string => {
   if ("share" in place) {
-    if (place.share > 0 && place.share < 1) return textOf(place);
-    throw new ValueError("place", `${textOf(place)} is not a share between 0 and 1`);
+    const { share, and = 0 } = place;
+    if (share > 0 && share < 1 && Number.isInteger(and) && and >= 0) return textOf(place);
+    throw new ValueError("place", `${textOf(place)} is not a share between 0 and 1 and a count`);
   }
   const { start, tail = 0, group = 1 } = place;
   const counts = [start, tail].every((n) => Number.isInteger(n) && n >= 0);
@@ -149,7 +155,7 @@ export const rootOf = (dim: string): string => {
 
 /** How fast a place moves as the axis grows. */
 const paceOf = (place: string | undefined): number =>
-  place === undefined || place.includes("-") ? 1 : shareOf(place) ?? 0;
+  place === undefined ? 1 : portionOf(place)?.share ?? (place.includes("-") ? 1 : 0);
 
 /** Entries of a dim for each further one of the name that it follows from. */
 const rateOf = (dim: string): number => {
