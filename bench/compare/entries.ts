@@ -18,13 +18,19 @@ import { pathToFileURL } from "node:url";
 import { type Either, left, right } from "../../fp.ts";
 import {
   type Bits,
+  type Chosen,
   type Codec,
+  f16,
   FORMATS,
+  h2o,
   identity,
+  type KeysAndValues,
   kivi,
   rtnGrouped,
   type SchemeName,
   SCHEMES,
+  snapkv,
+  streamingllm,
   WIDTHS,
 } from "../../mod.ts";
 import { calibrate } from "../../models/calibrate.ts";
@@ -37,8 +43,8 @@ export interface Entry {
   readonly name: string;
   /** Points of a family have one colour and one line. */
   readonly family: string;
-  /** Codecs of a layer. */
-  readonly held: (layer: number) => Codecs;
+  /** Codecs of a layer, with so many tokens behind those that a scheme chooses among: none unless given. */
+  readonly held: (layer: number, later?: number) => Codecs;
 }
 
 const pair = (family: string, name: string, codecs: Codecs): Entry => ({
@@ -50,6 +56,34 @@ const pair = (family: string, name: string, codecs: Codecs): Entry => ({
 /** Keys and values alike. */
 export const both = (family: string, name: string, codec: Codec): Entry =>
   pair(family, name, { k: codec, v: codec });
+
+/** A scheme that chooses tokens. */
+const choosing = (family: string, name: string, scheme: Chosen): Entry => ({
+  name,
+  family,
+  held: (_layer, later = 0) => later === 0 ? scheme : scheme.after(later),
+});
+
+/** Codecs of what is kept: four bits, and four bits of keys with two of values. */
+const [FOUR, K4V2]: readonly KeysAndValues[] = [4, 2].map((bits) => ({
+  k: rtnGrouped(4),
+  v: rtnGrouped(bits as Bits),
+}));
+
+/** Schemes that drop tokens, alone in f16 and joined with codes: newest ones, and shares of those before them. */
+const dropping = (): readonly Entry[] => [
+  ...[192, 96].flatMap((recent) => [
+    choosing("streamingllm", `streamingllm ${recent}`, streamingllm({ recent }, f16)),
+    choosing("streamingllm", `streamingllm ${recent} 4`, streamingllm({ recent }, FOUR!)),
+  ]),
+  ...([["snapkv", snapkv], ["h2o", h2o]] as const).flatMap(([name, scheme]) =>
+    [0.5, 0.25, 0.1].flatMap((keep) => [
+      choosing(name, `${name} ${keep}`, scheme({ keep }, f16)),
+      choosing(name, `${name} ${keep} 4`, scheme({ keep }, FOUR!)),
+      choosing(name, `${name} ${keep} K4V2`, scheme({ keep }, K4V2!)),
+    ])
+  ),
+];
 
 /** The cache that nothing is lost in. */
 export const BASE: Entry = both("f32", "f32", identity);
@@ -65,7 +99,8 @@ export const listed = (): readonly Entry[] => [
     .map(([name, codec]) => both("formats", name, codec)),
   pair("oscar", "oscar", { k: FORMATS.oscarK, v: FORMATS.oscarV }),
   ...([4, 2] as const).map((bits) => pair("kivi", `kivi ${bits}`, kivi(bits))),
-  pair("rtnGrouped", "rtnGrouped K4V2", { k: rtnGrouped(4), v: rtnGrouped(2) }),
+  pair("rtnGrouped", "rtnGrouped K4V2", K4V2!),
+  ...dropping(),
 ];
 
 /** Words of codes a token that `grain` is asked for. */
