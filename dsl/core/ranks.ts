@@ -22,9 +22,13 @@ export const rankOf = (x: Term): Term => {
   const shape = [...x.shape, x.shape[n - 1]];
   const [own, other] = [along(x, shape, n), along(x, shape, n - 1)];
   const earlier = map("less", iota(shape, n), iota(shape, n - 1));
-  // Of two that are not apart the earlier one is before the other.
-  const apart = map("max", map("less", own, other), map("less", other, own));
-  return foldOver("sum", "sum", map("select", apart, map("less", own, other), earlier), [n]);
+  const before = map(
+    "select",
+    earlier,
+    map("sub", 1, map("less", other, own)),
+    map("less", own, other),
+  );
+  return foldOver("sum", "sum", before, [n]);
 };
 
 /** Places of the last axis where marks are 1, `count` of them, ascending. */
