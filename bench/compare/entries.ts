@@ -24,7 +24,6 @@ import {
   FORMATS,
   h2o,
   identity,
-  type KeysAndValues,
   kivi,
   rtnGrouped,
   type SchemeName,
@@ -45,6 +44,8 @@ export interface Entry {
   readonly family: string;
   /** Codecs of a layer, with so many tokens behind those that a scheme chooses among: none unless given. */
   readonly held: (layer: number, later?: number) => Codecs;
+  /** Measured after a prompt though it drops nothing, beside those that do. */
+  readonly prompted?: true;
 }
 
 const pair = (family: string, name: string, codecs: Codecs): Entry => ({
@@ -64,23 +65,25 @@ const choosing = (family: string, name: string, scheme: Chosen): Entry => ({
   held: (_layer, later = 0) => later === 0 ? scheme : scheme.after(later),
 });
 
-/** Codecs of what is kept: four bits, and four bits of keys with two of values. */
-const [FOUR, K4V2]: readonly KeysAndValues[] = [4, 2].map((bits) => ({
-  k: rtnGrouped(4),
-  v: rtnGrouped(bits as Bits),
-}));
+const FOUR = rtnGrouped(4);
+
+/** What drops nothing, measured as those are that do. */
+const prompted = (bits: Bits): Entry => ({
+  ...both("prompted", `prompted rtnGrouped ${bits}`, rtnGrouped(bits)),
+  prompted: true,
+});
 
 /** Schemes that drop tokens, alone in f16 and joined with codes: newest ones, and shares of those before them. */
 const dropping = (): readonly Entry[] => [
+  ...([8, 4, 3, 2] as const).map(prompted),
   ...[192, 96].flatMap((recent) => [
     choosing("streamingllm", `streamingllm ${recent}`, streamingllm({ recent }, f16)),
-    choosing("streamingllm", `streamingllm ${recent} 4`, streamingllm({ recent }, FOUR!)),
+    choosing("streamingllm", `streamingllm ${recent} 4`, streamingllm({ recent }, FOUR)),
   ]),
   ...([["snapkv", snapkv], ["h2o", h2o]] as const).flatMap(([name, scheme]) =>
     [0.5, 0.25, 0.1].flatMap((keep) => [
       choosing(name, `${name} ${keep}`, scheme({ keep }, f16)),
-      choosing(name, `${name} ${keep} 4`, scheme({ keep }, FOUR!)),
-      choosing(name, `${name} ${keep} K4V2`, scheme({ keep }, K4V2!)),
+      choosing(name, `${name} ${keep} 4`, scheme({ keep }, FOUR)),
     ])
   ),
 ];
@@ -99,7 +102,7 @@ export const listed = (): readonly Entry[] => [
     .map(([name, codec]) => both("formats", name, codec)),
   pair("oscar", "oscar", { k: FORMATS.oscarK, v: FORMATS.oscarV }),
   ...([4, 2] as const).map((bits) => pair("kivi", `kivi ${bits}`, kivi(bits))),
-  pair("rtnGrouped", "rtnGrouped K4V2", K4V2!),
+  pair("rtnGrouped", "rtnGrouped K4V2", { k: rtnGrouped(4), v: rtnGrouped(2) }),
   ...dropping(),
 ];
 

@@ -183,12 +183,12 @@ const codecsOf = (held: Entry["held"], layers: number, later?: number): readonly
 
 /** Everything about one entry. */
 export const measure = async (
-  { held }: Entry,
+  { held, prompted = false }: Entry,
   runner: Runner,
   { slices, exact, perplexity: plain, halves }: Reading,
 ): Promise<Quality> => {
   const { config } = runner;
-  const drops = codecsOf(held, config.layers).some(({ k }) => k.selective?.drops);
+  const drops = prompted || codecsOf(held, config.layers).some(({ k }) => k.selective?.drops);
   const later = drops ? slices[0]!.length - halves.prompt : undefined;
   const own = codecsOf(held, config.layers, later);
   const runs: Run[] = [];

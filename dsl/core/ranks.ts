@@ -44,7 +44,7 @@ export const placesOf = (marks: Term, count: Dim): Term => {
     along(marks, shape, n - 1),
     same(along(before, shape, n - 1), iota(shape, n - 1)),
   );
-  return cast(foldOver("sum", "sum", map("mul", here, iota(shape, n)), [n]), "u32");
+  return cast(foldOver("max", "max", map("mul", here, iota(shape, n)), [n]), "u32");
 };
 
 /** For each place of an axis of `size`, how many of `places` are smaller, and whether it is one of them. */
@@ -58,7 +58,7 @@ export const amongPlaces = (
   const here = iota(shape, n - 1);
   return {
     before: foldOver("sum", "sum", map("less", each, here), [n]),
-    present: foldOver("sum", "sum", same(each, here), [n]),
+    present: map("min", foldOver("sum", "sum", same(each, here), [n]), 1),
   };
 };
 
