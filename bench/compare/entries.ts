@@ -45,7 +45,7 @@ export interface Entry {
   /** Codecs of a layer, with so many tokens behind those that a scheme chooses among: none unless given. */
   readonly held: (layer: number, later?: number) => Codecs;
   /** Measured after a prompt though it drops nothing, beside those that do. */
-  readonly prompted?: true;
+  readonly prompted?: boolean;
 }
 
 const pair = (family: string, name: string, codecs: Codecs): Entry => ({
