@@ -108,6 +108,8 @@ export {
 } from "./dsl/weights/scheme.ts";
 export { type Chosen, chosen, type Prompt } from "./dsl/schemes/chosen.ts";
 export { h2o, type Heavy } from "./dsl/schemes/h2o.ts";
+export { type Important, mikv } from "./dsl/schemes/mikv.ts";
+export { type Zip, zipcache } from "./dsl/schemes/zipcache.ts";
 export { type Snap, snapkv } from "./dsl/schemes/snapkv.ts";
 export { type Streaming, streamingllm } from "./dsl/schemes/streamingllm.ts";
 export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";

@@ -25,12 +25,14 @@ import {
   h2o,
   identity,
   kivi,
+  mikv,
   rtnGrouped,
   type SchemeName,
   SCHEMES,
   snapkv,
   streamingllm,
   WIDTHS,
+  zipcache,
 } from "../../mod.ts";
 import { calibrate } from "../../models/calibrate.ts";
 import type { Model } from "../../models/load.ts";
@@ -88,6 +90,21 @@ const dropping = (): readonly Entry[] => [
   ),
 ];
 
+/** More bits for tokens that count more, none dropped. */
+const mixed = (): readonly Entry[] => [
+  ...[0.5, 0.25, 0.1].map((salient) =>
+    choosing(
+      "zipcache",
+      `zipcache ${salient} 4 2`,
+      zipcache({ salient }, [rtnGrouped(4), rtnGrouped(2)]),
+    )
+  ),
+  ...[0.25, 0.1].flatMap((important) => [
+    choosing("mikv", `mikv ${important} 8 2`, mikv({ important }, [rtnGrouped(8), rtnGrouped(2)])),
+    choosing("mikv", `mikv ${important} 4 2`, mikv({ important }, [rtnGrouped(4), rtnGrouped(2)])),
+  ]),
+];
+
 /** The cache that nothing is lost in. */
 export const BASE: Entry = both("f32", "f32", identity);
 
@@ -103,6 +120,7 @@ export const listed = (): readonly Entry[] => [
   pair("oscar", "oscar", { k: FORMATS.oscarK, v: FORMATS.oscarV }),
   ...([4, 2] as const).map((bits) => pair("kivi", `kivi ${bits}`, kivi(bits))),
   pair("rtnGrouped", "rtnGrouped K4V2", { k: rtnGrouped(4), v: rtnGrouped(2) }),
+  ...mixed(),
   ...dropping(),
 ];
 
