@@ -5,10 +5,10 @@ import { deepEqual, ok } from "node:assert/strict";
 import {
   aqua,
   attend,
+  byToken,
   cached,
   center,
   certify,
-  choose,
   codebook,
   type Codec,
   compile,
@@ -122,7 +122,7 @@ Deno.test("attention over tokens that are kept is one stream, which has nothing 
   };
   const all = await over(four);
   const few = await over(snapkv({ keep: 0.25 }, four).k);
-  const mixed = await over(choose({}, [{ share: 0.25 }], [four, two]));
+  const mixed = await over(byToken({}, [{ share: 0.25 }], [four, two]));
   for (const p of [few, mixed]) {
     deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
   }

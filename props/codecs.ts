@@ -4,7 +4,8 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
-import { type Choice, choose, keep } from "../dsl/codec/choose.ts";
+import { byToken, keep, type TokenOrder } from "../dsl/codec/by_token.ts";
+import { adaptive } from "../dsl/codec/adaptive.ts";
 import { window } from "../dsl/codec/window.ts";
 import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
@@ -62,7 +63,7 @@ const lowRank = (rank: number): Codec =>
   pipe(pca({ rank }), on("coefficients", f16), on("basis", f16));
 
 /** What tokens count, by where they stand alone: some are equal, and heads differ. */
-const counted = (choice: Omit<Choice, "salience"> = {}): Choice => ({
+const counted = (choice: Omit<TokenOrder, "salience"> = {}): TokenOrder => ({
   ...choice,
   salience: (shape) => {
     const each = shape.slice(0, -1);
@@ -103,13 +104,13 @@ const LOSSLESS: readonly Codec[] = [
   residual(coded(2)),
   perHead(residual(pca({ rank: 2 }))),
   keep(counted(), { share: 1 })(identity),
-  choose(counted({ sinks: 1 }), [{ start: 2 }, { start: 5 }], [identity, identity, identity]),
+  byToken(counted({ sinks: 1 }), [{ start: 2 }, { start: 5 }], [identity, identity, identity]),
 ];
 
 /** Tokens chosen by what they count, some of them dropped. */
 const CHOSEN: readonly Codec[] = [
-  choose(counted(), [{ share: 0.25 }], [coded(4), coded(2)]),
-  choose(counted({ recent: 1 }), [{ share: 0.3 }, { share: 0.6 }], [f16, coded(4)]),
+  byToken(counted(), [{ share: 0.25 }], [coded(4), coded(2)]),
+  byToken(counted({ recent: 1 }), [{ share: 0.3 }, { share: 0.6 }], [f16, coded(4)]),
   keep(counted({ sinks: 1, recent: 3 }), { start: 6 })(coded(4, "symmetric")),
   perHead(keep(counted(), { share: 0.5 })(pipe(hadamard(), on("values", coded(3))))),
 ];
@@ -240,6 +241,7 @@ const COMBINED: readonly Codec[] = [
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),
   outliers({ count: 2 })(residual(coded(2), lowRank(2))),
+  adaptive([coded(2), decoquantB(4, 4)], { bits: 4 }).at(1),
 ];
 
 const takes = (codec: Codec, channels: number): boolean => {

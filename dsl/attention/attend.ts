@@ -8,7 +8,7 @@
  * ```
  *
  * The axis `group` is what query heads share a key head (GQA): no copy of k is made. A decode step has
- * one row. Of a cache that drops tokens (`codec/choose.ts`) those that are kept are read, masked by where they
+ * one row. Of a cache that drops tokens (`codec/by_token.ts`) those that are kept are read, masked by where they
  * stood. The scores are a tensor of the formula, not of the kernel: a fold over tokens needs one at
  * a time. `k` and `v` may be decoded from a cache; a row that sees nothing gives zeros.
  * @module

@@ -36,7 +36,7 @@ export interface Codec {
    * another formula than `encode` with those parts for what it would make of them (`streaming.ts`).
    */
   readonly extend?: Extend;
-  /** Where tokens are stored in another order, or not all of them (`choose.ts`). */
+  /** Where tokens are stored in another order, or not all of them (`by_token.ts`). */
   readonly selective?: Selection;
 }
 

@@ -8,7 +8,7 @@
  * ```
  * @module
  */
-import { type Choice, choose } from "../codec/choose.ts";
+import { byToken, type TokenOrder } from "../codec/by_token.ts";
 import type { Codec } from "../codec/codec.ts";
 import type { Place } from "../core/dims.ts";
 import { ValueError } from "../core/errors.ts";
@@ -37,13 +37,13 @@ const sides = (of: Codec | KeysAndValues): KeysAndValues => "k" in of ? of : { k
 
 /** Keys and values that choose alike; each run has its codecs. */
 export const chosen = (
-  choice: Choice,
+  choice: TokenOrder,
   cuts: readonly Place[],
   codecs: readonly (Codec | KeysAndValues)[],
   salience?: (prompt: Prompt) => Term,
 ): Chosen => {
   const of = (side: keyof KeysAndValues): Codec =>
-    choose(choice, cuts, codecs.map((c) => sides(c)[side]));
+    byToken(choice, cuts, codecs.map((c) => sides(c)[side]));
   return {
     k: of("k"),
     v: of("v"),

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import {
   attend,
   bitsOf,
-  choose,
+  byToken,
   type Codec,
   f16,
   h2o,
@@ -25,7 +25,7 @@ import {
 } from "../mod.ts";
 import { normals } from "./arbitraries.ts";
 import { check } from "./check.ts";
-import * as L from "./laws/choose.ts";
+import * as L from "./laws/by_token.ts";
 
 const CHANNELS = 4;
 const coded = (bits: 2 | 4): Codec => quantize({ bits, per: "token", range: "asymmetric" });
@@ -53,7 +53,7 @@ const choiceArb = fc.record({
   recent: fc.integer({ min: 0, max: 3 }),
 });
 
-const cutsArb = fc.constantFrom<Parameters<typeof choose>[1]>(
+const cutsArb = fc.constantFrom<Parameters<typeof byToken>[1]>(
   [{ share: 0.25 }],
   [{ share: 0.1, and: 3 }],
   [{ start: 4 }],
@@ -62,7 +62,7 @@ const cutsArb = fc.constantFrom<Parameters<typeof choose>[1]>(
 );
 
 check(
-  "choose: kept tokens are what their codec makes of them, others are 0",
+  "byToken: kept tokens are what their codec makes of them, others are 0",
   fc.property(
     toldArb,
     choiceArb,
@@ -78,7 +78,7 @@ check(
 );
 
 check(
-  "choose: one codec of all runs is that codec, and keeping all is",
+  "byToken: one codec of all runs is that codec, and keeping all is",
   fc.property(
     toldArb,
     choiceArb,
@@ -90,7 +90,7 @@ check(
 );
 
 check(
-  "choose: attention to what is kept is attention to those tokens",
+  "byToken: attention to what is kept is attention to those tokens",
   fc.property(
     toldArb,
     choiceArb,
@@ -137,7 +137,7 @@ Deno.test("schemes that choose: bits of what is kept, index and all", () => {
   );
 });
 
-Deno.test("choose: what does not fit together is named", () => {
+Deno.test("byToken: what does not fit together is named", () => {
   const few = keep({}, { share: 0.5 })(identity);
   const more = keep({}, { share: 0.6 })(identity);
   const shape = [1, "tokens", 4] as const;
@@ -147,7 +147,7 @@ Deno.test("choose: what does not fit together is named", () => {
       attend({
         q,
         k: kept(few, "k", shape),
-        v: kept(choose({ sinks: 1 }, [{ share: 0.5 }], [f16]), "v", shape),
+        v: kept(byToken({ sinks: 1 }, [{ share: 0.5 }], [f16]), "v", shape),
       }),
     /attend: keys and values are of tokens that were chosen differently/,
   );
@@ -161,9 +161,9 @@ Deno.test("choose: what does not fit together is named", () => {
       () => outliers({ count: 1 })(few),
     ]
   ) throws(inside, /drops tokens: it is the outermost codec/);
-  throws(() => choose({}, [{ share: 0.5 }], [few]), /drops tokens itself/);
-  throws(() => choose({}, [{ start: 4 }, { start: 3 }], [f16]), /3 does not come after 4/);
-  throws(() => choose({}, [{ share: 0.5 }], []), /0 codecs for 2 runs/);
-  throws(() => choose({ sinks: -1 }, [{ share: 0.5 }], [f16]), /counts/);
+  throws(() => byToken({}, [{ share: 0.5 }], [few]), /drops tokens itself/);
+  throws(() => byToken({}, [{ start: 4 }, { start: 3 }], [f16]), /3 does not come after 4/);
+  throws(() => byToken({}, [{ share: 0.5 }], []), /0 codecs for 2 runs/);
+  throws(() => byToken({ sinks: -1 }, [{ share: 0.5 }], [f16]), /counts/);
   throws(() => snapkv({ keep: 0 }, f16), /snapkv: the share that is kept is 0/);
 });

@@ -3,7 +3,7 @@
  * or by none. Which tokens they are is stored, for each head apart.
  *
  * ```text
- * tokens    0 1 2 3 4 5 6 7           salience  9 1 1 7 1 8 3 2       choose([{ share: 0.25 }], [four, two])
+ * tokens    0 1 2 3 4 5 6 7           salience  9 1 1 7 1 8 3 2       byToken([{ share: 0.25 }], [four, two])
  * run0      0 5            four       index 0 5 (u32)
  * run1      1 2 3 4 6 7    two        what is left: no index
  * ```
@@ -29,7 +29,7 @@ import type { Codec, Selective } from "./codec.ts";
 import { inside, type Parts, prefixed } from "./parts.ts";
 
 /** Which tokens come first. */
-export interface Choice {
+export interface TokenOrder {
   /** What each token counts, `[…, tokens]` for a tensor `[…, tokens, channels]`; {@link told} unless given. */
   readonly salience?: (shape: Shape) => Term;
   /** First tokens that count most whatever their salience; none unless given. */
@@ -64,7 +64,7 @@ const behind = (place: Place, later: number): Place =>
 
 /** Ranks of the tokens, the first and the newest before all others. */
 const ranksFor = (
-  { salience = told, sinks = 0, recent: newestOnes = 0, later = 0 }: Choice,
+  { salience = told, sinks = 0, recent: newestOnes = 0, later = 0 }: TokenOrder,
   shape: Shape,
 ): Term => {
   const recent = newestOnes + later;
@@ -83,22 +83,22 @@ const ranksFor = (
  * @example
  * ```ts
  * import { ok } from "node:assert/strict";
- * import { bitsOf, choose, rtnGrouped } from "kvfold";
+ * import { bitsOf, byToken, rtnGrouped } from "kvfold";
  * const shape = ["heads", "tokens", 64] as const;
- * const mixed = choose({}, [{ share: 0.25 }], [rtnGrouped(4), rtnGrouped(2)]);
+ * const mixed = byToken({}, [{ share: 0.25 }], [rtnGrouped(4), rtnGrouped(2)]);
  * ok(bitsOf(mixed, shape) === 0.25 * (4.5 + 32 / 64) + 0.75 * 2.5); // a quarter has an index
- * const fewer = choose({}, [{ share: 0.25 }], [rtnGrouped(4)]);
+ * const fewer = byToken({}, [{ share: 0.25 }], [rtnGrouped(4)]);
  * ok(bitsOf(fewer, shape) === 0.25 * (4.5 + 32 / 64));
  * ```
  */
-export const choose = (
-  choice: Choice,
+export const byToken = (
+  choice: TokenOrder,
   given: readonly Place[],
   codecs: readonly Codec[],
 ): Selective => {
   const { sinks = 0, recent = 0, later = 0 } = choice;
   const cuts = given.map((place) => behind(place, later));
-  const name = `choose([${cuts.map(textOf).join(", ")}], [${
+  const name = `byToken([${cuts.map(textOf).join(", ")}], [${
     codecs.map((c) => c.name).join(", ")
   }])`;
   if (![sinks, recent, later].every((n) => Number.isInteger(n) && n >= 0)) {
@@ -223,7 +223,7 @@ export const choose = (
 };
 
 /** Keeps tokens up to a place in the order of salience, by the codec that it is given; drops the others. */
-export const keep = (choice: Choice, upTo: Place): (codec: Codec) => Selective => (codec) =>
+export const keep = (choice: TokenOrder, upTo: Place): (codec: Codec) => Selective => (codec) =>
   "share" in upTo && upTo.share === 1
-    ? choose(choice, [], [codec])
-    : choose(choice, [upTo], [codec]);
+    ? byToken(choice, [], [codec])
+    : byToken(choice, [upTo], [codec]);

@@ -4,7 +4,7 @@
  */
 import { attend } from "../../dsl/attention/attend.ts";
 import { attentionMass, pooled } from "../../dsl/attention/salience.ts";
-import { type Choice, choose } from "../../dsl/codec/choose.ts";
+import { byToken, type TokenOrder } from "../../dsl/codec/by_token.ts";
 import { type Codec, kept } from "../../dsl/codec/codec.ts";
 import { input } from "../../dsl/core/build.ts";
 import type { Place } from "../../dsl/core/dims.ts";
@@ -33,7 +33,7 @@ const wholeOf = (place: Place, tokens: number): number =>
 /** Tokens of every head by runs: sorted by what they count, cut, each run in the order of the text. */
 export const runsOf = (
   { heads, tokens, salience }: Told,
-  { sinks = 0, recent = 0 }: Choice,
+  { sinks = 0, recent = 0 }: TokenOrder,
   cuts: readonly Place[],
 ): readonly (readonly number[])[][] =>
   Array.from({ length: heads }, (_, h) => {
@@ -70,12 +70,12 @@ const picked = (t: Told, which: readonly (readonly number[])[]): Float64Array =>
 /** Tokens of a run come back as the codec of the run gives them back alone; those of none come back as 0. */
 export const keptLaw = (
   t: Told,
-  choice: Choice,
+  choice: TokenOrder,
   cuts: readonly Place[],
   codecs: readonly Codec[],
   dynamic: boolean,
 ): boolean => {
-  const codec = choose(choice, cuts, codecs);
+  const codec = byToken(choice, cuts, codecs);
   const shape = dynamic ? shapeOf(t) : [t.heads, t.tokens, t.channels];
   const term = input("x", shape, "f32");
   const env = { sizes: { tokens: t.tokens }, inputs: { x: t.x, salience: t.salience } };
@@ -102,11 +102,11 @@ export const keptLaw = (
 /** Runs by one codec that takes tokens one by one are all tokens by that codec. */
 export const equalLaw = (
   t: Told,
-  choice: Choice,
+  choice: TokenOrder,
   cuts: readonly Place[],
   codec: Codec,
 ): boolean => {
-  const mixed = choose(choice, cuts, [...cuts, 0].map(() => codec));
+  const mixed = byToken(choice, cuts, [...cuts, 0].map(() => codec));
   const plain = through(codec, t, t.x, t.tokens);
   return through(mixed, t, t.x, t.tokens).every((y, i) => y === plain[i]);
 };
@@ -114,13 +114,13 @@ export const equalLaw = (
 /** Attention to what is kept is attention to those tokens alone, each masked by where it stood. */
 export const keptAttentionLaw = (
   t: Told,
-  choice: Choice,
+  choice: TokenOrder,
   cuts: readonly Place[],
   codec: Codec,
   q: Float64Array,
   past: number,
 ): boolean => {
-  const chooser = choose(choice, cuts, [codec]);
+  const chooser = byToken(choice, cuts, [codec]);
   const shape = shapeOf(t);
   const parts = chooser.encode(input("x", shape, "f32"));
   const names = Object.keys(parts);
