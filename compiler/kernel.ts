@@ -136,7 +136,10 @@ export const uniformOf = (name: string, sizes: Sizes): number =>
   sizeOf(/^room \d+ of .* for (.+)$/.exec(name)?.[1] ?? name, sizes);
 
 /** Inputs and stored terms at or below `terms`: what a kernel reads from memory. */
-export const leavesOf = (terms: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
+export const leavesOf = (
+  terms: readonly Term[],
+  materialized: Pick<ReadonlySet<Term>, "has">,
+): Term[] => {
   const out: Term[] = [];
   const seen = new Set<Term>();
   const visit = (t: Term): void => {

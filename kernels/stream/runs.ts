@@ -20,9 +20,9 @@ export const runOf = (
   return fits.find((n) => rows * n / perVector <= ACCUMULATORS) ?? fits[fits.length - 1];
 };
 
-/** Most channels, one an accumulator, that divide the channels and fit registers. */
-export const longestRun = (channels: number, rows: number): number => {
-  let run = Math.max(1, Math.min(channels, Math.floor(ACCUMULATORS / rows)));
+/** Most channels, one an accumulator, that divide the channels and fit registers (or `most`). */
+export const longestRun = (channels: number, rows: number, most = ACCUMULATORS): number => {
+  let run = Math.max(1, Math.min(channels, Math.floor(most / rows)));
   while (channels % run !== 0) run--;
   return run;
 };

@@ -24,8 +24,9 @@ import {
   vec4,
 } from "../../compiler/ir/expr.ts";
 import type { Builder, Plan } from "../../compiler/kernel.ts";
+import { ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
-import { holdProduct, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
+import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
 
 const ZERO = (): Expr => un("splat", num(0));
@@ -57,8 +58,13 @@ const scoresAt = (
  */
 const zeroOf = (largest: Expr): Expr => select(bin("le", largest, num(MASKED)), num(0), largest);
 
-/** Rows that go together: two scores of four tokens each fill the registers, three just so. */
+/**
+ * Rows that go together. Of integers, two scores of four tokens each fill the registers, three just so;
+ * numbers are met fewer tokens at a time.
+ */
 const SIDE_BY_SIDE = 3;
+const sideBySide = (rows: number, integers: boolean): number =>
+  !integers ? ROWS_AT_ONCE : rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2;
 
 /** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */
 export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
@@ -78,7 +84,8 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
   const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
   const held = together.filter((m) => again.has(m.term))
     .map((m) => holdProduct(b, frame, stream, m));
-  for (const tile of tilesOf(rows, rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2)) {
+  const integers = together.some((m) => isInteger(plan, m));
+  for (const tile of tilesOf(rows, sideBySide(rows, integers))) {
     const tops = tile.map(() => low.mutable("top", HIDDEN()));
     walk(b, frame, 4, (step) => {
       const { t, whole } = step;
