@@ -131,17 +131,18 @@ export const stageFours = (tile: Tile, terms: readonly Term[]): number => {
   const fours = bin("div", bin("add", bin("mul", rows, int(size)), int(3)), int(4));
   low.loop("q", int(0), fours, 1, (q) => {
     const from = bin("mul", q, int(4));
-    const at = (k: number): Expr[] => {
+    // Folds of one size may have axes of their own.
+    const at = (fold: Term, k: number): Expr[] => {
       const e = bin("add", from, int(k));
       const r = low.named("r", bin("min", bin("div", e, int(size)), bin("sub", rows, int(1))));
       showRow(tile, r);
       const row = unravel(bin("add", start, r), rowDims);
-      const { axes } = held.get(folds[0])!;
+      const { axes } = held.get(fold)!;
       const inside = unravel(
         bin("rem", e, int(size)),
-        axes.held.map((a) => int(folds[0].shape[a] as number)),
+        axes.held.map((a) => int(fold.shape[a] as number)),
       );
-      return folds[0].shape.map((_, a) =>
+      return fold.shape.map((_, a) =>
         axes.rowOf[a] === undefined ? inside[axes.held.indexOf(a)] : row[a]
       );
     };

@@ -11,6 +11,7 @@ import {
   type Codec,
   concat,
   constant,
+  contract,
   decoquantB,
   evalAll,
   F64,
@@ -160,6 +161,15 @@ const overflowing: Sample = {
   inputs: { x0: [1.162437915802002] },
 };
 
+/** A sum of squares that a machine takes for 0, and chooses by. */
+const small = input("x0", [2, 1], "f32");
+const squares = contract("a b, a b -> a", small, small);
+const vanishing: Sample = {
+  term: map("select", squares, squares, input("x1", [2], "u4")),
+  sizes: {},
+  inputs: { x0: [1e-40, 3.5], x1: [10, 8] },
+};
+
 onDevices(
   "certify: any program, under any schedule, is within its certificate",
   { wasm: 150, webgpu: 15 },
@@ -176,7 +186,7 @@ onDevices(
         claims += verdict.claims;
       }),
       runs,
-      [[overflowing, SCHEDULE, true]],
+      [[overflowing, SCHEDULE, true], [vanishing, SCHEDULE, true]],
     );
     ok(claims > runs, `${claims} claims`);
   },

@@ -114,7 +114,44 @@ const empty: Sample = {
   inputs: { a: [] },
 };
 
+const codes = input("x", [3, 2, 16], "u8");
+/** A product once a token that values read and scores do not: nobody made it. */
+const ofValues: Sample = {
+  term: softmaxFold("a, a -> ", iota([3], 0), contract("a b c, a d c -> a", codes, codes)),
+  sizes: {},
+  inputs: { x: Array.from({ length: 96 }, (_, i) => 37 * i % 256) },
+};
+
+/** Sums of one size with axes of their own: made in one loop, at the index of the first. */
+const sameSize: Sample = {
+  term: contract(
+    "a, b c -> b",
+    broadcast(input("x", [], "f32"), [16], []),
+    input("c", [1, 16], "u1"),
+  ),
+  sizes: {},
+  inputs: { x: [-2], c: Array.from({ length: 16 }, (_, i) => i % 3 === 0 ? 1 : 0) },
+};
+
+const both = input("x", [6, "t"], "f32");
+/** Queries that are the tokens as well: what was held for a block of queries was read for tokens. */
+const selfScores: Sample = {
+  term: softmaxFold(
+    "a b, a -> b",
+    map("min", gram(broadcast(both, [3, 6, "t"], [1, 2]), [0, 1]), 5),
+    input("v", ["t"], "f32"),
+  ),
+  sizes: { t: 33 },
+  inputs: {
+    x: Array.from({ length: 6 * 33 }, (_, i) => 2 * Math.fround(Math.sin(7 * i))),
+    v: Array.from({ length: 33 }, (_, i) => i),
+  },
+};
+
 const PINNED: readonly Sample[] = [
+  selfScores,
+  sameSize,
+  ofValues,
   empty,
   spreadIndex,
   lanes,

@@ -218,13 +218,13 @@ const sameWalk = (a: TermOf<"fold">, b: TermOf<"fold">): boolean =>
   a.labels.out.join() === b.labels.out.join();
 
 /**
- * Four results of each of some folds, at places `at(0)` … `at(3)`: lanes run along what is folded, and are
+ * Four results of each of some folds, at places `at(fold, 0)` … `at(fold, 3)`: lanes run along what is folded, and are
  * joined for all four results at once. Folds of the same values share the walk.
  */
-export const foldsAtFour = (
+export const foldsAtFour = <F extends TermOf<"fold">>(
   low: Values,
-  folds: readonly TermOf<"fold">[],
-  at: (k: number) => Index,
+  folds: readonly F[],
+  at: (fold: F, k: number) => Index,
 ): Expr[] => {
   const out = new Map<TermOf<"fold">, Expr>();
   for (const fold of folds) {
@@ -232,7 +232,7 @@ export const foldsAtFour = (
     const together = folds.filter((f) => sameWalk(f, fold));
     const kinds: Kind[] = [];
     const parts = [0, 1, 2, 3].map((k) => {
-      const index = at(k);
+      const index = at(fold, k);
       const { sizes, element } = foldBox(low, fold, index);
       together.forEach((f, i) => kinds[i] = foldBox(low, f, index).kind);
       return reduceTogether(low, sizes, kinds.map((kind) => COMBINE[kind]), element);

@@ -180,30 +180,43 @@ export const analyseStream = (
     return found;
   };
   let watched = heavy;
+  /** Read along several axes, or along tokens by what is not staged: they are never held. */
+  const loose = new Set<Term>();
+  /** What a staged term reads is staged before it, if all that is read of it lies along the same axes. */
+  const below = (term: Term, own: HeldAxes, staged: Map<Term, HeldAxes>): Term | undefined => {
+    const others = heavy.filter((t) => t !== term && !loose.has(t));
+    const reads = readsOf(term, symbols(term, own.rowOf), others, ghost(leaves));
+    for (const [t, indices] of reads) {
+      if (indices.length === 0) continue;
+      const axes = axesOf(t, indices);
+      const old = staged.get(t);
+      const elsewhere = (): boolean =>
+        !watched.includes(t) && readsIn([...watched, t]).get(t)!.length > 0;
+      const same = old === undefined ? !elsewhere() : old.rowOf.join() === axes?.rowOf.join();
+      if (axes === undefined || !same) return t;
+      staged.set(t, axes);
+    }
+    return undefined;
+  };
   for (;;) {
     const found = readsIn(watched);
     const stays = (t: Term): boolean =>
       axesOf(t, found.get(t)!) !== undefined &&
       !found.get(t)!.some((i) => i.some((e) => variablesOf(e).has("token")));
-    const still = watched.filter(stays);
+    const still = watched.filter((t) => !loose.has(t) && stays(t));
     if (still.length < watched.length) {
       watched = still;
       continue;
     }
     const staged = new Map<Term, HeldAxes>();
     still.forEach((t) => found.get(t)!.length > 0 && staged.set(t, axesOf(t, found.get(t)!)!));
-    // What a staged term reads is staged before it, where it too stays the same along tokens.
-    for (const term of [...heavy].reverse()) {
-      const own = staged.get(term);
-      if (own === undefined) continue;
-      const below = heavy.filter((t) => t !== term);
-      readsOf(term, symbols(term, own.rowOf), below, ghost(leaves)).forEach((indices, t) => {
-        const axes = indices.length === 0 ? undefined : axesOf(t, indices);
-        const old = staged.get(t);
-        if (axes !== undefined && (old === undefined || old.rowOf.join() === axes.rowOf.join())) {
-          staged.set(t, axes);
-        }
-      });
+    const mixed = [...heavy].reverse().map((t) => {
+      const own = staged.get(t);
+      return own && below(t, own, staged);
+    }).find((t) => t !== undefined);
+    if (mixed !== undefined) {
+      loose.add(mixed);
+      continue;
     }
     const more = readsIn([...still, ...candidates.filter((t) => !still.includes(t))]);
     const moving = new Map<Term, HeldAxes & { token: number }>();

@@ -13,9 +13,10 @@ import { constant, contractBy, foldBy, map } from "../core/build.ts";
 import { gramLabels, knownCount, summedDims } from "../core/shape.ts";
 import type { Dim, Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
-import { type Bounded, type Context, type Error, sum, times } from "./known.ts";
+import { type Bounded, type Context, type Error, LEAST, sum, times } from "./known.ts";
 import { products } from "./maps.ts";
 import { crossNorm } from "./norm.ts";
+import { isWhole } from "./whole.ts";
 
 /** One rounding a product, n sums, two more for a split into parts and its merge. */
 const PARTS = 3;
@@ -67,10 +68,14 @@ const productError = (t: TermOf<"contract">, a: Bounded, b: Bounded, c: Context)
   return sharp === undefined ? plain : map("min", plain, sharp);
 };
 
+/** A sum of products of sizes stays above the least: of two small ones a machine makes 0. Whole numbers make no size smaller. */
+const sizeOfProducts = (args: readonly Term[], product: Term, c: Context): Term =>
+  c.machine === undefined || args.some(isWhole) ? product : map("add", product, LEAST);
+
 /** The bound of a contraction. */
 export const contractBound = (t: TermOf<"contract">, value: Term, c: Context): Bounded => {
   const [a, b] = t.args.map(c.of);
-  const size = (): Term => contractBy(t.labels, a.size(), b.size());
+  const size = (): Term => sizeOfProducts(t.args, contractBy(t.labels, a.size(), b.size()), c);
   return summed(t, value, productError(t, a, b, c), a.growth + b.growth, size, c);
 };
 
@@ -79,7 +84,7 @@ export const foldBound = (t: TermOf<"fold">, value: Term, c: Context): Bounded =
   const a = c.of(t.args[0]);
   if (t.monoid === "gram") {
     const product = (x: Term, y: Term): Term => contractBy(gramLabels(t.labels), x, y);
-    const size = (): Term => product(a.size(), a.size());
+    const size = (): Term => sizeOfProducts(t.args, product(a.size(), a.size()), c);
     return summed(t, value, products(a, a, c, product), 2 * a.growth, size, c);
   }
   if (t.monoid === "sum") {

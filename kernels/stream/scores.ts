@@ -78,7 +78,8 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
     movings,
     () => every.forEach((r) => scoresAt(b, frame, stream, r, int(0))),
   );
-  const apart = movings.filter((m) => reads.get(m) === undefined);
+  // What scores read singly, or not at all: values alone ask for it.
+  const apart = movings.filter((m) => !reads.get(m)?.length);
   apart.forEach((m) => makeProduct(b, plan, frame, stream, m));
   const together = movings.filter((m) => !apart.includes(m));
   const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
