@@ -34,8 +34,7 @@ export const settled = (
   at: Expr,
   row: Expr,
   sum: Expr,
-): Expr =>
-  frame.fade === undefined ? sum : madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
+): Expr => madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
 
 /** Stores the finished sums of a run of some rows. */
 export const storeRun = (
@@ -50,6 +49,6 @@ export const storeRun = (
   sums.forEach((row, i) =>
     row.forEach((four, q) => {
       const at = bin("add", bin("add", frame.base(int(rows[i])), channel), int(sum.at + 4 * q));
-      b.low.store(part, at, four);
+      b.low.store(part, at, settled(frame, part, at, int(rows[i]), four));
     })
   );

@@ -4,7 +4,8 @@
  * ```text
  * for four tokens: each long product (q·codes)         once a token, four sums at once: stream/products.ts
  * for four tokens: score = what is left of the term    scale, minimum, mask: lanes are tokens
- * m = max score;  p = e^(score − m), 0 where masked;  l = Σ p
+ * m = max score, that of earlier chunks of the part too;  p = e^(score − m), 0 where masked
+ * fade = e^(m before − m);  l = fade · l + Σ p
  * ```
  * Two or three rows go together, the first two loops are one, and so are those of p and l: here a group has
  * one lane. Where it has many, they share each loop (stream/lanes.ts).
@@ -18,6 +19,7 @@ import {
   type Expr,
   int,
   load,
+  madd,
   num,
   select,
   un,
@@ -67,7 +69,14 @@ const sideBySide = (rows: number, integers: boolean): number =>
   !integers ? ROWS_AT_ONCE : rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2;
 
 /** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */
-export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
+export const weights = (
+  b: Builder,
+  plan: Plan,
+  frame: Frame,
+  stream: Stream,
+  part: Arr,
+  fades: Arr,
+): Arr => {
   const { low } = b;
   const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
@@ -98,7 +107,11 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
         tops[i].set(bin("max", four, tops[i].get()));
       });
     });
-    const largest = tops.map((top) => low.named("m", un("hmax", top.get())));
+    const end = (r: number, k: number): Expr => bin("add", frame.base(int(r)), int(peak + k));
+    const before = tile.map((r) => low.named("before", load(part, end(r, 0))));
+    const largest = tops.map((top, i) =>
+      low.named("m", bin("max", un("hmax", top.get()), before[i]))
+    );
     const zeros = largest.map((m) => low.named("zero", zeroOf(m)));
     const sums = tile.map(() => low.mutable("sum", ZERO()));
     low.loop("t", int(0), padded(frame, 4), 4, (t) =>
@@ -109,8 +122,10 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
         sums[i].set(bin("add", sums[i].get(), p));
       }));
     tile.forEach((r, i) => {
-      low.store(part, bin("add", frame.base(int(r)), int(peak)), largest[i]);
-      low.store(part, bin("add", frame.base(int(r)), int(peak + 1)), un("hsum", sums[i].get()));
+      const fade = low.named("fade", un("exp", bin("sub", before[i], largest[i])));
+      low.store(fades, int(r), fade);
+      low.store(part, end(r, 0), largest[i]);
+      low.store(part, end(r, 1), madd(load(part, end(r, 1)), fade, un("hsum", sums[i].get())));
     });
   }
   held.forEach(({ read }) => read());

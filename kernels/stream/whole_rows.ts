@@ -2,7 +2,7 @@
  * Weights times values of numbers, a whole row of channels after the other: the sums lie in the part.
  *
  * ```text
- * for each row:  part = Σ p·shift
+ * for each row:  part = fade · part + Σ p·shift
  * for one, two or four tokens, as they lie in memory:
  *   for four channels, for each row:  o = part;  o += w[t] · rest[t], token by token;  part = o
  * ```
@@ -14,7 +14,7 @@
 import { type Arr, bin, type Expr, int, load, madd, un } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import { bytesOf, ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
-import { longestRun } from "./runs.ts";
+import { longestRun, settled } from "./runs.ts";
 import type { Prepared } from "./scales.ts";
 import type { Frame, Stream, Sum } from "./shape.ts";
 import { eachRow, tilesOf } from "./tokens.ts";
@@ -60,7 +60,10 @@ export const wholeRows = (
     spans((channel) =>
       rows.forEach((r) => {
         const shift = un("splat", ready.shift(int(r), ready.groupOf(channel)));
-        quads.forEach((q) => low.store(part, to(r, bin("add", channel, q)), shift));
+        for (const q of quads) {
+          const at = to(r, bin("add", channel, q));
+          low.store(part, at, settled(frame, part, at, int(r), shift));
+        }
       })
     );
     const step = (t: Expr, many: number): void => {
