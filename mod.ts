@@ -115,11 +115,21 @@ export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, normBoundOf } from "./dsl/bound/bound.ts";
 export { idealOf, type Known } from "./dsl/bound/ideal.ts";
 export { varianceOf } from "./dsl/expected/expected.ts";
+export { gradient, type GradientOptions, pullback, type Pulled } from "./dsl/grad/gradient.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
+export { TierError } from "./compiler/errors.ts";
 export type { GrowingCache } from "./compiler/growing.ts";
+export type { PartWords, Sealed } from "./compiler/sealed.ts";
+export {
+  openTier,
+  type Spilled,
+  type Tier,
+  type TierOptions,
+  tryRestore,
+} from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
