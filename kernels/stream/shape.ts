@@ -57,11 +57,9 @@ export interface Stream {
   readonly parts: (sizes: Sizes) => number;
   /** Parts that are wanted of a row; 0 where each chunk is a part. */
   readonly splits: number;
-  /** Most chunks of a part. */
-  readonly most: number;
 }
 
-/** Chunks that one group of a GPU takes into one part: more groups keep it busy. */
+/** Chunks that one group takes into one part: so often its weights are scaled again (`Machine.merges`). */
 const WALKED = 8;
 
 /** Parts are merged once for every result: a CPU wants this share of those that keep a GPU busy. */
@@ -109,9 +107,8 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
   const { serial } = context.target;
   const wanted = context.schedule.splits;
   const splits = block !== undefined ? 0 : serial ? Math.ceil(wanted / FEWER) : wanted;
-  const most = serial ? Infinity : WALKED;
   const each = (sizes: Sizes): number =>
-    splits === 0 ? 1 : Math.max(1, Math.min(most, Math.ceil(chunks(sizes) / splits)));
+    splits === 0 ? 1 : Math.max(1, Math.min(WALKED, Math.ceil(chunks(sizes) / splits)));
   const parts = (sizes: Sizes): number => Math.ceil(chunks(sizes) / each(sizes));
   return {
     scores: sums[0].term.args[0],
@@ -130,7 +127,6 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
     each,
     parts,
     splits,
-    most,
   };
 };
 
@@ -164,10 +160,10 @@ export const chunksExpr = (b: Builder, { roles, chunk }: Stream): Expr =>
 
 /** Chunks that one group takes into a part. */
 export const walkedExpr = (b: Builder, stream: Stream): Expr => {
-  const { splits, most } = stream;
+  const { splits } = stream;
   if (splits === 0) return int(1);
   const share = bin("div", bin("add", chunksExpr(b, stream), int(splits - 1)), int(splits));
-  return bin("max", most === Infinity ? share : bin("min", share, int(most)), int(1));
+  return bin("max", bin("min", share, int(WALKED)), int(1));
 };
 
 /** Number of parts of one row, as an expression. */
