@@ -53,6 +53,7 @@ export type {
   Term,
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
+export { type Adaptive, adaptive, type Measured, type Rule } from "./dsl/codec/adaptive.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
 export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
@@ -80,21 +81,6 @@ export { qr } from "./dsl/decompose/qr.ts";
 export { reorder } from "./dsl/decompose/reorder.ts";
 export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
-export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
-export { aqua } from "./dsl/schemes/aqua.ts";
-export { eoptshrink } from "./dsl/schemes/eoptshrink.ts";
-export { gear } from "./dsl/schemes/gear.ts";
-export { type Grades, grain } from "./dsl/schemes/grain.ts";
-export { higgs } from "./dsl/schemes/higgs.ts";
-export { kvquant } from "./dsl/schemes/kvquant.ts";
-export { oscar } from "./dsl/schemes/oscar.ts";
-export { qjl } from "./dsl/schemes/qjl.ts";
-export { svdq } from "./dsl/schemes/svdq.ts";
-export { fp8, mxfp4, nvfp4 } from "./dsl/schemes/floats.ts";
-export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
-export { type Gptq, gptq, gptqWeights, outputLoss } from "./dsl/schemes/gptq.ts";
-export { type Awq, awq, clipped, salience } from "./dsl/schemes/awq.ts";
-export { type Smooth, smoothing, smoothquant } from "./dsl/schemes/smoothquant.ts";
 export {
   type Calibration,
   calibrationOf,
@@ -104,13 +90,7 @@ export {
   type Shared,
   type WeightScheme,
 } from "./dsl/weights/scheme.ts";
-export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
-export { lathe } from "./dsl/schemes/lathe.ts";
-export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";
-export { nf4Grouped } from "./dsl/schemes/nf4.ts";
-export { quarot } from "./dsl/schemes/quarot.ts";
-export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
-export { turboquant } from "./dsl/schemes/turboquant.ts";
+export * from "./dsl/schemes/papers.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, normBoundOf } from "./dsl/bound/bound.ts";
 export { idealOf, type Known } from "./dsl/bound/ideal.ts";
@@ -120,6 +100,7 @@ export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
+export { type Choice, choose } from "./compiler/adapt.ts";
 export { TierError } from "./compiler/errors.ts";
 export type { GrowingCache } from "./compiler/growing.ts";
 export type { PartWords, Sealed } from "./compiler/sealed.ts";

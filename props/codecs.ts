@@ -4,6 +4,7 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
+import { adaptive } from "../dsl/codec/adaptive.ts";
 import { window } from "../dsl/codec/window.ts";
 import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
@@ -219,6 +220,7 @@ const COMBINED: readonly Codec[] = [
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),
   outliers({ count: 2 })(residual(coded(2), lowRank(2))),
+  adaptive([coded(2), decoquantB(4, 4)], { bits: 4 }).at(1),
 ];
 
 const takes = (codec: Codec, channels: number): boolean => {

@@ -18,7 +18,10 @@ import { pathToFileURL } from "node:url";
 import { type Either, left, right } from "../../fp.ts";
 import {
   type Bits,
+  choose,
   type Codec,
+  compile,
+  decomposed,
   FORMATS,
   identity,
   kivi,
@@ -82,6 +85,27 @@ export const fitted = async (
     const { codecs, bits } = grain(words);
     return { name: `grain ${bits.toFixed(2)}`, family: "grain", held: codecs };
   });
+};
+
+/** A decomposition for each layer's keys and values, chosen by a text that the model reads on the f32 cache. */
+export const adapted = async (
+  runner: Runner,
+  text: readonly number[],
+): Promise<readonly Entry[]> => {
+  const { layers } = await runner.run(text, undefined, { see: true });
+  const { kvHeads, headDim } = runner.config;
+  const found: Entry[] = [];
+  for (const bits of [4, 2] as const) {
+    const scheme = decomposed(bits, headDim);
+    const held: Codecs[] = [];
+    for (const { seen } of layers) {
+      const [k, v] = [seen!.k[0], seen!.v[0]];
+      const by = (x: Float64Array) => choose(compile, scheme, [kvHeads, "tokens", headDim], x);
+      held.push({ k: (await by(k)).codec, v: (await by(v)).codec });
+    }
+    found.push({ name: `decomposed ${bits}`, family: "decomposed", held: (layer) => held[layer]! });
+  }
+  return found;
 };
 
 /** Why a file of schemes was refused. */
