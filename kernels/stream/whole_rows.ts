@@ -48,7 +48,7 @@ export const wholeRows = (
   const to = (row: number, channel: Expr): Expr =>
     bin("add", bin("add", frame.base(int(row)), channel), int(sum.at));
   // Channels of one group, and of as many as are written out.
-  const span = 4 * longestRun(Math.min(ready.stretch, WRITTEN_OUT) / 4, 1, WRITTEN_OUT / 4);
+  const span = 4 * longestRun(ready.stretch / 4, 1, WRITTEN_OUT / 4);
   /** Every span of channels: written out where they are few. */
   const spans = (each: (channel: Expr) => void): void => {
     if (count > WRITTEN_OUT) {
