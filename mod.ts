@@ -58,6 +58,7 @@ export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
 export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
+export { type Online, online, type Refresh } from "./dsl/codec/online.ts";
 export { predict } from "./dsl/codec/predict.ts";
 export { residual } from "./dsl/codec/residual.ts";
 export { split } from "./dsl/codec/split.ts";

@@ -13,12 +13,14 @@
  */
 import type { Codec } from "../dsl/codec/codec.ts";
 import { encodedAgainst, growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
+import { isOnline } from "../dsl/codec/online.ts";
 import { PACKED } from "../dsl/codec/window.ts";
 import { cast, input } from "../dsl/core/build.ts";
 import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { type Given, isTensor } from "./bind.ts";
 import { InputError } from "./errors.ts";
+import { type Learner, learnerOf } from "./online.ts";
 import type { Program } from "./program.ts";
 import type { Recording } from "./recording.ts";
 import type { Copy, Device } from "./runtime/device.ts";
@@ -57,6 +59,11 @@ type Tensors = Readonly<Record<string, Tensor>>;
 const NEW = "added";
 
 const even = (n: number): number => Math.ceil(n / 2) * 2;
+/** The shape of a part for so many tokens behind the window, whole groups. */
+const packedShape = (part: Term, count: number): number[] => {
+  const growth = growthOf(part);
+  return part.shape.map((d, i) => i === growth?.axis ? count / growth.tokens : d as number);
+};
 const isFixed = (t: Term): boolean => t.shape.every((d) => typeof d === "number");
 
 /** Programs that encode tokens: the first ones, later ones, and what puts numbers into f16. */
@@ -123,11 +130,17 @@ export const growingCache = async (
     windowed ? cast(plain, "f16") : undefined,
   );
   let begun = fixed.length === 0;
+  const learner = isOnline(codec)
+    ? await learnerOf(compile, device, behind, codec.refresh, [heads, group, channels])
+    : undefined;
   /** Tokens of an encoding that comes again and again. */
   const usual = windowed ? group : together;
   /** One token as it is given, and the newest ones that do not fill words. */
   const [one, newest] = [1, together].map((n) => made("f32", [heads, n, channels]));
 
+  /** The fixed parts. */
+  const fixedNow = (): Tensors =>
+    Object.fromEntries(fixed.map((part) => [part, store.get(own(part))!]));
   /** The fixed parts as inputs of what is encoded against them. */
   const against = (): Tensors =>
     Object.fromEntries(fixed.map((part) => [`fixed.${part}`, store.get(own(part))!]));
@@ -153,6 +166,44 @@ export const growingCache = async (
         );
       }),
     );
+
+  /** Makes the fixed parts anew, and turns the `count` tokens that are stored by the old ones. */
+  const renew = async (by: Learner, count: number): Promise<void> => {
+    const parts = await by.solve();
+    const turned = count === 0 ? {} : await by.turn(
+      Object.fromEntries(
+        [...terms].filter(([part]) => part.startsWith(`${PACKED}.`)).map(([name, t]) => [
+          name.slice(PACKED.length + 1),
+          viewOf(store.get(name)!, packedShape(t, count)),
+        ]),
+      ),
+      parts,
+    );
+    device.copy(Object.entries(parts).flatMap(([p, t]) => wholeTo(t, store.get(own(p))!)));
+    place(turned, 0);
+    [...Object.values(parts), ...Object.values(turned)].forEach((t) => t.dispose());
+  };
+
+  /** Encodes whole groups one after the other: the codec learns from each before it is encoded. */
+  const learning = async (
+    by: Learner,
+    count: number,
+    at: number,
+    fill: (to: Tensor) => void,
+  ): Promise<void> => {
+    const x = made(fresh.dtype, [heads, count, channels]);
+    fill(x);
+    for (let done = 0; done < count; done += group) {
+      const next = made(fresh.dtype, [heads, group, channels]);
+      device.copy(entriesTo(x, done, next, 0, 1, group));
+      await by.take(next, begun ? fixedNow() : undefined);
+      if (by.due()) await renew(by, at + done);
+      begun = true;
+      await encode(group, at + done, (to) => device.copy(wholeTo(next, to)));
+      next.dispose();
+    }
+    x.dispose();
+  };
 
   /** Encodes `count` tokens that `fill` puts where they are read, behind `at` others. */
   const encode = async (
@@ -224,7 +275,9 @@ export const growingCache = async (
       }
       return;
     }
-    await encode(leaving, before.behind, (to) => device.copy(queued(0, to, leaving)));
+    const leave = (to: Tensor): void => device.copy(queued(0, to, leaving));
+    if (learner === undefined) await encode(leaving, before.behind, leave);
+    else await learning(learner, leaving, before.behind, leave);
     if (after.last === 0) return;
     device.copy(queued(leaving, spare, after.last));
     const old = store.get("tail")!;
@@ -303,6 +356,8 @@ export const growingCache = async (
     store,
     unit,
     tokens: () => {
+      // What is learnt anew turns what is stored.
+      if (learner !== undefined) return 0;
       if (!windowed) return Math.floor(tokens / unit) * unit;
       const packed = rangeDim(TOKENS, { start: sinks }, { start: sinks, tail, group });
       return sizeOf(packed, { [TOKENS]: tokens });
@@ -325,7 +380,7 @@ export const growingCache = async (
     sealed,
     tokens: () => tokens,
     capacity: () => capacity,
-    bytes: () => all().reduce((n, t) => n + t.bytes, 0),
+    bytes: () => all().reduce((n, t) => n + t.bytes, learner?.bytes() ?? 0),
     append,
     parts: (name) => {
       whole();
@@ -337,6 +392,7 @@ export const growingCache = async (
     dispose: () => {
       const inputs = [...recordings.values()].map((r) => r.inputs.x);
       recordings.forEach((r) => r.dispose());
+      learner?.dispose();
       [...all(), ...inputs].forEach((t) => t.dispose());
     },
   };
