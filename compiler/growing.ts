@@ -8,20 +8,21 @@
  * ```
  *
  * Every token goes the same way whenever it comes, so a cache of some tokens is the same however they were
- * split. Parts that have no tokens are those of the first tokens that the codec takes.
+ * split. Parts that have no tokens are those of the first tokens that the codec takes, or made anew as tokens
+ * come where the codec learns (`online.ts`).
  * @module
  */
 import type { Codec } from "../dsl/codec/codec.ts";
-import { encodedAgainst, growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
+import { growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
 import { isOnline } from "../dsl/codec/online.ts";
 import { PACKED } from "../dsl/codec/window.ts";
 import { cast, input } from "../dsl/core/build.ts";
 import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { type Given, isTensor } from "./bind.ts";
+import { type Compile, programsFor } from "./encoders.ts";
 import { InputError } from "./errors.ts";
 import { type Learner, learnerOf } from "./online.ts";
-import type { Program } from "./program.ts";
 import type { Recording } from "./recording.ts";
 import type { Copy, Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
@@ -50,9 +51,6 @@ export interface GrowingCache {
   readonly dispose: () => void;
 }
 
-/** What is compiled for caches: equal programs are compiled once. */
-export type Compile = (outputs: Readonly<Record<string, Term>>) => Promise<Program>;
-
 type Tensors = Readonly<Record<string, Tensor>>;
 
 /** The number of new tokens. */
@@ -63,26 +61,6 @@ const even = (n: number): number => Math.ceil(n / 2) * 2;
 const packedShape = (part: Term, count: number): number[] => {
   const growth = growthOf(part);
   return part.shape.map((d, i) => i === growth?.axis ? count / growth.tokens : d as number);
-};
-const isFixed = (t: Term): boolean => t.shape.every((d) => typeof d === "number");
-
-/** Programs that encode tokens: the first ones, later ones, and what puts numbers into f16. */
-const programsFor = async (
-  compile: Compile,
-  behind: Codec,
-  x: Term,
-  halves: Term | undefined,
-): Promise<{ first: Program; later: Program; narrow: Program | undefined; fixed: string[] }> => {
-  const parts = behind.encode(x);
-  const fixed = Object.entries(parts).filter(([, t]) => isFixed(t)).map(([part]) => part);
-  return {
-    first: await compile({ ...parts }),
-    later: await compile(
-      fixed.length > 0 ? { ...encodedAgainst(behind, x, "fixed") } : { ...parts },
-    ),
-    narrow: halves && await compile({ x: halves }),
-    fixed,
-  };
 };
 
 /** Opens an empty cache for tensors `[heads, tokens, channels]`; see the head of the file. */

@@ -14,10 +14,11 @@
  */
 import { type Codec, stored } from "../dsl/codec/codec.ts";
 import type { Refresh } from "../dsl/codec/online.ts";
+import { ValueError } from "../dsl/core/errors.ts";
 import { encodedAgainst, TOKENS } from "../dsl/codec/streaming.ts";
 import { cast, foldOver, input, map } from "../dsl/core/build.ts";
 import type { Term } from "../dsl/core/term.ts";
-import type { Program } from "./program.ts";
+import type { Compile } from "./encoders.ts";
 import type { Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn } from "./runtime/tensor.ts";
 import { wholeTo } from "./runtime/tokens.ts";
@@ -59,7 +60,7 @@ const lossesOf = (codec: Codec, heads: number, channels: number) => {
 
 /** Opens a learner for a codec behind a window; see the head of the file. */
 export const learnerOf = async (
-  compile: (outputs: Readonly<Record<string, Term>>) => Promise<Program>,
+  compile: Compile,
   device: Device,
   codec: Codec,
   { every, share }: Refresh,
@@ -74,8 +75,14 @@ export const learnerOf = async (
   const added = Object.fromEntries(
     Object.entries(own).map(([part, t]) => [part, map("add", held[part], t)]),
   );
+  const made = learn.fixed(held);
+  const unlearnt = Object.entries(codec.encode(input("x", [heads, NEXT, channels], "f32")))
+    .find(([part, t]) => t.shape.every((d) => typeof d === "number") && made[part] === undefined);
+  if (unlearnt !== undefined) {
+    throw new ValueError("online", `${codec.name} learns ${Object.keys(made)}, not ${unlearnt[0]}`);
+  }
   const learning = await compile(added);
-  const solving = await compile({ ...learn.fixed(held) });
+  const solving = await compile({ ...made });
 
   const all = [heads, TOKENS, channels];
   const before = stored(codec, "old", all);

@@ -1,5 +1,5 @@
 /** Binds the rule of caches that learn to random streams, on every device. */
-import { equal, ok, throws } from "node:assert/strict";
+import { equal, ok, rejects, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { evalDevice } from "../compiler/runtime/eval.ts";
 import {
@@ -8,6 +8,7 @@ import {
   joinHeads,
   on,
   online,
+  openCache,
   pca,
   perHead,
   quantize,
@@ -77,10 +78,6 @@ const LEARNING = {
   axes: perHead(pipe(pca({ rank: 4 }), on("coefficients", codes), on("basis", f16))),
   joined: joinHeads(pipe(pca({ rank: 8 }), on("coefficients", codes), on("basis", f16))),
   mean: pipe(center(), on("values", rtnGrouped(2, 16))),
-  both: pipe(
-    center(),
-    on("values", perHead(pipe(pca(), on("coefficients", codes), on("basis", f16)))),
-  ),
 } as const;
 
 onDevices(
@@ -130,8 +127,11 @@ Deno.test("parts are made anew only where tokens drift, if the rule says so", as
   cache.dispose();
 });
 
-Deno.test("online() says what it cannot learn from, and when", () => {
+Deno.test("online() says what it cannot learn from, and when", async () => {
   throws(() => online({ every: 8 }, rtnGrouped(4)), /does not say what it learns from/);
+  // The axes of what a mean leaves are no sums over tokens as they come.
+  const both = online({ group: 2, every: 8 }, pipe(center(), on("values", LEARNING.axes)));
+  await rejects(openCache(both, [2, 16]), /learns mean, not values.basis.values/);
   throws(() => online({ group: 4, every: 6 }, LEARNING.axes), ValueError);
   throws(() => online({ every: 4, share: -1 }, LEARNING.axes), ValueError);
   ok(
