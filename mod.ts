@@ -56,7 +56,7 @@ export type {
 export * from "./dsl/codec/codec.ts";
 export { type Adaptive, adaptive, type Measured, type Rule } from "./dsl/codec/adaptive.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
-export { type Window, window } from "./dsl/codec/window.ts";
+export { type Window, window, type Windowed } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
 export { type Online, online, type Refresh } from "./dsl/codec/online.ts";
