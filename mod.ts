@@ -40,7 +40,7 @@ export * from "./dsl/core/routines.ts";
 export * from "./dsl/core/pieces.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
 export type { Op, OpInfo } from "./dsl/core/ops.ts";
-export type { Place, Sizes } from "./dsl/core/dims.ts";
+export type { Counted, Place, Portion, Sizes } from "./dsl/core/dims.ts";
 export type {
   Common,
   Dim,
@@ -56,6 +56,7 @@ export type {
 export * from "./dsl/codec/codec.ts";
 export { type Adaptive, adaptive, type Measured, type Rule } from "./dsl/codec/adaptive.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { byToken, keep, SALIENCE, type TokenOrder, told } from "./dsl/codec/by_token.ts";
 export { type Window, window, type Windowed } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
@@ -69,6 +70,7 @@ export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
 export { e2m1, fp4, lloydMax, lloydMaxError, nf4 } from "./dsl/quantize/levels.ts";
 export type { Per } from "./dsl/quantize/scope.ts";
 export * from "./dsl/attention/attend.ts";
+export { attentionMass, type Observed, pooled } from "./dsl/attention/salience.ts";
 export { center, type Centring } from "./dsl/decompose/center.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
 export { clip } from "./dsl/decompose/clip.ts";
@@ -114,6 +116,7 @@ export {
   tryRestore,
 } from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
+export { inputsOf } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";

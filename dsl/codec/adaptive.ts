@@ -20,7 +20,7 @@ import { broadcast, cast, constant, foldOver, map } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Term } from "../core/term.ts";
 import { normalised } from "../decompose/spectrum.ts";
-import type { Codec, Extend } from "./codec.ts";
+import { type Codec, type Extend, ofAllTokens } from "./codec.ts";
 import { outside } from "./parts.ts";
 
 /** What is asked of a codec: at most so many bits a value, or a relative error of at most so much. */
@@ -85,6 +85,7 @@ export const adaptive = (candidates: readonly Codec[], rule: Rule): Adaptive => 
   if (candidates.length === 0 || candidates.length > MOST) {
     throw new ValueError(name, `chooses from 1 to ${MOST} codecs, ${candidates.length} are given`);
   }
+  candidates.forEach((codec) => ofAllTokens(name, codec));
   if (!Object.values(rule).every((limit) => limit >= 0)) {
     throw new ValueError(name, `${asked} is no rate and no error`);
   }
