@@ -170,7 +170,7 @@ export const laneStream = (plan: Plan, context: Context): Step => {
     ({ plan, stream }, start, end) =>
       low.loop("chunk", start, end, 1, (at) => {
         const frame: Frame = {
-          ...frameOf(b, stream, outer, at, int(0)),
+          ...frameOf(b, stream, outer, at),
           base: (row) => bin("mul", row, int(width)),
           lanes,
           fade: (row) => load(fades, row),

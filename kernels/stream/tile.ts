@@ -123,7 +123,7 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
   ]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
-  const { outer, flat, part: from } = groupOf(b, stream, span);
+  const { outer, flat, from, to } = groupOf(b, stream, span);
   const tile = tileOf(b, plan, stream, outer);
   stageTile(b, plan, tile);
 
@@ -140,7 +140,7 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
     b,
     pieces,
     from,
-    bin("add", from, int(span)),
+    to,
     ({ plan, stream }, begin, stop, before) => {
       const own: Tile = { ...tile, stream };
       const all = b.size(stream.roles.dim(stream.roles.token));
