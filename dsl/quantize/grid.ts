@@ -6,11 +6,11 @@
  * ```
  *
  * Decoded by two look-ups with the same code, one table a coordinate, so that attention meets two ranges of
- * channels. Unless others are given the points are those of least mean square error for two normal numbers: .107 a value at 2 bits,
+ * channels. Neighbours i and i + 1 may be a pair instead: one look-up of a row of two. Unless others are given the points are those of least mean square error for two normal numbers: .107 a value at 2 bits,
  * where two scalar codes leave .1175.
  * @module
  */
-import { cast, gather, map, table } from "../core/build.ts";
+import { cast, gather, map, reshape, table } from "../core/build.ts";
 import { concat, slice } from "../core/pieces.ts";
 import { BITS, packedOf } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
@@ -80,16 +80,23 @@ export interface Pairs {
   readonly points?: readonly Point[];
   /** What of a token is scaled to 1: the root of the mean square, or nothing. */
   readonly scale?: "norm" | "none";
+  /** Which channels are a pair: those half a token apart, or neighbours. */
+  readonly of?: "halves" | "neighbours";
 }
 
 /** Pairs of channels by points of a plane, one norm a token if there is one; see the head of the file. */
-export const pairs = ({ points = normalGrid(), scale: statistic = "norm" }: Pairs = {}): Codec => {
-  const name = `pairs(${points.length}${statistic === "norm" ? "" : `, ${statistic}`})`;
+export const pairs = (
+  { points = normalGrid(), scale: statistic = "norm", of = "halves" }: Pairs = {},
+): Codec => {
+  const name = `pairs(${
+    [`${points.length}`, statistic, of].filter((x) => x !== "norm" && x !== "halves").join(", ")
+  })`;
   const bits = BITS.find((b) => 2 ** b === points.length);
   if (bits === undefined) {
     throw new ValueError(name, `points are as many as codes of ${BITS.join(", ")} bits`);
   }
   const tables = [0, 1].map((i) => table(points.map((p) => p[i])));
+  const rows = reshape(table(points.flat()), [points.length, 2]);
   const halved = (shape: Shape): number => {
     const channels = shape[shape.length - 1];
     if (typeof channels === "number" && channels % 2 === 0) return channels / 2;
@@ -98,9 +105,18 @@ export const pairs = ({ points = normalGrid(), scale: statistic = "norm" }: Pair
   const scoped = (shape: Shape, batch: number): Scope => scopeOf("token", shape, batch);
   const coded = (y: Term): Term => {
     const half = halved(y.shape);
-    const [a, b] = [0, half].map((start) => slice(y, y.shape.length - 1, start, start + half));
+    const [axis, sides] = [y.shape.length - 1, y.shape.slice(0, -1)];
+    const [a, b] = of === "halves"
+      ? [0, half].map((start) => slice(y, axis, start, start + half))
+      : [0, 1].map((i) =>
+        reshape(slice(reshape(y, [...sides, half, 2]), axis + 1, i, i + 1), [...sides, half])
+      );
     return cast(nearest(points, a, b), packedOf(bits));
   };
+  const pointsAt = (codes: Term, shape: Shape): Term =>
+    of === "halves"
+      ? concat(tables.map((t) => gather(t, codes)), shape.length - 1)
+      : reshape(gather(rows, codes), shape);
   return {
     name,
     encode: (x, batch = 0) => {
@@ -111,7 +127,7 @@ export const pairs = ({ points = normalGrid(), scale: statistic = "norm" }: Pair
     },
     decode: (parts, shape, batch = 0) => {
       halved(shape);
-      const both = concat(tables.map((t) => gather(t, parts.codes)), shape.length - 1);
+      const both = pointsAt(parts.codes, shape);
       return statistic === "none"
         ? both
         : map("mul", both, spread(parts.scale, scoped(shape, batch)));

@@ -3,9 +3,8 @@
  * directions of four levels: 8 of 4 bits on the whole circle, 4 + 2 + 1 of 2 bits in its first quadrant.
  * ŷ = radius · Π point[code], x̂ = ŷ·(D·H)ᵀ.
  *
- * The paper pairs neighbours; here what shares a radius lies d/16 channels apart, which a rotation makes as
- * good. Bits: (8·4 + 7·2 + 16) / 16 = 3.875, and 4 where codes of 2 bits do not fill their last word (28 of
- * 64 channels take two words).
+ * Bits: (8·4 + 7·2 + 16) / 16 = 3.875, and 4 where codes of 2 bits do not fill their last word (28 of 64
+ * channels take two words). The norm of the rotation's 16 values is their radius; nothing else is scaled.
  * Streaming: every token is coded alone. Calibration: none; the angles are those of normal numbers.
  * @module
  */
@@ -27,7 +26,7 @@ export const polarquant: Codec = together(pipe(
     Array.from({ length: LEVELS }, (_, i) => i + 1).reduce<Factored>(
       (codec, level) => {
         const points = level === 1 ? circle(4) : quadrant(2, level);
-        return on(directionOf(level), pairs({ points, scale: "none" }))(codec);
+        return on(directionOf(level), pairs({ points, scale: "none", of: "neighbours" }))(codec);
       },
       pipe(polar({ levels: LEVELS }), on("radius", f16)),
     ),
