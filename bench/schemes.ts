@@ -41,6 +41,7 @@ const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = {
   nvfp4: 4,
   higgs: 2,
   qjl: 2,
+  polarquant: 4,
   oscarK: 2,
   oscarV: 2,
   svdq: 1,

@@ -42,15 +42,17 @@ const joined = (parts: Parts): Parts => {
 /** The parts as they were, of those that the codec makes (`like`, whose values do not matter). */
 const apart = (parts: Parts, like: Parts): Parts => ({
   ...parts,
-  ...Object.fromEntries(joinedIn(like).flatMap((names, i) => {
-    let at = 0;
-    return names.map((name): [string, Term] => {
-      const axis = like[name].shape.length - 1;
-      const start = at;
-      at += like[name].shape[axis] as number;
-      return [name, slice(parts[nameOf(i)], axis, start, at)];
-    });
-  })),
+  ...Object.fromEntries(
+    joinedIn(like).flatMap((names, i) => {
+      let at = 0;
+      return names.map((name): [string, Term] => {
+        const axis = like[name].shape.length - 1;
+        const start = at;
+        at += like[name].shape[axis] as number;
+        return [name, slice(parts[nameOf(i)], axis, start, at)];
+      });
+    }),
+  ),
 });
 
 /**
@@ -73,10 +75,7 @@ export const together = (codec: Codec): Codec => {
   return {
     name: `together(${codec.name})`,
     encode: (x, batch) => joined(codec.encode(x, batch)),
-    decode: (parts, shape, batch) =>
-      codec.decode(apart(parts, like(shape, batch)), shape, batch),
-    ...extend === undefined
-      ? {}
-      : { extend: (x, fixed, batch) => joined(extend(x, fixed, batch)) },
+    decode: (parts, shape, batch) => codec.decode(apart(parts, like(shape, batch)), shape, batch),
+    ...extend === undefined ? {} : { extend: (x, fixed, batch) => joined(extend(x, fixed, batch)) },
   };
 };
