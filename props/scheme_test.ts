@@ -86,7 +86,7 @@ for (const [name, codec, errors] of MSE) {
     const seed = seedNow();
     for (const [size, expected] of Object.entries(errors)) {
       const d = Number(size);
-      const mse = errorOn(codec, [192000 / d, d], seed);
+      const mse = errorOn(codec, [d === 64 ? 3000 : 800, d], seed);
       const limit = COARSE.has(codec) ? 1 / 6 : 0.03;
       const off = `KVFOLD_SEED=${seed}: ${mse} is not ${expected} at ${d}`;
       ok(Math.abs(mse / expected - 1) <= limit, off);
