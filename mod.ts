@@ -124,6 +124,7 @@ export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, normBoundOf } from "./dsl/bound/bound.ts";
 export { idealOf, type Known } from "./dsl/bound/ideal.ts";
 export { varianceOf } from "./dsl/expected/expected.ts";
+export { gradient, type GradientOptions, pullback, type Pulled } from "./dsl/grad/gradient.ts";
 export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";

@@ -18,6 +18,7 @@ import {
   MASKED,
   SCHEDULE,
   type Schedule,
+  slice,
   softmaxFold,
 } from "../mod.ts";
 import { iota } from "../dsl/core/build.ts";
@@ -114,6 +115,13 @@ const empty: Sample = {
   inputs: { a: [] },
 };
 
+/** Rows of 17 of which 16 are read: four side by side begin at a multiple of four in the first row alone. */
+const rowsApart: Sample = {
+  term: foldOver("sum", "sum", slice(input("x", [8, 17], "f32"), 1, 0, 16), [0, 1]),
+  sizes: {},
+  inputs: { x: Array.from({ length: 8 * 17 }, (_, i) => i) },
+};
+
 const codes = input("x", [3, 2, 16], "u8");
 /** A product once a token that values read and scores do not: nobody made it. */
 const ofValues: Sample = {
@@ -153,6 +161,7 @@ const PINNED: readonly Sample[] = [
   sameSize,
   ofValues,
   empty,
+  rowsApart,
   spreadIndex,
   lanes,
   namesake,

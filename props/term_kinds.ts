@@ -197,6 +197,15 @@ const slice: Kind = (soil) => {
   return stop - start === size ? undefined : grown(P.slice(a.term, axis, start, stop), a.bound, a);
 };
 
+/** Turned, or with an axis more: what a rule takes apart. */
+const viewed = ({ dice }: Soil, { term, ...rest }: Grown): Grown => {
+  const { shape } = term;
+  const view = dice.chance(0.5)
+    ? B.permute(term, dice.shuffle(shape.map((_, i) => i)))
+    : B.reshape(term, dice.chance(0.5) ? [1, ...shape] : [...shape, 1]);
+  return { ...rest, term: view };
+};
+
 const concat: Kind = (soil) => {
   const a = before(soil);
   const axis = fixedAxis(soil, a.term.shape, 1);
@@ -204,7 +213,8 @@ const concat: Kind = (soil) => {
   const shape = a.term.shape.map((d, i) => i === axis ? 1 + soil.dice.below(4) : d);
   const b = soil.fresh(shape, a.term.dtype);
   const all = soil.dice.chance(0.3) ? [b, a, a] : soil.dice.shuffle([a, b]);
-  return grown(P.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
+  const joined = grown(P.concat(all.map((g) => g.term), axis), Math.max(a.bound, b.bound), a);
+  return soil.dice.chance(0.3) ? viewed(soil, joined) : joined;
 };
 
 /** Runs of a named axis, side by side again: the part behind a place is another formula, or another input. */

@@ -54,7 +54,10 @@ const walkOf = <E>(
   element: (box: Index, wide: boolean) => E | undefined,
 ): Walk<E> => {
   const last = sizes[sizes.length - 1] ?? 1;
-  const wide = last % 4 === 0 && element(sizes.map(() => int(0)), true) !== undefined;
+  // Wide everywhere or nowhere: one step along an outer axis may leave the places where four can be read.
+  const starts = [-1, ...sizes.slice(0, -1).flatMap((n, i) => n > 1 ? [i] : [])];
+  const wide = last % 4 === 0 &&
+    starts.every((at) => element(sizes.map((_, i) => int(i === at ? 1 : 0)), true) !== undefined);
   const inner = wide ? last / 4 : last;
   const boxAt = (step: Expr): Expr[] => {
     const box: Expr[] = [bin("mul", bin("rem", step, int(inner)), int(wide ? 4 : 1))];

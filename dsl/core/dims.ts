@@ -151,6 +151,17 @@ export const joinedDim = (dims: readonly Dim[]): Dim | undefined => {
   return adjoin ? written(first!.of, first!.from, all[all.length - 1]!.to) : undefined;
 };
 
+/** The size of what a run leaves of an axis behind it, 0 for nothing; undefined where that cannot be said. */
+export const restDim = (whole: Dim, start: Dim, size: Dim): Dim | undefined => {
+  if ([whole, start, size].every((d) => typeof d === "number")) {
+    return (whole as number) - (start as number) - (size as number);
+  }
+  const run = typeof size === "string" ? runOf(size) : undefined;
+  if (whole === size) return 0;
+  if (run?.of !== whole) return undefined;
+  return run.to === undefined ? 0 : written(run.of, run.to, undefined);
+};
+
 /** How far from the beginning of their joined axis each of some parts lies. */
 export const startsOf = (dims: readonly Dim[]): Dim[] =>
   dims.map((_, i) => i === 0 ? 0 : joinedDim(dims.slice(0, i))!);
