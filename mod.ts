@@ -98,7 +98,7 @@ export { kvtc } from "./dsl/schemes/kvtc.ts";
 export { kvquant } from "./dsl/schemes/kvquant.ts";
 export { oscar } from "./dsl/schemes/oscar.ts";
 export { polarquant } from "./dsl/schemes/polarquant.ts";
-export { qjl } from "./dsl/schemes/qjl.ts";
+export { qjl, sketched } from "./dsl/schemes/qjl.ts";
 export { smoothed } from "./dsl/schemes/smoothed.ts";
 export { type Svdq, svdq } from "./dsl/schemes/svdq.ts";
 export { fp8, mxfp4, nvfp4 } from "./dsl/schemes/floats.ts";
