@@ -87,7 +87,7 @@ export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Shrinking, shrunk } from "./dsl/decompose/shrink.ts";
 export { smooth, type Smoothing } from "./dsl/decompose/smooth.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
-export { decoquantA, decoquantB } from "./dsl/schemes/decoquant.ts";
+export { decoquantA, decoquantB, decoquantRows } from "./dsl/schemes/decoquant.ts";
 export { aqua } from "./dsl/schemes/aqua.ts";
 export { eoptshrink } from "./dsl/schemes/eoptshrink.ts";
 export { gear } from "./dsl/schemes/gear.ts";
