@@ -193,7 +193,7 @@ export interface Graded {
 }
 
 /** Of this project: weighed, and a norm for each token. */
-const GRAIN: Graded = { scheme: grain, weighed: true };
+export const GRAIN: Graded = { scheme: grain, weighed: true };
 
 /** Principal axes, as the paper has them. */
 export const KVTC: Graded = { scheme: kvtc, weighed: false };

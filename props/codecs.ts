@@ -38,6 +38,8 @@ import { quantizeGroups } from "../dsl/quantize/groups.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { grain } from "../dsl/schemes/grain.ts";
+import { kvtc } from "../dsl/schemes/kvtc.ts";
+import { svdq } from "../dsl/schemes/svdq.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
 
@@ -234,6 +236,8 @@ const COMBINED: readonly Codec[] = [
   together(split([3, 8, 5], [coded(2), coded(3), coded(2)])),
   residual(perHead(pipe(shrunk({ rank: 3 }), on("coefficients", f16), on("basis", f16))), coded(2)),
   grain({ name: "turned", to: [TURNED], back: [TURNED] }, [4, 4, 4, 4]),
+  kvtc({ name: "turned", to: [TURNED], back: [TURNED] }, [8, 0, 8, 0]),
+  svdq({ variances: Array.from({ length: 16 }, (_, i) => 2 ** -i), words: 2 }),
   outliers({ count: 1 })(coded(2)),
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),
