@@ -39,7 +39,7 @@ export * from "./dsl/core/routines.ts";
 export * from "./dsl/core/pieces.ts";
 export { MASKED } from "./dsl/core/monoid.ts";
 export type { Op, OpInfo } from "./dsl/core/ops.ts";
-export type { Place, Sizes } from "./dsl/core/dims.ts";
+export type { Counted, Place, Portion, Sizes } from "./dsl/core/dims.ts";
 export type {
   Common,
   Dim,
@@ -53,7 +53,9 @@ export type {
   Term,
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
+export { type Adaptive, adaptive, type Measured, type Rule } from "./dsl/codec/adaptive.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { byToken, keep, SALIENCE, type TokenOrder, told } from "./dsl/codec/by_token.ts";
 export { type Window, window } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";
 export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
@@ -68,6 +70,7 @@ export { e2m1, fp4, lloydMax, lloydMaxError, nf4 } from "./dsl/quantize/levels.t
 export type { Per } from "./dsl/quantize/scope.ts";
 export * from "./dsl/attention/attend.ts";
 export { type Balance, balance } from "./dsl/decompose/balance.ts";
+export { attentionMass, type Observed, pooled } from "./dsl/attention/salience.ts";
 export { center, type Centring } from "./dsl/decompose/center.ts";
 export { hadamard } from "./dsl/decompose/hadamard.ts";
 export { clip } from "./dsl/decompose/clip.ts";
@@ -87,25 +90,6 @@ export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Shrinking, shrunk } from "./dsl/decompose/shrink.ts";
 export { smooth, type Smoothing } from "./dsl/decompose/smooth.ts";
 export { type Singular, svd } from "./dsl/decompose/svd.ts";
-export { decoquantA, decoquantB, decoquantRows } from "./dsl/schemes/decoquant.ts";
-export { aqua } from "./dsl/schemes/aqua.ts";
-export { eoptshrink } from "./dsl/schemes/eoptshrink.ts";
-export { gear } from "./dsl/schemes/gear.ts";
-export { grain } from "./dsl/schemes/grain.ts";
-export { higgs } from "./dsl/schemes/higgs.ts";
-export { kvarn } from "./dsl/schemes/kvarn.ts";
-export { kvtc } from "./dsl/schemes/kvtc.ts";
-export { kvquant } from "./dsl/schemes/kvquant.ts";
-export { oscar } from "./dsl/schemes/oscar.ts";
-export { polarquant } from "./dsl/schemes/polarquant.ts";
-export { qjl, sketched } from "./dsl/schemes/qjl.ts";
-export { smoothed } from "./dsl/schemes/smoothed.ts";
-export { type Svdq, svdq } from "./dsl/schemes/svdq.ts";
-export { fp8, mxfp4, nvfp4 } from "./dsl/schemes/floats.ts";
-export { q4_0, q4_1, q8_0 } from "./dsl/schemes/ggml.ts";
-export { type Gptq, gptq, gptqWeights, outputLoss } from "./dsl/schemes/gptq.ts";
-export { type Awq, awq, clipped, salience } from "./dsl/schemes/awq.ts";
-export { type Smooth, smoothing, smoothquant } from "./dsl/schemes/smoothquant.ts";
 export {
   type Calibration,
   calibrationOf,
@@ -115,13 +99,7 @@ export {
   type Shared,
   type WeightScheme,
 } from "./dsl/weights/scheme.ts";
-export { type KeysAndValues, kivi } from "./dsl/schemes/kivi.ts";
-export { lathe } from "./dsl/schemes/lathe.ts";
-export { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "./dsl/schemes/mod.ts";
-export { nf4Grouped } from "./dsl/schemes/nf4.ts";
-export { quarot } from "./dsl/schemes/quarot.ts";
-export { rtn, rtnGrouped } from "./dsl/schemes/rtn.ts";
-export { turboquant } from "./dsl/schemes/turboquant.ts";
+export * from "./dsl/schemes/papers.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, normBoundOf } from "./dsl/bound/bound.ts";
 export { idealOf, type Known } from "./dsl/bound/ideal.ts";
@@ -131,7 +109,17 @@ export { print, printAll } from "./dsl/read/print.ts";
 export { F32, F64, type Machine } from "./dsl/read/machine.ts";
 export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
+export { type Choice, choose } from "./compiler/adapt.ts";
+export { TierError } from "./compiler/errors.ts";
 export type { GrowingCache } from "./compiler/growing.ts";
+export type { PartWords, Sealed } from "./compiler/sealed.ts";
+export {
+  openTier,
+  type Spilled,
+  type Tier,
+  type TierOptions,
+  tryRestore,
+} from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";

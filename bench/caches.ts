@@ -18,6 +18,7 @@ import {
   type Program,
   rtn,
   rtnGrouped,
+  SALIENCE,
   type Tensor,
   upload,
   VALUES,
@@ -124,16 +125,21 @@ export const encoder = ({ codec }: Named, sizes: Sizes): Promise<Program> =>
 export const decoder = ({ codec }: Named, sizes: Sizes): Promise<Program> =>
   compile({ x: cast(cached(codec, "x", cacheShape(sizes)), "f32") });
 
-/** A tensor stored under a name. What `identity` stores is the tensor itself. */
+/** What tokens count, for codecs that choose among them: nothing in particular. */
+export const counts = (sizes: Sizes, tokens: number): Tensor =>
+  put(SALIENCE, [sizes.kv, tokens], activations(4, sizes.kv * tokens, 1));
+
+/** A tensor stored under a name, with what else its codec looks at. What `identity` stores is the tensor itself. */
 export const store = async (
   way: Named,
   sizes: Sizes,
   name: string,
   tensor: Tensor,
+  beside: Stored = {},
 ): Promise<Stored> =>
   way.codec === identity
     ? { [`${name}.${VALUES}`]: tensor }
-    : renamed(name, await (await encoder(way, sizes)).run({ x: tensor }));
+    : renamed(name, await (await encoder(way, sizes)).run({ x: tensor, ...beside }));
 
 /** The tensor behind stored parts, as f32 on the device. */
 export const restore = async (

@@ -19,7 +19,7 @@ import { type Either, isLeft } from "../fp.ts";
 import { orThrow } from "../models/errors.ts";
 import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
 import { openRunner } from "../models/runner.ts";
-import { chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
+import { adapted, chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
 import { measure, readText, sliced } from "./compare/measure.ts";
 import { type Found, pageOf, type Setting, textTable } from "./compare/report.ts";
 import { speeds } from "./compare/speed.ts";
@@ -85,7 +85,12 @@ const main = async (): Promise<void> => {
     const ids = loadTokenizer(given.model).encode(text).slice(1);
     // The last slice is read by nobody else: it is what schemes are fitted to.
     const parts = sliced(ids, slices + 1, config.contextLength);
-    const all = [...own, ...listed(), ...await fitted(runner, model, parts[slices]!)];
+    const all = [
+      ...own,
+      ...listed(),
+      ...await fitted(runner, model, parts[slices]!),
+      ...await adapted(runner, parts[slices]!),
+    ];
     const entries = valueOf(chosen(all, given.only?.split(",")));
     const reading = await readText(runner, parts.slice(0, slices));
     const sizes = { kv: config.kvHeads, group: config.heads / config.kvHeads, dim: config.headDim };

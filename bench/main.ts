@@ -24,6 +24,7 @@ import { writeReport } from "./report.ts";
 import { prefillBench } from "./prefill.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
+import { tiersBench } from "./tiers.ts";
 import { weightsBench } from "./weights.ts";
 
 const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
@@ -43,6 +44,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   schemes: schemesBench,
   weights: weightsBench,
   hypotheses: hypothesesBench,
+  tiers: tiersBench,
 };
 
 const args = process.argv.slice(2);

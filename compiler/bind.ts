@@ -146,7 +146,7 @@ export const checkIndices = (
     const { name } = t.args[1];
     const value = given[name];
     if (isTensor(value)) continue;
-    const [rows] = shapeIn(t.args[0], sizes);
+    const rows = shapeIn(t.args[0], sizes)[t.batch ?? 0];
     for (let i = 0; i < value.length; i++) {
       if (value[i] >= rows) {
         throw new InputError(name, `value ${i} is ${value[i]}, the table has ${rows} rows`);

@@ -35,3 +35,14 @@ export class InputError extends TypeError {
     super(`input "${input}": ${reason}`);
   }
 }
+
+/** A file of a cold tier that cannot be made, or is not what was put into it. */
+export class TierError extends Error {
+  /** Name of the class. */
+  override readonly name = "TierError";
+
+  /** The file, what disagrees, and in which block. */
+  constructor(readonly file: string, readonly reason: string, readonly block?: number) {
+    super(`tier "${file}"${block === undefined ? "" : `, block ${block}`}: ${reason}`);
+  }
+}

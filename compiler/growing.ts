@@ -24,6 +24,7 @@ import type { Recording } from "./recording.ts";
 import type { Copy, Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
 import { entriesTo, wholeTo } from "./runtime/tokens.ts";
+import { type Sealed, sealedOf } from "./sealed.ts";
 
 /** A cache of one tensor, K or V. */
 export interface GrowingCache {
@@ -41,6 +42,8 @@ export interface GrowingCache {
   readonly append: (x: Given) => Promise<void>;
   /** Its parts as inputs `name.part` of a program, as they are until the next `append`. */
   readonly parts: (name: string) => Record<string, Tensor>;
+  /** What is never written again, for whoever keeps it elsewhere; see `tier.ts`. */
+  readonly sealed: Sealed;
   /** Gives its memory back. */
   readonly dispose: () => void;
 }
@@ -95,12 +98,16 @@ export const growingCache = async (
 
   let tokens = 0;
   let capacity = even(Math.max(room, 1));
+  /** First tokens behind the window that are kept elsewhere. */
+  let away = 0;
+  /** Entries of a part that are kept elsewhere. */
+  const goneOf = (part: string): number => away / (growthOf(terms.get(part)!)?.tokens ?? Infinity);
   const waiting = [heads, even(tail + group), channels];
   const roomFor = (part: string): number[] =>
     part === "tail"
       ? waiting
       : terms.get(part)!.shape.map((d) =>
-        typeof d === "number" ? d : even(sizeOf(d, { [TOKENS]: capacity }))
+        typeof d === "number" ? d : even(sizeOf(d, { [TOKENS]: capacity }) - goneOf(part))
       );
   const store = new Map([...terms].map(([part, t]) => [part, made(t.dtype, roomFor(part))]));
   let spare = made("f16", terms.has("tail") ? waiting : [1]);
@@ -136,9 +143,14 @@ export const growingCache = async (
       Object.entries(results).flatMap(([part, tensor]) => {
         const to = store.get(own(part))!;
         const growth = growthOf(terms.get(own(part))!);
-        return growth === undefined
-          ? wholeTo(tensor, to)
-          : entriesTo(tensor, 0, to, at / growth.tokens, growth.axis, tensor.shape[growth.axis]);
+        return growth === undefined ? wholeTo(tensor, to) : entriesTo(
+          tensor,
+          0,
+          to,
+          (at - away) / growth.tokens,
+          growth.axis,
+          tensor.shape[growth.axis],
+        );
       }),
     );
 
@@ -282,18 +294,46 @@ export const growingCache = async (
 
   const sizes = (): Sizes => ({ [TOKENS]: tokens });
   const all = (): Tensor[] => [...store.values(), spare, one, newest];
+  const unit = windowed ? group : together;
+  const sealed = sealedOf({
+    device,
+    name: codec.name,
+    along: new Map([...terms].filter(([, t]) => growthOf(t) !== undefined)),
+    fixed: fixed.map(own),
+    store,
+    unit,
+    tokens: () => {
+      if (!windowed) return Math.floor(tokens / unit) * unit;
+      const packed = rangeDim(TOKENS, { start: sinks }, { start: sinks, tail, group });
+      return sizeOf(packed, { [TOKENS]: tokens });
+    },
+    away: () => away,
+    setAway: (count) => away = count,
+    roomFor,
+  });
+  /** The parts of a cache are all of its tokens. */
+  const whole = (): void => {
+    if (away === 0) return;
+    throw new InputError(
+      "cache",
+      `${away} of ${tokens} tokens are in a file: restore() them first`,
+    );
+  };
   return {
     codec,
     shape,
+    sealed,
     tokens: () => tokens,
     capacity: () => capacity,
     bytes: () => all().reduce((n, t) => n + t.bytes, 0),
     append,
-    parts: (name) =>
-      Object.fromEntries([...store].map(([part, tensor]) => [
+    parts: (name) => {
+      whole();
+      return Object.fromEntries([...store].map(([part, tensor]) => [
         `${name}.${part}`,
         viewOf(tensor, terms.get(part)!.shape.map((d) => sizeOf(d, sizes()))),
-      ])),
+      ]));
+    },
     dispose: () => {
       const inputs = [...recordings.values()].map((r) => r.inputs.x);
       recordings.forEach((r) => r.dispose());

@@ -5,6 +5,7 @@ import { deepEqual, ok } from "node:assert/strict";
 import {
   aqua,
   attend,
+  byToken,
   cached,
   center,
   certify,
@@ -20,6 +21,7 @@ import {
   higgs,
   input,
   joinHeads,
+  kept,
   kvarn,
   kvquant,
   kvtc,
@@ -37,6 +39,7 @@ import {
   residual,
   rotate,
   smoothed,
+  snapkv,
   split,
   svdq,
 } from "../mod.ts";
@@ -115,6 +118,25 @@ Deno.test("attention over ranges, residuals and outliers: each sum by itself, on
   deepEqual(sums(pipe(rotate(), on("values", ranges))), ["2,2,1,16", "2,2,1,48"]);
   // Codes and outliers together; coefficients apart, their basis after the fold.
   deepEqual(sums(outliers({ count: 2 })(residual(two, axes))), ["2,2,1,64", "2,2,1,64", "2,2,1,4"]);
+});
+
+Deno.test("attention over tokens that are kept is one stream, which has nothing of the others to read", async () => {
+  const four = quantize({ bits: 4, per: 32, range: "asymmetric" });
+  const two = quantize({ bits: 2, per: 32, range: "asymmetric" });
+  const over = async (codec: Codec) => {
+    const [k, v] = ["k", "v"].map((name) => kept(codec, name, shape));
+    const q = input("q", [2, 2, 1, 64], "f32");
+    return await compile({ out: attend({ q, k, v }) });
+  };
+  const all = await over(four);
+  const few = await over(snapkv({ keep: 0.25 }, four).k);
+  const mixed = await over(byToken({}, [{ share: 0.25 }], [four, two]));
+  for (const p of [few, mixed]) {
+    deepEqual(p.structure.kernels.map((k) => k.skeleton), ["stream", "encode"]);
+  }
+  // Codes and scales of the tokens that are kept, and nothing that says which they are.
+  const [moved, whole] = [few, all].map((p) => p.bytesMoved({ tokens: 16384 }));
+  ok(moved < (0.25 * (16384 - 64) + 64) / 16384 * whole * 1.05, `${moved} of ${whole} bytes`);
 });
 
 Deno.test("attention over what a prediction leaves reads both caches in one stream", async () => {

@@ -6,7 +6,8 @@
  * ```text
  * for each run of results: accs = identity; for t … : accs = accs ⊕ elements(t); store(accs)
  * ```
- * Where results do not lie side by side but what is folded does, lanes run along that.
+ * Where results do not lie side by side but what is folded does, lanes run along that; along an axis whose size
+ * is known only at run time up to its last whole four, and one by one from there.
  * @module
  */
 import { countOf } from "../dsl/core/shape.ts";
@@ -33,6 +34,9 @@ const MONOIDS: Readonly<Record<string, { first: number; join: "add" | "max" | "m
 const foursOf = (last: number, folds: number): number =>
   [16, 8, 4, 2].find((n) => last % (4 * n) === 0 && n * folds <= ACCUMULATORS) ?? 1;
 
+const acrossLanes = (join: "add" | "max" | "min", four: Expr): Expr =>
+  un(({ add: "hsum", max: "hmax", min: "hmin" } as const)[join], four);
+
 /** The skeleton. */
 export const reduceSkeleton: Skeleton = (plan, context) => {
   const roots = plan.roots as readonly (Term & TermOf<"fold">)[];
@@ -57,6 +61,12 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
   const along = axis.indexOf(inner[inner.length - 1] ?? "");
   const lanes = !wide && along >= 0 && (arg.shape[along] as number) % 4 === 0 &&
     low.tryWide(arg, probe, along) !== undefined;
+  const named = gone.filter((l) => !inner.includes(l));
+  const run = named[named.length - 1];
+  low.loose = true;
+  const running = context.target.serial && !wide && inner.length === 0 && run !== undefined &&
+    low.tryWide(arg, probe, axis.indexOf(run)) !== undefined;
+  low.loose = false;
   const fours = wide ? foursOf(last, roots.length) : 1;
   const unit = wide ? 4 * fours : 1;
   const units = Math.max(1, Math.floor(RESULTS / unit));
@@ -92,9 +102,27 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
         monoids.forEach(({ join }, m) => accs[m][k].set(bin(join, accs[m][k].get(), element)));
       }
     };
+    const placeOf = (bound: ReadonlyMap<string, Expr>): Expr[] =>
+      axis.map((l) => bound.get(l) ?? index[root.labels.out.indexOf(l)]);
+    const lanesOf = running
+      ? monoids.map(({ first }) => low.mutable("lanes", un("splat", num(first))))
+      : [];
+    /** Along the last axis, four at a time and then the rest of them. */
+    const addRun = (bound: ReadonlyMap<string, Expr>): void => {
+      const size = b.size(dim(run));
+      const whole = bin("mul", bin("div", size, int(4)), int(4));
+      low.loop("t", int(0), whole, 4, (i) => {
+        low.loose = true;
+        const four = low.wide(arg, placeOf(new Map([...bound, [run, i]])), axis.indexOf(run));
+        low.loose = false;
+        monoids.forEach(({ join }, m) => lanesOf[m].set(bin(join, lanesOf[m].get(), four)));
+      });
+      low.loop("t", whole, size, 1, (i) => add(new Map([...bound, [run, i]])));
+    };
     const walk = (labels: readonly string[], bound: ReadonlyMap<string, Expr>): void => {
       if (labels.length === 0) return lanes ? addLanes(bound) : add(bound);
       const [label, ...rest] = labels;
+      if (running && rest.length === 0) return addRun(bound);
       low.loop(
         "t",
         int(0),
@@ -103,14 +131,15 @@ export const reduceSkeleton: Skeleton = (plan, context) => {
         (i) => walk(rest, new Map([...bound, [label, i]])),
       );
     };
-    const named = gone.filter((l) => !inner.includes(l));
     if (lanes) walk(named, new Map());
     else walk(gone, new Map());
     accs.forEach((row, m) => {
       const { join } = monoids[m];
       if (lanes) {
         const all = bin(join, row[0].get(), row[1].get());
-        low.store(outs[m], at, un(({ add: "hsum", max: "hmax", min: "hmin" } as const)[join], all));
+        low.store(outs[m], at, acrossLanes(join, all));
+      } else if (running) {
+        low.store(outs[m], at, bin(join, acrossLanes(join, lanesOf[m].get()), row[0].get()));
       } else row.forEach((acc, k) => low.store(outs[m], bin("add", at, int(4 * k)), acc.get()));
     });
   });

@@ -26,6 +26,7 @@ import {
   gather,
   identity,
   input,
+  kept,
   map,
   permute,
   reshape,
@@ -154,8 +155,8 @@ export const decode = (c: ModelConfig, codec: Codec): Formula => ({
 export const attention = (c: ModelConfig, k: Codec, v: Codec, tokens: string = TOKENS): Term =>
   attend({
     q: input("q", queryShape(c), "f32"),
-    k: cached(k, "k", cacheShape(c, tokens)),
-    v: cached(v, "v", cacheShape(c, tokens)),
+    k: kept(k, "k", cacheShape(c, tokens)),
+    v: kept(v, "v", cacheShape(c, tokens)),
     causal: { offset: tokens === TOKENS ? 0 : input("offset", [], "f32") },
   });
 

@@ -17,8 +17,11 @@ import {
   type Given,
   identity,
   type Program,
+  type Prompt,
   type Schedule,
+  type Sizes,
   type Tensor,
+  type Term,
   upload,
   wasm,
 } from "../mod.ts";
@@ -36,6 +39,7 @@ import {
   tensorsOf,
   under,
 } from "./precision.ts";
+import { behind, counted, counting, type Read } from "./prompt.ts";
 
 /** How K and V are held. */
 export interface Codecs {
@@ -43,6 +47,8 @@ export interface Codecs {
   readonly k: Codec;
   /** Codec of the values. */
   readonly v: Codec;
+  /** What tokens count for codecs that choose among them. */
+  readonly salience?: (prompt: Prompt) => Term;
 }
 
 /** The same for all layers, or for each. */
@@ -68,6 +74,8 @@ export interface LayerRun {
   readonly vBytes: number;
   /** Read back on request. */
   readonly seen?: Seen;
+  /** What tokens counted, `[kv, tokens]`, where codecs chose among them. */
+  readonly salience?: Float64Array;
 }
 
 /** A window run through the model. */
@@ -78,6 +86,21 @@ export interface Run {
   readonly layers: readonly LayerRun[];
 }
 
+/** A layer's part of a prompt; that it was not looked at is an error. */
+const readOf = ({ layers }: Run, layer: number): Read => {
+  const { q, seen } = layers[layer]!;
+  if (q !== undefined && seen !== undefined) return { q, k: seen.k[0], v: seen.v[0] };
+  throw new RangeError("run after a prompt: the run of the prompt was not looked at (see: true)");
+};
+
+/** What a run is asked for. */
+export interface Asked {
+  /** Read back what codecs did to the cache. */
+  readonly see?: boolean;
+  /** A prompt before the tokens: its run on an exact cache that was looked at. Codecs store its cache too. */
+  readonly after?: Run;
+}
+
 /** A model on a device. */
 export interface Runner {
   /** The sizes. */
@@ -86,13 +109,13 @@ export interface Runner {
   readonly tryRun: (
     tokens: ArrayLike<number>,
     codecs?: Held,
-    options?: { readonly see?: boolean },
+    asked?: Asked,
   ) => Promise<Either<ModelError, Run>>;
   /** Runs a window, or throws `ModelFailure`. */
   readonly run: (
     tokens: ArrayLike<number>,
     codecs?: Held,
-    options?: { readonly see?: boolean },
+    asked?: Asked,
   ) => Promise<Run>;
   /** Gives the weights' memory back. */
   readonly close: () => void;
@@ -104,27 +127,29 @@ export const EXACT: Codecs = { k: identity, v: identity };
 /** The fewest tokens with something to predict. */
 const LEAST = 2;
 
-/** Tokens that the model can take: as many as its context holds, each in its vocabulary. */
+/** Tokens that the model can take: as many as its context holds behind the `past` ones, each in its vocabulary. */
 export const checkTokens = (
   { contextLength: most, vocabSize: vocab }: ModelConfig,
   tokens: ArrayLike<number>,
+  past = 0,
 ): Either<ModelError, readonly number[]> => {
-  const have = tokens.length;
+  const have = past + tokens.length;
   if (have < LEAST || have > most) return fail({ tag: "window", least: LEAST, most, have });
   const ids = Array.from(tokens);
   const at = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocab));
   return at < 0 ? right(ids) : fail({ tag: "token", at, id: ids[at]!, vocab });
 };
 
-/** Cosines and sines of the angles token · theta^(−2i/d), computed in f64. */
+/** Cosines and sines of the angles token · theta^(−2i/d) from a token on, computed in f64. */
 export const ropeTables = (
   { headDim, ropeTheta }: ModelConfig,
   tokens: number,
+  from = 0,
 ): { readonly cos: Float64Array; readonly sin: Float64Array } => {
   const half = headDim / 2;
   const angles = Float64Array.from(
     { length: tokens * half },
-    (_, at) => Math.floor(at / half) * ropeTheta ** (-2 * (at % half) / headDim),
+    (_, at) => (from + Math.floor(at / half)) * ropeTheta ** (-2 * (at % half) / headDim),
   );
   return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
 };
@@ -183,18 +208,23 @@ export const openRunner = async (
   ];
   await Promise.all([embed, project, head].map(compiled));
 
-  /** Reads what a codec did to a layer's cache, and what attention made of it. */
+  /** Reads what a codec did to a layer's cache, and what attention made of both. */
   const look = async (
     q: Tensor,
     exact: { readonly k: Tensor; readonly v: Tensor },
     stored: { readonly k: Tensors; readonly v: Tensors },
     { k, v }: Codecs,
+    axis: string,
+    place: Readonly<Record<string, Given>>,
   ): Promise<Seen> => {
+    const [, tokens] = exact.k.shape;
     const decoded = async (codec: Codec, parts: Tensors): Promise<Float64Array> =>
-      (await (await compiled(llama.decode(config, codec))).values(under("x", parts))).x!;
+      (await (await compiled(llama.decode(config, codec))).values(under("x", parts), { tokens }))
+        .x!;
     const attention = async (codecs: Codecs, of: typeof stored): Promise<Float64Array> => {
-      const program = await compiled({ out: llama.attention(config, codecs.k, codecs.v) });
-      return (await program.values({ q, ...under("k", of.k), ...under("v", of.v) })).out!;
+      const program = await compiled({ out: llama.attention(config, codecs.k, codecs.v, axis) });
+      const inputs = { q, ...place, ...under("k", of.k), ...under("v", of.v) };
+      return (await program.values(inputs, { [axis]: tokens })).out!;
     };
     const plain = { k: { values: exact.k }, v: { values: exact.v } };
     return {
@@ -204,10 +234,25 @@ export const openRunner = async (
     };
   };
 
-  const forward = async (ids: readonly number[], codecs: Held, see: boolean): Promise<Run> => {
-    const run = async (formula: llama.Formula, inputs: Readonly<Record<string, Given>>) =>
-      await (await compiled(formula)).run(inputs);
-    const tables = ropeTables(config, ids.length);
+  const lengthOf = (run: Run | undefined): number =>
+    run === undefined ? 0 : run.logits.length / config.vocabSize;
+
+  const forward = async (
+    ids: readonly number[],
+    codecs: Held,
+    { see = false, after }: Asked,
+  ): Promise<Run> => {
+    const run = async (
+      formula: llama.Formula,
+      inputs: Readonly<Record<string, Given>>,
+      sizes: Sizes = {},
+    ) => await (await compiled(formula)).run(inputs, sizes);
+    const past = lengthOf(after);
+    const tokens = past + ids.length;
+    const [axis, place] = after === undefined
+      ? [llama.TOKENS, {}]
+      : [llama.PAST, { offset: [past] }];
+    const tables = ropeTables(config, ids.length, past);
     const angles = Object.fromEntries(
       Object.entries(tables).map(([name, table]) => [
         name,
@@ -222,7 +267,7 @@ export const openRunner = async (
       return tensors;
     };
     const release = (tensors: readonly Tensor[]): void =>
-      tensors.forEach((tensor) => {
+      new Set(tensors).forEach((tensor) => {
         held.delete(tensor);
         tensor.dispose();
       });
@@ -232,30 +277,45 @@ export const openRunner = async (
         const own = typeof codecs === "function" ? codecs(i) : codecs;
         const { k, v } = own;
         const now = hold(await run(project!, { x: x!, ...angles, ...ofLayer(i, PROJECT) }));
+        const before = after && readOf(after, i);
+        const cache = before === undefined ? { k: now.k!, v: now.v! } : hold({
+          k: await behind(before.k, now.k!),
+          v: await behind(before.v, now.v!),
+        });
+        const told = own.salience === undefined ? {} : await counted(
+          await compiled(counting(config, own.salience)),
+          before ?? { q: now.q!, ...cache },
+          { kv: config.kvHeads, prompt: before === undefined ? tokens : past, tokens },
+        );
         const stored = {
-          k: hold(await run(llama.encode(config, k), { x: now.k! })),
-          v: hold(await run(llama.encode(config, v), { x: now.v! })),
+          k: hold(await run(llama.encode(config, k), { x: cache.k, ...told })),
+          v: hold(await run(llama.encode(config, v), { x: cache.v, ...told })),
         };
         const next = hold(
-          await run(llama.layer(config, k, v, llama.TOKENS, how), {
+          await run(llama.layer(config, k, v, axis, how), {
             x: x!,
             q: now.q!,
+            ...place,
             ...under("k", stored.k),
             ...under("v", stored.v),
             ...ofLayer(i, LAYER),
-          }),
+          }, { [axis]: tokens }),
         );
         layers.push({
           kBytes: bytesOf(stored.k),
           vBytes: bytesOf(stored.v),
+          ...told,
           ...(see
             ? {
               q: await now.q!.read(),
-              seen: await look(now.q!, { k: now.k!, v: now.v! }, stored, own),
+              seen: await look(now.q!, cache, stored, own, axis, place),
             }
             : {}),
         });
-        release([x!, ...[now, stored.k, stored.v].flatMap((t) => Object.values(t))]);
+        release([
+          x!,
+          ...[now, cache, stored.k, stored.v].flatMap((t) => Object.values<Tensor>(t)),
+        ]);
         x = next.x;
       }
       const { logits } = hold(
@@ -267,14 +327,14 @@ export const openRunner = async (
     }
   };
 
-  const tryRun: Runner["tryRun"] = async (tokens, codecs = EXACT, { see = false } = {}) => {
-    const ids = checkTokens(config, tokens);
-    return isLeft(ids) ? ids : right(await forward(ids.right, codecs, see));
+  const tryRun: Runner["tryRun"] = async (tokens, codecs = EXACT, asked = {}) => {
+    const ids = checkTokens(config, tokens, lengthOf(asked.after));
+    return isLeft(ids) ? ids : right(await forward(ids.right, codecs, asked));
   };
   return {
     config,
     tryRun,
-    run: async (tokens, codecs, options) => orThrow(await tryRun(tokens, codecs, options)),
+    run: async (tokens, codecs, asked) => orThrow(await tryRun(tokens, codecs, asked)),
     close: () => disposeAll(weights.values()),
   };
 };

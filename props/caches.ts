@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
-import { cached } from "../dsl/codec/codec.ts";
+import { kept } from "../dsl/codec/codec.ts";
 import { input } from "../dsl/core/build.ts";
 import { castTo, DTYPES } from "../dsl/core/dtype.ts";
 import { countOf, type Sizes } from "../dsl/core/shape.ts";
@@ -25,7 +25,7 @@ export interface Form {
 /** Attention from the stored parts of K and V; a causal one reads its offset from `past`. */
 export const attention = (keys: Case, form: Form, values: Case = keys): Term => {
   const [k, v] = ([["k", keys], ["v", values]] as const).map(([name, { codec, channels }]) =>
-    cached(codec, name, [form.heads, form.tokens, channels[0]])
+    kept(codec, name, [form.heads, form.tokens, channels[0]])
   );
   const q = input("q", [form.heads, form.group, form.rows, keys.channels[0]], "f32");
   return attend({ q, k, v, ...form.causal && { causal: { offset: input("past", [], "f32") } } });
@@ -85,7 +85,9 @@ export const cachedArb: fc.Arbitrary<Cached> = fc.record({
 
 /** The attention and its inputs. */
 export const cachedSample = ({ keys, values, form, sizes, past, seed }: Cached): Sample => {
-  const [k, v] = [CODECS[keys], CODECS[values]];
+  // Keys and values that choose tokens choose the same.
+  const chosen = [keys, values].find((name) => CODECS[name].codec.selective !== undefined);
+  const [k, v] = [CODECS[chosen ?? keys], CODECS[chosen ?? values]];
   const tokens = (k.streams && v.streams) || form.tokens !== "tokens" ? form.tokens : 7;
   const term = attention(k, { ...form, tokens }, v);
   const inputs = { ...valuesFor(term, sizes, seed), ...form.causal && { past: [past] } };

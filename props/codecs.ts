@@ -5,6 +5,8 @@
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
 import { together } from "../dsl/codec/together.ts";
+import { byToken, keep, type TokenOrder } from "../dsl/codec/by_token.ts";
+import { adaptive } from "../dsl/codec/adaptive.ts";
 import { window } from "../dsl/codec/window.ts";
 import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
@@ -12,8 +14,8 @@ import { split } from "../dsl/codec/split.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { OPS } from "../dsl/core/ops.ts";
 import { ShapeError } from "../dsl/core/errors.ts";
-import { input } from "../dsl/core/build.ts";
 import { balance } from "../dsl/decompose/balance.ts";
+import { input, iota, map } from "../dsl/core/build.ts";
 import { center } from "../dsl/decompose/center.ts";
 import { clip } from "../dsl/decompose/clip.ts";
 import { hadamard } from "../dsl/decompose/hadamard.ts";
@@ -69,6 +71,16 @@ const coded = (bits: Bits, range: Affine["range"] = "asymmetric"): Codec =>
 const lowRank = (rank: number): Codec =>
   pipe(pca({ rank }), on("coefficients", f16), on("basis", f16));
 
+/** What tokens count, by where they stand alone: some are equal, and heads differ. */
+const counted = (choice: Omit<TokenOrder, "salience"> = {}): TokenOrder => ({
+  ...choice,
+  salience: (shape) => {
+    const each = shape.slice(0, -1);
+    const [head, token] = [0, each.length - 1].map((axis) => iota(each, axis));
+    return map("min", map("mul", map("hadamard", token, map("add", head, 5)), token), 3);
+  },
+});
+
 /** Codecs that give back what they were given. */
 const LOSSLESS: readonly Codec[] = [
   identity,
@@ -106,6 +118,16 @@ const LOSSLESS: readonly Codec[] = [
   linear({ name: "turned", to: [TURNED], back: [TURNED] }),
   residual(coded(2)),
   perHead(residual(pca({ rank: 2 }))),
+  keep(counted(), { share: 1 })(identity),
+  byToken(counted({ sinks: 1 }), [{ start: 2 }, { start: 5 }], [identity, identity, identity]),
+];
+
+/** Tokens chosen by what they count, some of them dropped. */
+const CHOSEN: readonly Codec[] = [
+  byToken(counted(), [{ share: 0.25 }], [coded(4), coded(2)]),
+  byToken(counted({ recent: 1 }), [{ share: 0.3 }, { share: 0.6 }], [f16, coded(4)]),
+  keep(counted({ sinks: 1, recent: 3 }), { start: 6 })(coded(4, "symmetric")),
+  perHead(keep(counted(), { share: 0.5 })(pipe(hadamard(), on("values", coded(3))))),
 ];
 
 /** The same, where the shape of a factor depends on which side is longer: tokens must be known. */
@@ -242,6 +264,7 @@ const COMBINED: readonly Codec[] = [
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),
   outliers({ count: 2 })(residual(coded(2), lowRank(2))),
+  adaptive([coded(2), decoquantB(4, 4)], { bits: 4 }).at(1),
 ];
 
 const takes = (codec: Codec, channels: number): boolean => {
@@ -268,7 +291,7 @@ const rows: readonly (readonly [string, Case])[] = [
   ...KNOWN_TOKENS.map((c) => row(c.name, c, { lossless: true, streams: false })),
   row(f16.name, f16),
   ...BITS.flatMap(lossy).map((c) => row(c.name, c)),
-  ...[...COMBINED, ...WINDOWS].map((c) => row(c.name, c)),
+  ...[...COMBINED, ...WINDOWS, ...CHOSEN].map((c) => row(c.name, c)),
   // Groups of tokens: those of one divide any number of them, once it is known.
   ...BITS.map((bits) => {
     const codec = quantize({ bits, per: { tokens: 1 }, range: "asymmetric" });

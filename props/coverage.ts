@@ -36,6 +36,7 @@ export const kindsOf = (term: Term): readonly string[] =>
     `dtype ${t.dtype}`,
     ...(t.tag === "input" ? [`input ${t.dtype}`] : []),
     ...(t.tag === "concat" && typeof t.shape[t.axis] === "string" ? ["concat of runs"] : []),
+    ...(t.tag === "gather" && t.batch !== undefined ? ["gather in each"] : []),
     ...(t.tag === "map" ? [`map ${t.op}`] : []),
     ...(t.tag === "fold" ? [`fold ${t.monoid} ${t.project}`] : []),
   ]);
@@ -44,6 +45,7 @@ export const kindsOf = (term: Term): readonly string[] =>
 export const WANTED: readonly string[] = [
   ...Object.keys(TAGS),
   "concat of runs",
+  "gather in each",
   ...(Object.keys(DTYPES) as DType[]).filter((d) => !isFixedPoint(d))
     .flatMap((d) => [`dtype ${d}`, `input ${d}`]),
   ...Object.keys(OPS).map((op) => `map ${op}`),

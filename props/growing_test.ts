@@ -2,36 +2,16 @@
 import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { growingCodec } from "../dsl/codec/streaming.ts";
-import { ValueError } from "../dsl/core/errors.ts";
-import { openCache } from "../mod.ts";
 import { tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
 import { CODECS } from "./codecs.ts";
 import { DEVICES, onDevices } from "./devices.ts";
+import { GROWING, splitsOf } from "./growing.ts";
 import { fixesParts, splitBroken } from "./laws/growing.ts";
-
-/** Codecs that take tokens as they come; why others do not is a `ValueError` that names them. */
-const GROWING = (await Promise.all(
-  Object.entries(CODECS).filter(([, { streams }]) => streams).map(async ([name, given]) => {
-    try {
-      const cache = await openCache(given.codec, [1, given.channels[0]], { device: "eval" });
-      cache.dispose();
-      return [name];
-    } catch (error) {
-      if (error instanceof ValueError && error.operation === "growing cache") return [];
-      throw error;
-    }
-  }),
-)).flat();
 
 Deno.test("most codecs grow", () => {
   ok(GROWING.length > 0.7 * Object.keys(CODECS).length, `${GROWING.length} do`);
 });
-
-const splitsOf = (tokens: number, cuts: readonly number[]): number[] => {
-  const at = [...new Set(cuts.map((c) => c % tokens)), 0, tokens].sort((a, b) => a - b);
-  return at.slice(1).map((end, i) => end - at[i]).filter((n) => n > 0);
-};
 
 const splitArb = fc.record({
   name: fc.constantFrom(...GROWING),

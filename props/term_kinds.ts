@@ -278,6 +278,20 @@ const gather: Kind = (soil) => {
   return grown(B.gather(table.term, index), table.bound, table, chosen);
 };
 
+/** Rows chosen for each place of the first axes. */
+const gatherEach: Kind = (soil) => {
+  const table = before(soil);
+  const { shape } = table.term;
+  if (shape.length < 2) return undefined;
+  const batch = 1 + soil.dice.below(shape.length - 1);
+  const rows = dimOf(soil, shape[batch]);
+  const own = [...shape.slice(0, batch), ...Array.from({ length: soil.dice.below(2) }, soil.dim)];
+  const count = (dims: Shape): number => countOf(dims, soil.sizes);
+  if (count(own) * count(shape.slice(batch + 1)) > MOST) return undefined;
+  const index = soil.fresh(own, "u32", rows);
+  return grown(B.gather(table.term, index.term, batch), table.bound, table);
+};
+
 /** The ways to grow; those named twice are drawn twice as often. */
 export const KINDS: readonly Kind[] = [
   unary,
@@ -300,6 +314,7 @@ export const KINDS: readonly Kind[] = [
   concat,
   runs,
   gather,
+  gatherEach,
   table,
   contract,
   contract,

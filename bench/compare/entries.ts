@@ -18,14 +18,24 @@ import { pathToFileURL } from "node:url";
 import { type Either, left, right } from "../../fp.ts";
 import {
   type Bits,
+  choose,
+  type Chosen,
   type Codec,
+  compile,
+  decomposed,
+  f16,
   FORMATS,
+  h2o,
   identity,
   kivi,
+  mikv,
   rtnGrouped,
   type SchemeName,
   SCHEMES,
+  snapkv,
+  streamingllm,
   WIDTHS,
+  zipcache,
 } from "../../mod.ts";
 import { calibrate, GRAIN, KVTC } from "../../models/calibrate.ts";
 import type { Model } from "../../models/load.ts";
@@ -37,8 +47,10 @@ export interface Entry {
   readonly name: string;
   /** Points of a family have one colour and one line. */
   readonly family: string;
-  /** Codecs of a layer. */
-  readonly held: (layer: number) => Codecs;
+  /** Codecs of a layer, with so many tokens behind those that a scheme chooses among: none unless given. */
+  readonly held: (layer: number, later?: number) => Codecs;
+  /** Measured after a prompt though it drops nothing, beside those that do. */
+  readonly prompted?: boolean;
 }
 
 const pair = (family: string, name: string, codecs: Codecs): Entry => ({
@@ -50,6 +62,51 @@ const pair = (family: string, name: string, codecs: Codecs): Entry => ({
 /** Keys and values alike. */
 export const both = (family: string, name: string, codec: Codec): Entry =>
   pair(family, name, { k: codec, v: codec });
+
+/** A scheme that chooses tokens. */
+const choosing = (family: string, name: string, scheme: Chosen): Entry => ({
+  name,
+  family,
+  held: (_layer, later = 0) => later === 0 ? scheme : scheme.after(later),
+});
+
+const FOUR = rtnGrouped(4);
+
+/** What drops nothing, measured as those are that do. */
+const prompted = (bits: Bits): Entry => ({
+  ...both("prompted", `prompted rtnGrouped ${bits}`, rtnGrouped(bits)),
+  prompted: true,
+});
+
+/** Schemes that drop tokens, alone in f16 and joined with codes: newest ones, and shares of those before them. */
+const dropping = (): readonly Entry[] => [
+  ...([8, 4, 3, 2] as const).map(prompted),
+  ...[192, 96].flatMap((recent) => [
+    choosing("streamingllm", `streamingllm ${recent}`, streamingllm({ recent }, f16)),
+    choosing("streamingllm", `streamingllm ${recent} 4`, streamingllm({ recent }, FOUR)),
+  ]),
+  ...([["snapkv", snapkv], ["h2o", h2o]] as const).flatMap(([name, scheme]) =>
+    [0.5, 0.25, 0.1].flatMap((keep) => [
+      choosing(name, `${name} ${keep}`, scheme({ keep }, f16)),
+      choosing(name, `${name} ${keep} 4`, scheme({ keep }, FOUR)),
+    ])
+  ),
+];
+
+/** More bits for tokens that count more, none dropped. */
+const mixed = (): readonly Entry[] => [
+  ...[0.5, 0.25, 0.1].map((salient) =>
+    choosing(
+      "zipcache",
+      `zipcache ${salient} 4 2`,
+      zipcache({ salient }, [rtnGrouped(4), rtnGrouped(2)]),
+    )
+  ),
+  ...[0.25, 0.1].flatMap((important) => [
+    choosing("mikv", `mikv ${important} 8 2`, mikv({ important }, [rtnGrouped(8), rtnGrouped(2)])),
+    choosing("mikv", `mikv ${important} 4 2`, mikv({ important }, [rtnGrouped(4), rtnGrouped(2)])),
+  ]),
+];
 
 /** The cache that nothing is lost in. */
 export const BASE: Entry = both("f32", "f32", identity);
@@ -66,6 +123,8 @@ export const listed = (): readonly Entry[] => [
   pair("oscar", "oscar", { k: FORMATS.oscarK, v: FORMATS.oscarV }),
   ...([4, 2] as const).map((bits) => pair("kivi", `kivi ${bits}`, kivi(bits))),
   pair("rtnGrouped", "rtnGrouped K4V2", { k: rtnGrouped(4), v: rtnGrouped(2) }),
+  ...mixed(),
+  ...dropping(),
 ];
 
 /** Words of codes a token that schemes which allot them are asked for. */
@@ -86,6 +145,27 @@ export const fitted = async (
     }));
   }
   return entries;
+};
+
+/** A decomposition for each layer's keys and values, chosen by a text that the model reads on the f32 cache. */
+export const adapted = async (
+  runner: Runner,
+  text: readonly number[],
+): Promise<readonly Entry[]> => {
+  const { layers } = await runner.run(text, undefined, { see: true });
+  const { kvHeads, headDim } = runner.config;
+  const found: Entry[] = [];
+  for (const bits of [4, 2] as const) {
+    const scheme = decomposed(bits, headDim);
+    const held: Codecs[] = [];
+    for (const { seen } of layers) {
+      const [k, v] = [seen!.k[0], seen!.v[0]];
+      const by = (x: Float64Array) => choose(compile, scheme, [kvHeads, "tokens", headDim], x);
+      held.push({ k: (await by(k)).codec, v: (await by(v)).codec });
+    }
+    found.push({ name: `decomposed ${bits}`, family: "decomposed", held: (layer) => held[layer]! });
+  }
+  return found;
 };
 
 /** Why a file of schemes was refused. */

@@ -8,6 +8,9 @@
  * KLD         mean divergence from the f32 cache, nats a token; `worst` exceeded by one token in a thousand
  * ΔPPL        perplexity over that of the f32 cache, less 1
  * ```
+ *
+ * A scheme that drops tokens drops them when a prompt ends: half a slice is read exactly, then stored, and all but
+ * the bits is of the other half, read on what is stored of both. Bits are those of the prompt.
  * @module
  */
 import {
@@ -39,6 +42,8 @@ import {
 import { type Codecs, EXACT, MEASURED, type Run, type Runner } from "../../models/runner.ts";
 import type { Entry } from "./entries.ts";
 
+type Side = "k" | "v";
+
 /** One token in a thousand may be further off than `worst`. */
 const WORST = 1e-3;
 
@@ -58,12 +63,26 @@ export interface Quality {
   readonly same: number;
 }
 
+/** Slices in a prompt and what comes after it, for schemes that drop tokens of the prompt when it ends. */
+export interface Halves {
+  /** Tokens of a prompt. */
+  readonly prompt: number;
+  /** What comes after it. */
+  readonly rest: Reading["slices"];
+  /** The prompts on the f32 cache. */
+  readonly read: readonly Run[];
+  /** What comes after them, on the f32 cache. */
+  readonly exact: readonly Run[];
+}
+
 /** A text in slices, and how the model reads each on the f32 cache. */
 export interface Reading {
   readonly slices: readonly (readonly number[])[];
   readonly exact: readonly Run[];
   /** Perplexity on the f32 cache. */
   readonly perplexity: number;
+  /** The same after prompts of half a slice. */
+  readonly halves: Halves;
 }
 
 /** `count` slices of a text, as long as it and the context allow. */
@@ -81,11 +100,34 @@ const scored = (runner: Runner, slices: Reading["slices"], runs: readonly Run[],
     score(logits, base[i]!.logits, runner.config.vocabSize, slices[i]!.slice(1))
   ).reduce(SCORE.concat, SCORE.empty);
 
+/** The halves of slices; what comes after a prompt is as it was in the whole slice. */
+const halved = async (
+  runner: Runner,
+  slices: Reading["slices"],
+  whole: readonly Run[],
+): Promise<Halves> => {
+  const prompt = slices[0]!.length >> 1;
+  const read: Run[] = [];
+  for (const slice of slices) {
+    read.push(await runner.run(slice.slice(0, prompt), EXACT, { see: true }));
+  }
+  const exact = whole.map(({ logits, layers }) => ({
+    logits: logits.subarray(prompt * runner.config.vocabSize),
+    layers,
+  }));
+  return { prompt, rest: slices.map((slice) => slice.slice(prompt)), read, exact };
+};
+
 /** Reads the slices on the f32 cache. */
 export const readText = async (runner: Runner, slices: Reading["slices"]): Promise<Reading> => {
   const exact: Run[] = [];
   for (const slice of slices) exact.push(await runner.run(slice, EXACT, { see: true }));
-  return { slices, exact, perplexity: perplexity(scored(runner, slices, exact)) };
+  return {
+    slices,
+    exact,
+    perplexity: perplexity(scored(runner, slices, exact)),
+    halves: await halved(runner, slices, exact),
+  };
 };
 
 /** Σ bound² and Σ x² over one layer. */
@@ -111,10 +153,10 @@ const boundTerm = (codec: Codec, x: Term): Term | undefined => {
 
 /** Norms of certified errors over norms of what was stored, all layers of all slices. */
 const certified = async (
-  held: Entry["held"],
+  held: (layer: number) => Codecs,
   runner: Runner,
-  { exact }: Reading,
-  of: keyof Codecs,
+  runs: readonly Run[],
+  of: Side,
 ): Promise<number> => {
   const x = input("x", cacheShape(runner.config), "f32");
   const found: Deviation[] = [];
@@ -124,41 +166,62 @@ const certified = async (
     const norm = boundTerm(codec, x);
     if (norm === undefined) return Infinity;
     const program = await compile({ norm }, { schedule: MEASURED });
-    for (const { layers } of exact) {
-      const values = layers[layer]!.seen![of][0];
+    for (const { layers } of runs) {
+      const { seen, salience } = layers[layer]!;
+      const values = seen![of][0];
       const tokens = values.length / (runner.config.kvHeads * runner.config.headDim);
-      found.push(bounded((await program.values({ x: values }, { tokens })).norm!, values));
+      const inputs = salience === undefined ? { x: values } : { x: values, salience };
+      found.push(bounded((await program.values(inputs, { tokens })).norm!, values));
     }
   }
   return relative(found.reduce(DEVIATION.concat, DEVIATION.empty));
 };
 
+/** An entry's codecs of all layers. */
+const codecsOf = (held: Entry["held"], layers: number, later?: number): readonly Codecs[] =>
+  Array.from({ length: layers }, (_, layer) => held(layer, later));
+
 /** Everything about one entry. */
 export const measure = async (
-  { held }: Entry,
+  { held, prompted = false }: Entry,
   runner: Runner,
-  reading: Reading,
+  { slices, exact, perplexity: plain, halves }: Reading,
 ): Promise<Quality> => {
-  const { slices, exact } = reading;
+  const { config } = runner;
+  const drops = prompted || codecsOf(held, config.layers).some(({ k }) => k.selective?.drops);
+  const later = drops ? slices[0]!.length - halves.prompt : undefined;
+  const own = codecsOf(held, config.layers, later);
   const runs: Run[] = [];
-  for (const slice of slices) runs.push(await runner.run(slice, held, { see: true }));
-  const found = scored(runner, slices, runs, exact);
+  for (const [i, slice] of slices.entries()) {
+    runs.push(
+      drops
+        ? await runner.run(halves.rest[i]!, (layer) => own[layer]!, {
+          see: true,
+          after: halves.read[i]!,
+        })
+        : await runner.run(slice, (layer) => own[layer]!, { see: true }),
+    );
+  }
+  const [texts, base] = drops ? [halves.rest, halves.exact] : [slices, exact];
+  const found = scored(runner, texts, runs, base);
   const layers = runs.flatMap((run) => run.layers);
-  const shape = cacheShape(runner.config);
-  const sizes = { tokens: slices[0]!.length };
-  const codecs = Array.from({ length: runner.config.layers }, (_, layer) => held(layer))
-    .flatMap(({ k, v }) => [k, v]);
+  const shape = cacheShape(config);
+  const sizes = { tokens: drops ? halves.prompt : slices[0]!.length };
+  const codecs = codecsOf(held, config.layers).flatMap(({ k, v }) => [k, v]);
+  const usual = drops ? perplexity(scored(runner, texts, base)) : plain;
+  // What tokens count is of the run that chose by it.
+  const stored = own.some(({ salience }) => salience !== undefined) || drops ? runs : exact;
   return {
     bits: codecs.reduce((n, codec) => n + bitsOf(codec, shape, sizes), 0) / codecs.length,
     bytes: layers.reduce((n, l) => n + l.kBytes + l.vBytes, 0),
     k: errorOf(layers, "k"),
     v: errorOf(layers, "v"),
     out: errorOf(layers, "attention"),
-    certifiedK: await certified(held, runner, reading, "k"),
-    certifiedV: await certified(held, runner, reading, "v"),
+    certifiedK: await certified((layer) => own[layer]!, runner, stored, "k"),
+    certifiedV: await certified((layer) => own[layer]!, runner, stored, "v"),
     kld: meanKld(found),
     worst: tailKld(found, WORST),
-    deltaPpl: perplexity(found) / reading.perplexity - 1,
+    deltaPpl: perplexity(found) / usual - 1,
     same: sameTop(found),
   };
 };

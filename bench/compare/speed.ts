@@ -3,8 +3,17 @@
  * run. The first layer's codecs, straight from the stored parts, default schedule, WebAssembly, one thread.
  * @module
  */
-import { attend, cached, compile, input, type Tensor } from "../../mod.ts";
-import { asQuery, cacheShape, release, type Sizes, step, store, type Stored } from "../caches.ts";
+import { attend, compile, input, kept as keptOf, SALIENCE, type Tensor } from "../../mod.ts";
+import {
+  asQuery,
+  cacheShape,
+  counts,
+  release,
+  type Sizes,
+  step,
+  store,
+  type Stored,
+} from "../caches.ts";
 import { type Case, compare } from "../harness.ts";
 import { BASE, type Entry } from "./entries.ts";
 
@@ -28,7 +37,8 @@ export const speeds = async (
 ): Promise<readonly Speed[]> => {
   const { k, v, query } = step(sizes, tokens);
   const q = asQuery(sizes, query);
-  const kept = new Set<Tensor>([q, k, v]);
+  const beside = { [SALIENCE]: counts(sizes, tokens) };
+  const kept = new Set<Tensor>([q, k, v, ...Object.values(beside)]);
   const keep = (parts: Stored): Stored => {
     Object.values(parts).forEach((t) => kept.add(t));
     return parts;
@@ -41,17 +51,17 @@ export const speeds = async (
     const program = await compile({
       out: attend({
         q: input("q", [sizes.kv, sizes.group, 1, sizes.dim], "f32"),
-        k: cached(keys, "k", shape),
-        v: cached(values, "v", shape),
+        k: keptOf(keys, "k", shape),
+        v: keptOf(values, "v", shape),
       }),
     });
     const inputs = {
       q,
-      ...keep(await store({ name, codec: keys }, sizes, "k", k)),
-      ...keep(await store({ name, codec: values }, sizes, "v", v)),
+      ...keep(await store({ name, codec: keys }, sizes, "k", k, beside)),
+      ...keep(await store({ name, codec: values }, sizes, "v", v, beside)),
     };
     programs.push(program);
-    cases.push({ name, run: async () => release(await program.run(inputs)) });
+    cases.push({ name, run: async () => release(await program.run(inputs, { tokens })) });
   }
   const timings = await compare(cases, { rounds, warmMs: 60 });
   kept.forEach((t) => t.dispose());

@@ -148,8 +148,13 @@ const pickPart = (
 const gatherIndex = (low: Lower, term: TermOf<"gather">, index: Index): Expr[] => {
   const [table, rows] = term.args;
   const row = un("toI32", low.at(rows, index.slice(0, rows.shape.length)));
-  const top = bin("sub", low.size(table.shape[0]), int(1));
-  return [bin("max", bin("min", row, top), int(0)), ...index.slice(rows.shape.length)];
+  const { batch = 0 } = term;
+  const top = bin("sub", low.size(table.shape[batch]), int(1));
+  return [
+    ...index.slice(0, batch),
+    bin("max", bin("min", row, top), int(0)),
+    ...index.slice(rows.shape.length),
+  ];
 };
 
 /** A codebook read by codes four at a time, straight from their bytes where they come as such. */
@@ -266,7 +271,7 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
       ? rows.tag === "table" && !low.sources.has(rows)
         ? wideEntries(low, rows.values, codes, index, axis)
         : undefined
-      : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1);
+      : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1 + (t.batch ?? 0));
   },
   contract: (t, low, index, axis) => contractWide(low, t, index, axis),
   fold: (t, low, index, axis) => foldAt(low, t, index, axis),

@@ -88,7 +88,12 @@ export const cutter = ({ start, size }: Piece): (term: Term, axis: number) => Te
         return t.args[at];
       }
       case "gather":
-        return axis < t.args[1].shape.length ? gather(t.args[0], cut(t.args[1], axis)) : undefined;
+        if (axis >= t.args[1].shape.length) return undefined;
+        return gather(
+          axis < (t.batch ?? 0) ? cut(t.args[0], axis) : t.args[0],
+          cut(t.args[1], axis),
+          t.batch,
+        );
       case "contract": {
         const [a, b] = labelled(t, axis);
         return contractBy(t.labels, a, b);

@@ -8,23 +8,25 @@
  * ```
  *
  * The axis `group` is what query heads share a key head (GQA): no copy of k is made. A decode step has
- * one row. The scores are a tensor of the formula, not of the kernel: a fold over tokens needs one at
+ * one row. Of a cache that drops tokens (`codec/by_token.ts`) those that are kept are read, masked by where they
+ * stood. The scores are a tensor of the formula, not of the kernel: a fold over tokens needs one at
  * a time. `k` and `v` may be decoded from a cache; a row that sees nothing gives zeros.
  * @module
  */
-import { contract, iota, map, sizeTerm, softmaxFold } from "../core/build.ts";
+import { broadcast, contract, iota, map, sizeTerm, softmaxFold } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { MASKED } from "../core/monoid.ts";
+import type { Kept } from "../codec/codec.ts";
 import type { Term } from "../core/term.ts";
 
 /** What {@link attend} reads. */
 export interface Attend {
   /** Queries `[kv, group, rows, d]`. */
   readonly q: Term;
-  /** Keys `[kv, tokens, d]`. */
-  readonly k: Term;
-  /** Values `[kv, tokens, e]`. */
-  readonly v: Term;
+  /** Keys `[kv, tokens, d]`, or those that are kept of a cache. */
+  readonly k: Term | Kept;
+  /** Values `[kv, tokens, e]`, or those that are kept of a cache: of the same tokens. */
+  readonly v: Term | Kept;
   /** Factor of the scores, 1/√d unless given. */
   readonly scale?: number;
   /** Row i sees the tokens up to i + offset: a number, a named size, or a scalar term. */
@@ -54,7 +56,13 @@ const offsetOf = (offset: number | string | Term): number | Term => {
 };
 
 /** Attention; see the head of the file. */
-export const attend = ({ q, k, v, scale, causal }: Attend): Term => {
+export const attend = ({ q, k: keys, v: values, scale, causal }: Attend): Term => {
+  const [{ tokens: k, positions, which }, { tokens: v, which: others }] = [keys, values].map(
+    (x): Kept => "tokens" in x ? x : { tokens: x, which: [] },
+  );
+  if (which.length !== others.length || which.some((t, i) => t !== others[i])) {
+    throw new ValueError("attend", "keys and values are of tokens that were chosen differently");
+  }
   axes("q", q, "kv, group, rows, d", 4);
   axes("k", k, "kv, tokens, d", 3);
   axes("v", v, "kv, tokens, e", 3);
@@ -68,12 +76,19 @@ export const attend = ({ q, k, v, scale, causal }: Attend): Term => {
   }
   const factor = scale ?? 1 / Math.sqrt(d as number);
   const scores = map("mul", contract("k g i d, k t d -> k g i t", q, k), factor);
-  return softmaxFold("k g i t, k t e -> k g i e", masked(scores, causal?.offset), v);
+  return softmaxFold("k g i t, k t e -> k g i e", masked(scores, causal?.offset, positions), v);
 };
 
-const masked = (scores: Term, offset: number | string | Term | undefined): Term => {
+const masked = (
+  scores: Term,
+  offset: number | string | Term | undefined,
+  positions?: Term,
+): Term => {
   if (offset === undefined) return scores;
-  const [row, token] = [iota(scores.shape, 2), iota(scores.shape, 3)];
+  const row = iota(scores.shape, 2);
+  const token = positions === undefined
+    ? iota(scores.shape, 3)
+    : broadcast(positions, scores.shape, [0, 3]);
   const end = map("add", map("add", row, offsetOf(offset)), 1);
   return map("select", map("less", token, end), scores, MASKED);
 };

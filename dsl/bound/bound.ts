@@ -67,7 +67,7 @@ const lookedUp = (t: TermOf<"gather">, value: Term, c: Context): Bounded => {
   const at = c.of(index);
   const off = total(at, c);
   const values = tableOf(rows);
-  const known = viewed(c.of(rows), value, (e) => gather(e, at.value));
+  const known = viewed(c.of(rows), value, (e) => gather(e, at.value, t.batch));
   if (values === undefined) {
     return off === undefined ? known : { ...exact(value), error: constant(NO_CLAIM, t.shape) };
   }

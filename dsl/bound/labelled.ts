@@ -13,10 +13,19 @@ import { constant, contractBy, foldBy, map } from "../core/build.ts";
 import { gramLabels, knownCount, summedDims } from "../core/shape.ts";
 import type { Dim, Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
-import { type Bounded, type Context, type Error, LEAST, sum, times } from "./known.ts";
+import {
+  type Bounded,
+  type Context,
+  type Error,
+  exact,
+  LEAST,
+  sum,
+  times,
+  total,
+} from "./known.ts";
 import { products } from "./maps.ts";
 import { crossNorm } from "./norm.ts";
-import { isWhole } from "./whole.ts";
+import { isExact, isWhole } from "./whole.ts";
 
 /** One rounding a product, n sums, two more for a split into parts and its merge. */
 const PARTS = 3;
@@ -88,6 +97,8 @@ export const foldBound = (t: TermOf<"fold">, value: Term, c: Context): Bounded =
     return summed(t, value, products(a, a, c, product), 2 * a.growth, size, c);
   }
   if (t.monoid === "sum") {
+    // Sums of whole numbers, counts: nothing is rounded.
+    if (isExact(t as Term) && total(a, c) === undefined) return exact(value);
     const folded = (x: Term): Term => foldBy("sum", "sum", t.labels, [x]);
     return summed(t, value, a.error && folded(a.error), a.growth, () => folded(a.size()), c);
   }

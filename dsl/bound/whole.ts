@@ -3,7 +3,9 @@
  * @module
  */
 import { DTYPES, isFixedPoint } from "../core/dtype.ts";
-import { argsOf, type Term } from "../core/term.ts";
+import { rootOf } from "../core/dims.ts";
+import { summedDims } from "../core/shape.ts";
+import { argsOf, type Shape, type Term } from "../core/term.ts";
 
 /** Smallest and largest value of a term whose values are whole numbers. */
 export interface Whole {
@@ -25,6 +27,24 @@ const WHOLE_MAPS: Readonly<Record<string, (a: Whole, b: Whole) => Whole>> = {
   neg: (a) => of(-a.lo, -a.hi),
   abs: (a) => of(0, -a.lo, a.hi),
   rint: () => of(-Infinity, Infinity),
+  less: () => of(0, 1),
+};
+
+/** Those whose result is whole whatever they are given. */
+const ALWAYS: readonly string[] = ["rint", "less"];
+
+/** The range of either of some. */
+const either = (ranges: readonly (Whole | undefined)[]): Whole | undefined =>
+  ranges.every((r) => r !== undefined)
+    ? of(...ranges.flatMap(({ lo, hi }) => [lo, hi]))
+    : undefined;
+
+/** The range of a sum over some dims: counts of a named one stay below the most. */
+const summed = (range: Whole, dims: Shape): Whole | undefined => {
+  const names = dims.filter((d) => typeof d === "string").length;
+  if (names > 1) return undefined;
+  const count = dims.reduce<number>((n, d) => n * (typeof d === "number" ? d : MOST), 1);
+  return of(Math.min(0, range.lo * count), Math.max(0, range.hi * count));
 };
 
 /** Sizes of named dims stay below this, so that sums of two of them are exact in f32. */
@@ -48,16 +68,24 @@ const rangeOf = (t: Term): Whole | undefined => {
     const [size, start] = [t.shape[t.axis], t.start].map((d) => typeof d === "number" ? d : MOST);
     return of(0, start + size - 1);
   }
-  if (t.tag === "fold" && t.monoid === "sum" && t.args[0].tag === "constant") {
-    return t.args[0].value === 1 ? of(0, MOST) : undefined;
+  if (t.tag === "fold" && (t.monoid === "sum" || t.project === "max")) {
+    const range = wholeOf(t.args[0]);
+    const dims = summedDims(t.labels, t.args);
+    if (range === undefined || t.monoid === "sum") return range && summed(range, dims);
+    // The largest of nothing is no number: a run of a name may be empty.
+    return dims.every((d) => typeof d === "number" || rootOf(d) === d) ? range : undefined;
   }
   if (t.tag === "map") {
+    if (t.op === "select") return either(t.args.slice(1).map(wholeOf));
     const range = WHOLE_MAPS[t.op];
-    const args = t.op === "rint" ? [of(0)] : t.args.map(wholeOf);
+    const args = ALWAYS.includes(t.op) ? [of(0)] : t.args.map(wholeOf);
     if (range === undefined || args.some((a) => a === undefined)) return undefined;
     return range(args[0]!, args[1]!);
   }
-  if (["broadcast", "reshape", "permute", "slice"].includes(t.tag)) return wholeOf(argsOf(t)[0]);
+  if (t.tag === "concat") return either(t.args.map(wholeOf));
+  if (["broadcast", "reshape", "permute", "slice", "gather"].includes(t.tag)) {
+    return wholeOf(argsOf(t)[0]);
+  }
   const { integer, min, max } = DTYPES[t.dtype];
   return integer && !isFixedPoint(t.dtype) ? of(min, max) : undefined;
 };

@@ -36,7 +36,42 @@ export interface Codec {
    * another formula than `encode` with those parts for what it would make of them (`streaming.ts`).
    */
   readonly extend?: Extend;
+  /** Where tokens are stored in another order, or not all of them (`by_token.ts`). */
+  readonly selective?: Selection;
 }
+
+/** Tokens as they are stored, and where each stood. */
+export interface Stored {
+  /** `[…, kept, channels]`. */
+  readonly tokens: Term;
+  /** Places among all tokens, `[…, kept]`. */
+  readonly positions: Term;
+}
+
+/** What a codec that chooses tokens says of them. */
+export interface Selection {
+  /** Are there tokens of which nothing is stored? */
+  readonly drops: boolean;
+  /** Which tokens it stores, of a tensor of this shape: what keys and values must have in common. */
+  readonly indices: (shape: Shape) => readonly Term[];
+  /** The tokens that are stored. */
+  readonly seen: (parts: Parts, shape: Shape, batch?: number) => Stored;
+}
+
+/** A codec that chooses tokens. */
+export interface Selective extends Codec {
+  /** The tokens that it stores. */
+  readonly selective: Selection;
+}
+
+/** A codec inside of another one, of all tokens: what is made of tokens that are not there would count as 0. */
+export const ofAllTokens = (operation: string, codec: Codec): Codec => {
+  if (!codec.selective?.drops) return codec;
+  throw new ValueError(
+    operation,
+    `${codec.name} drops tokens: it is the outermost codec, or perHead's`,
+  );
+};
 
 /** See {@link Codec.extend}. */
 export type Extend = (x: Term, fixed: Parts, batch?: number) => Parts;
@@ -77,6 +112,7 @@ export const isFactored = (codec: Codec): codec is Factored => "partShapes" in c
  * Before: `{ large, small }`; after `on("large", quantize(4))`: `{ large.codes, large.scale, small }`.
  */
 export const on = (part: string, codec: Codec): (outer: Codec) => Factored => (outer) => {
+  ofAllTokens(`on("${part}")`, codec);
   if (!isFactored(outer)) {
     throw new ValueError(`on("${part}")`, `${outer.name} has no parts to store apart`);
   }
@@ -121,12 +157,18 @@ export const on = (part: string, codec: Codec): (outer: Codec) => Factored => (o
   };
 };
 
+const inHeads = (of: Selection): Selection => ({
+  ...of,
+  seen: (parts, shape, batch = 0) => of.seen(parts, shape, batch + 1),
+});
+
 /** Makes the first axis independent: statistics and factors are not shared across heads. */
 export const perHead = (codec: Codec): Codec => ({
   name: `perHead(${codec.name})`,
   encode: (x, batch = 0) => codec.encode(x, batch + 1),
   decode: (parts, shape, batch = 0) => codec.decode(parts, shape, batch + 1),
   ...extended(codec, (extend) => (x, fixed, batch = 0) => extend(x, fixed, batch + 1)),
+  ...codec.selective === undefined ? {} : { selective: inHeads(codec.selective) },
 });
 
 /** `["h", t, d]` as `[t, h·d]`: one row a token over all heads, as the papers write X ∈ R^{L×D}. */
@@ -149,6 +191,7 @@ export const joinHeads = (codec: Codec): Codec => {
     const { h, t, d } = joined(shape);
     return permute(reshape(y, [t, h, d]), [1, 0, 2]);
   };
+  ofAllTokens("joinHeads", codec);
   return {
     name: `joinHeads(${codec.name})`,
     encode: (x) => codec.encode(join(x)),
@@ -172,6 +215,24 @@ export const stored = (codec: Codec, name: string, shape: Shape): Parts =>
 /** A tensor as a program reads it from its stored parts. */
 export const cached = (codec: Codec, name: string, shape: Shape): Term =>
   codec.decode(stored(codec, name, shape), shape);
+
+/** Tokens of a cache as attention reads them: those that are stored, in the order in which they are. */
+export interface Kept {
+  /** `[…, kept, channels]`. */
+  readonly tokens: Term;
+  /** Places among all tokens, `[…, kept]`; those of all tokens in their order unless given. */
+  readonly positions?: Term;
+  /** Which tokens these are: equal for keys and values that go together. */
+  readonly which: readonly Term[];
+}
+
+/** What attention reads of a cache: where a codec drops tokens, those that are left. */
+export const kept = (codec: Codec, name: string, shape: Shape): Kept => {
+  const { selective } = codec;
+  if (selective === undefined) return { tokens: cached(codec, name, shape), which: [] };
+  const which = selective.indices(shape);
+  return { ...selective.seen(stored(codec, name, shape), shape), which };
+};
 
 /**
  * Bits per value, derived from what is stored. Named sizes that are not given go to infinity:

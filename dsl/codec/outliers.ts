@@ -17,7 +17,7 @@ import { DTYPES } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { markAt } from "../core/marks.ts";
 import type { Shape, Term } from "../core/term.ts";
-import type { Codec } from "./codec.ts";
+import { type Codec, ofAllTokens } from "./codec.ts";
 import { inside, prefixed } from "./parts.ts";
 
 /** What {@link outliers} is asked for. */
@@ -88,7 +88,7 @@ export const outliers = ({ count }: Outliers): (codec: Codec) => Codec => {
     );
   };
   return (codec) => ({
-    name: `${name} |> ${codec.name}`,
+    name: `${name} |> ${ofAllTokens(name, codec).name}`,
     encode: (x, batch) => {
       const over = [last(x.shape)];
       const others = channelsOf(x.shape) - count;

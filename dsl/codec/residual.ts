@@ -11,7 +11,7 @@
  */
 import { map } from "../core/build.ts";
 import { pipe } from "../../fp.ts";
-import { type Codec, type Factored, on } from "./codec.ts";
+import { type Codec, type Factored, ofAllTokens, on } from "./codec.ts";
 import { inside, outside, prefixed } from "./parts.ts";
 
 /** What {@link first} leaves, as it is: one part, `rest`. */
@@ -41,4 +41,6 @@ const remainder = (first: Codec): Factored => ({
  * ```
  */
 export const residual = (first: Codec, second?: Codec): Factored =>
-  second === undefined ? remainder(first) : pipe(remainder(first), on("rest", second));
+  second === undefined
+    ? remainder(ofAllTokens("residual", first))
+    : pipe(remainder(ofAllTokens("residual", first)), on("rest", second));

@@ -21,7 +21,7 @@ import { concat, range } from "../core/pieces.ts";
 import { type Place, rangeDim } from "../core/dims.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
-import type { Codec } from "./codec.ts";
+import { type Codec, ofAllTokens } from "./codec.ts";
 import { inside, type Parts, prefixed } from "./parts.ts";
 
 /** What is held in full precision. */
@@ -74,6 +74,7 @@ export const window = (
   if (![tail, sinks, group - 1].every((n) => Number.isInteger(n) && n >= 0)) {
     throw new ValueError(name, "tail and sinks are counts, a group has at least one token");
   }
+  ofAllTokens(name, codec);
   const newest: Place = { start: sinks, tail, group };
   const first: Runs = sinks > 0 ? [["sinks", { start: 0 }, { start: sinks }]] : [];
   const last: Runs = tail > 0 || group > 1 ? [["tail", newest]] : [];

@@ -192,13 +192,26 @@ export const axisOf = (op: string, shape: Shape, axis: number): number => {
   return at;
 };
 
-/** Rows of `table` (its first axis) chosen by `index` (a u32 or packed tensor). */
-export const gather = (table: Term, index: Term): Term => {
-  if (table.shape.length === 0) {
+/**
+ * Rows of `table` (its first axis) chosen by `index` (a u32 or packed tensor). With `batch` the first axes of
+ * both are the same, and rows are chosen for each place of them: `[h, n, d]` by `[h, m]` gives `[h, m, d]`.
+ */
+export const gather = (table: Term, index: Term, batch = 0): Term => {
+  if (table.shape.length <= batch) {
     throw new ShapeError("gather", "the table has no axis to choose from");
   }
-  const shape = [...index.shape, ...table.shape.slice(1)];
-  return intern("gather", { args: [table, index] }, shape, table.dtype);
+  const apart = table.shape.slice(0, batch).findIndex((d, i) => d !== index.shape[i]);
+  if (apart >= 0) {
+    throw new ShapeError(
+      "gather",
+      `axis ${apart} is ${table.shape[apart]} in ${nameOf(table)} ${shapeText(table.shape)} and ${
+        index.shape[apart]
+      } in ${nameOf(index)} ${shapeText(index.shape)}`,
+    );
+  }
+  const shape = [...index.shape, ...table.shape.slice(batch + 1)];
+  const args = [table, index] as const;
+  return intern("gather", batch === 0 ? { args } : { args, batch }, shape, table.dtype);
 };
 
 const checkedLabels = (

@@ -5,9 +5,10 @@
  * ```text
  * places of "tokens":   4            the fourth, or the end if there are fewer
  *                       4-32/8       from there as many groups of 8 as leave at least 32
- * dims:                 "tokens[:4]"   "tokens[4:4-32/8]"   "tokens[4-32/8:]"   "tokens[4:4-32/8]/8"
+ *                       0.25x        a quarter of them, rounded up; 0.25x+8: of all but 8, and those
+ * dims:                 "tokens[:4]"   "tokens[4:4-32/8]"   "tokens[4-32/8:]"   "tokens[4:4-32/8]/8"   "tokens[:0.25x]"
  * ```
- * For 60 tokens these are 4, 24, 32 and 3; for 2 tokens 2, 0, 0 and 0.
+ * For 60 tokens these are 4, 24, 32, 3 and 15; for 2 tokens 2, 0, 0, 0 and 1.
  * @module
  */
 import { ShapeError, ValueError } from "./errors.ts";
@@ -16,8 +17,19 @@ import type { Dim } from "./term.ts";
 /** Sizes of the named dims of one run. */
 export type Sizes = Readonly<Record<string, number>>;
 
-/** A place on an axis: entry `start`, and from there whole groups that leave a tail. */
-export interface Place {
+/** A place on an axis: a share of it, or entry `start`, and from there whole groups that leave a tail. */
+export type Place = Counted | Portion;
+
+/** A share of an axis but for some entries, rounded up, and those entries. */
+export interface Portion {
+  /** Between 0 and 1. */
+  readonly share: number;
+  /** Entries that are all counted; none unless given. */
+  readonly and?: number;
+}
+
+/** A place by counts. */
+export interface Counted {
   /** Where it starts. */
   readonly start: number;
   /** Entries left behind the groups, at least; none if the place is `start` itself. */
@@ -34,7 +46,9 @@ interface Run {
 }
 
 const PLACE = /^(\d+)(?:-(\d+)\/(\d+))?$/;
-const RUN = /^(.+)\[((?:\d+(?:-\d+\/\d+)?)?):((?:\d+(?:-\d+\/\d+)?)?)\]$/;
+const SHARE = /^(\d+(?:\.\d+)?(?:e-\d+)?)x(?:\+(\d+))?$/;
+const ANY = `\\d+(?:-\\d+/\\d+)?|\\d+(?:\\.\\d+)?(?:e-\\d+)?x(?:\\+\\d+)?`;
+const RUN = new RegExp(`^(.+)\\[((?:${ANY})?):((?:${ANY})?)\\]$`);
 const GROUPS = /^(.+\])\/(\d+)$/;
 
 const runs = new Map<string, Run | undefined>();
@@ -61,10 +75,27 @@ export const groupsOf = (
   return found === null ? undefined : { of: found[1], group: Number(found[2]) };
 };
 
-const textOf = ({ start, tail, group }: Place): string =>
-  group === undefined ? `${start}` : `${start}-${tail ?? 0}/${group}`;
+const textOf = (place: Place): string => {
+  if ("share" in place) return `${place.share}x${place.and ? `+${place.and}` : ""}`;
+  const { start, tail, group } = place;
+  return group === undefined ? `${start}` : `${start}-${tail ?? 0}/${group}`;
+};
+
+/** The share that a place is, if it is one. */
+const portionOf = (text: string): Required<Portion> | undefined => {
+  const found = SHARE.exec(text);
+  return found === null ? undefined : { share: Number(found[1]), and: Number(found[2] ?? 0) };
+};
+
+/** A share as written is off by an ulp: what is that close to a whole number is that number. */
+const CLOSE = 1 - 2 ** -50;
 
 const placeIn = (text: string, size: number): number => {
+  const portion = portionOf(text);
+  if (portion !== undefined) {
+    const whole = Math.min(portion.and, size);
+    return whole + Math.ceil(portion.share * (size - whole) * CLOSE);
+  }
   const [, start, tail, group] = PLACE.exec(text)!;
   const from = Math.min(Number(start), size);
   if (group === undefined) return from;
@@ -75,6 +106,11 @@ const written = (of: string, from: string, to: string | undefined): string =>
   from === "0" && to === undefined ? of : `${of}[${from === "0" ? "" : from}:${to ?? ""}]`;
 
 const checked = (place: Place): string => {
+  if ("share" in place) {
+    const { share, and = 0 } = place;
+    if (share > 0 && share < 1 && Number.isInteger(and) && and >= 0) return textOf(place);
+    throw new ValueError("place", `${textOf(place)} is not a share between 0 and 1 and a count`);
+  }
   const { start, tail = 0, group = 1 } = place;
   const counts = [start, tail].every((n) => Number.isInteger(n) && n >= 0);
   if (counts && Number.isInteger(group) && group > 0) return textOf(place);
@@ -117,25 +153,30 @@ export const rootOf = (dim: string): string => {
   return of === undefined ? dim : rootOf(of);
 };
 
-/** Does a dim grow with the name that it follows from? A run between two fixed places, or up to the end, does not. */
-export const grows = (dim: string): boolean => {
+/** How fast a place moves as the axis grows. */
+const paceOf = (place: string | undefined): number =>
+  place === undefined ? 1 : portionOf(place)?.share ?? (place.includes("-") ? 1 : 0);
+
+/** Entries of a dim for each further one of the name that it follows from. */
+const rateOf = (dim: string): number => {
   const groups = groupsOf(dim);
-  if (groups !== undefined) return grows(groups.of);
+  if (groups !== undefined) return rateOf(groups.of) / groups.group;
   const run = runOf(dim);
-  if (run === undefined) return true;
-  const [from, to] = [run.from, run.to].map((p) => p === undefined || p.includes("-"));
-  return from !== to && grows(run.of);
+  return run === undefined ? 1 : (paceOf(run.to) - paceOf(run.from)) * rateOf(run.of);
 };
 
-/** How many times as slowly as its name a dim grows. */
-export const everyOf = (dim: string): number => groupsOf(dim)?.group ?? 1;
+/** Does a dim grow with the name that it follows from? A run between two fixed places, or up to the end, does not. */
+export const grows = (dim: string): boolean => rateOf(dim) > 0;
+
+/** How many times as slowly as its name a dim grows, if it grows. */
+export const everyOf = (dim: string): number => grows(dim) ? 1 / rateOf(dim) : 1;
 
 /** Whole groups of a dim, where it is known to hold nothing else. */
 export const groupedDim = (dim: Dim, group: number): Dim | undefined => {
   if (typeof dim === "number") return dim % group === 0 ? dim / group : undefined;
   if (group === 1) return dim;
   const run = runOf(dim);
-  const to = run?.to && PLACE.exec(run.to);
+  const to = run?.to ? PLACE.exec(run.to) : undefined;
   const whole = to && to[1] === run!.from && Number(to[3] ?? NaN) % group === 0;
   return whole ? `${dim}/${group}` : undefined;
 };

@@ -57,8 +57,8 @@ export interface Nodes {
   readonly slice: { readonly args: readonly [Term]; readonly axis: number; readonly start: Dim };
   /** Arguments one after the other along one axis. */
   readonly concat: { readonly args: readonly Term[]; readonly axis: number };
-  /** Rows of a table, chosen by an index tensor: `args = [table, index]`. */
-  readonly gather: { readonly args: readonly [Term, Term] };
+  /** Rows of a table, chosen by an index tensor: `args = [table, index]`; their first `batch` axes are the same. */
+  readonly gather: { readonly args: readonly [Term, Term]; readonly batch?: number };
   /** Sum of products over the labels that are not in the result. */
   readonly contract: { readonly args: readonly [Term, Term]; readonly labels: Labels };
   /** A monoid fold over the labels that are not in the result; `project` names what is read. */

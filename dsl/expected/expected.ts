@@ -240,7 +240,9 @@ const EXPECTED: Reading<[Context], Forms> = {
   // A row that may be another row: no claim.
   gather: (t, c) => {
     const [rows, index] = t.args;
-    if (c.forms(index).length === 0) return c.forms(rows).map((f) => looked(f, c.value(index)));
+    if (c.forms(index).length === 0) {
+      return c.forms(rows).map((f) => looked(f, c.value(index), t.batch));
+    }
     if (rows.tag === "table") {
       return by(c.forms(index), gather(table(slopesOf(rows.values)), c.value(index)));
     }

@@ -83,11 +83,11 @@ export const picked = (
   return onto(times(f, same({ term: map("add", term, offset), axes }, placeOf(old))), out, old);
 };
 
-/** Rows of a table by an index. */
-export const looked = (f: Form, index: Term): Form => {
-  const rows = index.shape.map((size) => [fresh(size)]);
-  const factor = same(over(index, rows), placeOf(f.out[0]));
-  return onto(times(f, factor), [...rows, ...f.out.slice(1)], f.out[0]);
+/** Rows of a table by an index, for each place of the first `batch` axes. */
+export const looked = (f: Form, index: Term, batch = 0): Form => {
+  const rows = index.shape.map((size, i) => i < batch ? f.out[i] : [fresh(size)]);
+  const factor = same(over(index, rows), placeOf(f.out[batch]));
+  return onto(times(f, factor), [...rows, ...f.out.slice(batch + 1)], f.out[batch]);
 };
 
 /** An axis of a size in two: which it is, is known by what it was. */

@@ -10,7 +10,7 @@
  */
 import { broadcast, cast, contractBy, gather, iota, map } from "../core/build.ts";
 import { DTYPES } from "../core/dtype.ts";
-import { argsOf, type Term, type TermOf, withArgs } from "../core/term.ts";
+import { argsOf, type Dim, type Term, type TermOf, withArgs } from "../core/term.ts";
 import { inside, type Shares } from "./maps.ts";
 
 const VIEWS: readonly string[] = ["reshape", "permute", "broadcast", "slice", "concat"];
@@ -27,8 +27,8 @@ export const unrounded = (index: Term): Term => {
 };
 
 /** 1 at the row that an index names, 0 elsewhere: `[...index, rows]`. */
-const oneHot = (index: Term, rows: Term): Term => {
-  const shape = [...index.shape, rows.shape[0]];
+const oneHot = (index: Term, rows: Dim): Term => {
+  const shape = [...index.shape, rows];
   const place = broadcast(index, shape, index.shape.map((_, i) => i));
   const row = iota(shape, index.shape.length);
   return map("sub", map("sub", 1, map("less", place, row)), map("less", row, place));
@@ -43,13 +43,19 @@ const slope = (rows: Term, last: number, index: Term, g: Term): Term | undefined
 };
 
 /** Shares of the rows and of the index. */
-export const gatherShares = ({ args: [rows, index] }: TermOf<"gather">, g: Term): Shares => {
+export const gatherShares = (
+  { args: [rows, index], batch = 0 }: TermOf<"gather">,
+  g: Term,
+): Shares => {
   const places = index.shape.map((_, i) => `i${i}`);
-  const channels = rows.shape.slice(1).map((_, i) => `c${i}`);
+  const channels = rows.shape.slice(batch + 1).map((_, i) => `c${i}`);
   const summed = contractBy(
-    { args: [[...places, ...channels], [...places, "row"]], out: ["row", ...channels] },
+    {
+      args: [[...places, ...channels], [...places, "row"]],
+      out: [...places.slice(0, batch), "row", ...channels],
+    },
     g,
-    oneHot(index, rows),
+    oneHot(index, rows.shape[batch]),
   );
   const among = rows.tag === "table"
     ? slope(rows, rows.values.length - 1, unrounded(index), g)

@@ -170,16 +170,19 @@ const EVAL: Reading<[Env, Args], Value> = {
     });
   },
   gather: (t, env, [table, index]) => {
-    const row = countFor(table.shape.slice(1));
+    const batch = t.batch ?? 0;
+    const [rows, row] = [table.shape[batch], countFor(table.shape.slice(batch + 1))];
+    const each = countFor(index.shape.slice(batch));
     const data = new Float64Array(index.data.length * row);
     index.data.forEach((at, i) => {
-      if (!(at < table.shape[0])) {
+      if (!(at < rows)) {
         throw new ShapeError(
           "gather",
-          `index ${at} at place ${i} is not within a table of ${table.shape[0]} rows`,
+          `index ${at} at place ${i} is not within a table of ${rows} rows`,
         );
       }
-      data.set(table.data.subarray(at * row, (at + 1) * row), i * row);
+      const from = Math.floor(i / each) * rows + at;
+      data.set(table.data.subarray(from * row, (from + 1) * row), i * row);
     });
     return { shape: shapeFor(t, env), data };
   },

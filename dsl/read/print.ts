@@ -24,7 +24,7 @@ const HEAD: Reading<[], string> = {
   broadcast: (t) => `broadcast ${t.axes.join(" ")}`.trimEnd(),
   slice: (t) => `slice ${t.axis} from ${t.start}`,
   concat: (t) => `concat ${t.axis}`,
-  gather: () => "gather",
+  gather: (t) => t.batch === undefined ? "gather" : `gather in ${t.batch}`,
   contract: (t) => `contract "${printNotation(t.labels)}"`,
   fold: (t) => {
     const project = t.project === t.monoid ? "" : ` ${t.project}`;

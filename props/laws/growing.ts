@@ -17,7 +17,11 @@ export const fixesParts = (codec: Codec, channels: number): boolean =>
     .some((t) => t.shape.every((d) => typeof d === "number"));
 
 /** Tokens `from` to `to` of every head. */
-const between = ({ shape: [heads, tokens, channels], data }: Given, from: number, to: number) =>
+export const between = (
+  { shape: [heads, tokens, channels], data }: Given,
+  from: number,
+  to: number,
+) =>
   Array.from({ length: heads }, (_, h) => {
     const head = h * tokens * channels;
     return [...data.subarray(head + from * channels, head + to * channels)];
