@@ -102,7 +102,7 @@ export const waysOf = (
  * ```ts
  * import { ok } from "node:assert/strict";
  * import { gradesOf } from "kvfold";
- * const falling = Array.from({ length: 64 }, (_, i) => 1 / (i + 1) ** 2);
+ * const falling = Array.from({ length: 64 }, (_, i) => 1 / (i + 1));
  * ok(gradesOf(falling, 3).join() === "8,0,16,32");
  * ```
  */
