@@ -19,7 +19,9 @@ export type Grades = readonly [four: number, three: number, two: number, one: nu
 
 /** A way to spend words on a part, and what it leaves of it. */
 export interface Way {
+  /** Words of 32 bits, a whole number of them. */
   readonly words: number;
+  /** Squared error, in the units of the variances. */
   readonly left: number;
 }
 
