@@ -4,12 +4,15 @@
  */
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import { argsOf, type Dim, type Term, type TermOf } from "../dsl/core/term.ts";
-import { computedBy } from "./kernel.ts";
+import { computedBy, type Target } from "./kernel.ts";
 import { type HeldAxes, heldCount } from "./lower/row.ts";
-import { isHadamard } from "./rules/butterfly.ts";
+import { isHeavy, isStream } from "./repeated.ts";
 
-/** Multiply-adds of a product that is worth a kernel of tiles. */
-const BIG_PRODUCT = 40_000;
+/**
+ * Multiply-adds of a product that is worth a kernel of tiles; of one of known size where lanes share it out and
+ * every kernel is a dispatch: a rotation of 32 query heads of 128 channels is made by those that read it.
+ */
+const [BIG_PRODUCT, SHARED_PRODUCT] = [40_000, 2 ** 19];
 /** Products of at least this many terms are made once a token, apart from the score. */
 export const LONG_PRODUCT = 16;
 
@@ -18,22 +21,15 @@ export type Fold = Term & TermOf<"fold">;
 /** A contraction. */
 export type Product = Term & TermOf<"contract">;
 
-/** Does it take a loop? A stage of a butterfly is a sum or a difference: it is made where the next one needs it. */
-export const isHeavy = (t: Term): boolean =>
-  (t.tag === "contract" && !(t.args[1].shape[0] === 2 && isHadamard(t.args[1]))) ||
-  t.tag === "fold" || t.tag === "routine";
-
-/** Is it a fold that streams: weighted by the softmax of its scores? */
-export const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
-
 /** Sizes of what a fold or a product adds up. */
 export const goneDims = (t: Fold | Product): Dim[] => summedDims(t.labels, t.args);
 
 /** Is it a product that is worth a kernel of tiles? */
-export const isBig = (t: Term): t is Product =>
+export const isBig = ({ serial }: Target) => (t: Term): t is Product =>
   t.tag === "contract" &&
   (isDynamic(goneDims(t as Product)) ||
-    knownCount(goneDims(t as Product)) * knownCount(t.shape) > BIG_PRODUCT);
+    knownCount(goneDims(t as Product)) * knownCount(t.shape) >
+      (serial || isDynamic(t.shape) ? BIG_PRODUCT : SHARED_PRODUCT));
 
 /** Must the term be in memory before anything can use it? */
 export const mustStore = (t: Term): boolean =>
