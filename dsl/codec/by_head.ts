@@ -51,6 +51,11 @@ export const byHead = (of: (head: number) => Codec): Codec => {
       heads: codecs.flatMap((c, head) => c === codec ? [head] : []),
     }));
   };
+  /** Places of heads that follow one another. */
+  const runsOf = (heads: readonly number[]): readonly (readonly [from: number, to: number])[] => {
+    const starts = heads.flatMap((head, i) => head === heads[i - 1] + 1 ? [] : [i]);
+    return starts.map((from, i) => [from, starts[i + 1] ?? heads.length]);
+  };
   const one = (x: Term, at: number): Term => slice(x, 0, at, at + 1);
   return {
     name,
@@ -66,7 +71,10 @@ export const byHead = (of: (head: number) => Codec): Codec => {
       const own = groups.flatMap(({ codec, heads }, i) => {
         const inner = [heads.length, ...shape.slice(1)];
         const back = cast(codec.decode(inside(parts, named(i)), inner, batch), "f32");
-        return heads.map((head, at) => ({ head, x: one(back, at) }));
+        return runsOf(heads).map(([from, to]) => ({
+          head: heads[from],
+          x: slice(back, 0, from, to),
+        }));
       });
       return concat(own.sort((a, b) => a.head - b.head).map(({ x }) => x), 0);
     },
