@@ -115,6 +115,7 @@ export {
   tryRestore,
 } from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
+export { inputsOf } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
 export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";

@@ -81,7 +81,7 @@ export interface Pulled {
 /** What derivatives may leave out. */
 export interface GradientOptions {
   /** Terms that count as they are: nothing is derived through them. */
-  readonly fixed?: Iterable<Term>;
+  readonly fixed?: (term: Term) => boolean;
 }
 
 /**
@@ -103,9 +103,9 @@ export interface GradientOptions {
 export const pullback = (
   results: readonly Pulled[],
   wrt: readonly Term[],
-  { fixed = [] }: GradientOptions = {},
+  { fixed = () => false }: GradientOptions = {},
 ): Term[] => {
-  const [asked, held] = [new Set(wrt), new Set(fixed)];
+  const asked = new Set(wrt);
   const gradients = new Map<Term, Term>();
   const add = (t: Term, g: Term): unknown => {
     const old = gradients.get(t);
@@ -123,7 +123,7 @@ export const pullback = (
   const order = topological(results.map((r) => r.of));
   // Only what stands between the results and what is asked for is derived.
   const moving = new Set<Term>();
-  const through = (t: Term): boolean => !held.has(t) && argsOf(t).some((a) => moving.has(a));
+  const through = (t: Term): boolean => !fixed(t) && argsOf(t).some((a) => moving.has(a));
   for (const t of order) if (asked.has(t) || through(t)) moving.add(t);
   for (const t of order.toReversed()) {
     const g = gradients.get(t);

@@ -52,6 +52,6 @@ export const routineShares = (t: TermOf<"routine">, g: Term): Shares => {
   if (t.routine === "cholesky") return choleskyShares(t, g);
   throw new ValueError(
     "gradient",
-    `${t.project} of ${t.routine} has no derivative here; give the term in \`fixed\` to take it as it is`,
+    `${t.project} of ${t.routine} has no derivative here; \`fixed\` may take it as it is`,
   );
 };
