@@ -69,6 +69,12 @@ export interface Growing extends Windowed {
  * is encoded by itself there is none: a token is written once more with the one that shares its words.
  */
 export const growingCodec = (codec: Codec, shape: Shape): Growing => {
+  if (codec.selective !== undefined) {
+    throw new ValueError(
+      "growing cache",
+      `${codec.name} chooses among all tokens, once: it does not take them as they come`,
+    );
+  }
   const outer = isWindowed(codec) ? codec : undefined;
   const behind = outer?.behind ?? codec;
   const group = outer?.held.group ?? 1;
