@@ -18,6 +18,7 @@ import { type Benchmark, machine, record, tableText } from "./harness.ts";
 import { gpuBench } from "./gpu.ts";
 import { growthBench } from "./growth.ts";
 import { hypothesesBench } from "./hypotheses.ts";
+import { onlineBench } from "./online.ts";
 import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { writeReport } from "./report.ts";
@@ -45,6 +46,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   weights: weightsBench,
   hypotheses: hypothesesBench,
   tiers: tiersBench,
+  online: onlineBench,
 };
 
 const args = process.argv.slice(2);

@@ -64,20 +64,31 @@ import { tfjs } from "./peers/tfjs.ts";
 
 const SOURCES: readonly Source[] = [ggml, onnxruntime, jax, tfjs];
 
-/** Ours, with the formats of ggml beside our own 4 bits. */
-const OURS: readonly Named[] = [
+/** One of ours: with a query and weights of 8 bits, or as programs come. */
+interface Own extends Named {
+  readonly eight?: true;
+}
+
+/**
+ * Ours, with the formats of ggml beside our own 4 bits. Beside packed codes ggml rounds the query to 8 bits:
+ * so does the choice `fixed: 8`.
+ */
+const OURS: readonly Own[] = [
   PLAIN,
   { name: "f16", codec: f16 },
   { name: "q8_0", codec: q8_0 },
   { name: "q4_0", codec: q4_0 },
+  { name: "q4_0, 8-bit query", codec: q4_0, eight: true },
   { name: "rtnGrouped 4", codec: rtnGrouped(4) },
+  { name: "rtnGrouped 4, 8-bit query", codec: rtnGrouped(4), eight: true },
 ];
 /** What ratios are to. */
 const F32 = "kvfold, f32";
 const FOUR = "kvfold, rtnGrouped 4";
 
-/** Queries and weights are rounded to 16 bits beside packed codes: see `attention.ts`. */
+/** Queries and weights are rounded to 16 or 8 bits beside packed codes: see `attention.ts`. */
 const FIXED_LIMIT = 2 ** -9;
+const EIGHT_LIMIT = 2 ** -3;
 
 const f32Of = async (tensor: Tensor): Promise<Float32Array> => {
   const values = Float32Array.from(await tensor.read());
@@ -86,7 +97,7 @@ const f32Of = async (tensor: Tensor): Promise<Float32Array> => {
 };
 
 /** One of ours, on one thread or on many. */
-const ourAttention = async (way: Named, given: Decode, device: Device): Promise<Ready> => {
+const ourAttention = async (way: Own, given: Decode, device: Device): Promise<Ready> => {
   const { sizes, tokens } = given;
   const { k, v } = step(sizes, tokens);
   const [keys, values] = [await store(way, sizes, "k", k), await store(way, sizes, "v", v)];
@@ -101,11 +112,14 @@ const ourAttention = async (way: Named, given: Decode, device: Device): Promise<
     inputs[name] = device === wasm() ? tensor : await moved(tensor, device);
   }
   if (device !== wasm()) release(here);
-  const program = await compile({ out: attention(way, sizes) }, { device });
+  const program = await compile(
+    { out: attention(way, sizes) },
+    { device, ...(way.eight ? { schedule: { fixed: 8 } } : {}) },
+  );
   return {
     name: `kvfold, ${way.name}`,
     bits: bitsOf(way.codec, cacheShape(sizes), { tokens }),
-    limit: way === PLAIN ? F32_LIMIT : FIXED_LIMIT,
+    limit: way === PLAIN ? F32_LIMIT : way.eight ? EIGHT_LIMIT : FIXED_LIMIT,
     ...(stored === undefined ? {} : { stored }),
     run: async () => release(await program.run(inputs)),
     result: async () => (await program.values(inputs)).out,

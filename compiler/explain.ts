@@ -58,7 +58,7 @@ const planText = (plan: Plan): string => {
   const list = (label: string, terms: readonly Term[]): string =>
     terms.length === 0 ? "" : `; ${label} ${terms.map(nameOf).join(" | ")}`;
   const tile = plan.skeleton === "stream"
-    ? `, ${plan.tile} tokens a part${
+    ? `, ${plan.tile} tokens a chunk${
       plan.block === undefined
         ? ""
         : `, ${plan.block.queries} queries and ${plan.block.tokens} tokens at a time`

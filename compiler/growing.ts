@@ -8,18 +8,21 @@
  * ```
  *
  * Every token goes the same way whenever it comes, so a cache of some tokens is the same however they were
- * split. Parts that have no tokens are those of the first tokens that the codec takes.
+ * split. Parts that have no tokens are those of the first tokens that the codec takes, or made anew as tokens
+ * come where the codec learns (`online.ts`).
  * @module
  */
 import type { Codec } from "../dsl/codec/codec.ts";
-import { encodedAgainst, growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
+import { growingCodec, growthOf, TOKENS } from "../dsl/codec/streaming.ts";
+import { isOnline } from "../dsl/codec/online.ts";
 import { PACKED } from "../dsl/codec/window.ts";
 import { cast, input } from "../dsl/core/build.ts";
 import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { type Given, isTensor } from "./bind.ts";
+import { type Compile, programsFor } from "./encoders.ts";
 import { InputError } from "./errors.ts";
-import type { Program } from "./program.ts";
+import { type Learner, learnerOf } from "./online.ts";
 import type { Recording } from "./recording.ts";
 import type { Copy, Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
@@ -48,34 +51,16 @@ export interface GrowingCache {
   readonly dispose: () => void;
 }
 
-/** What is compiled for caches: equal programs are compiled once. */
-export type Compile = (outputs: Readonly<Record<string, Term>>) => Promise<Program>;
-
 type Tensors = Readonly<Record<string, Tensor>>;
 
 /** The number of new tokens. */
 const NEW = "added";
 
 const even = (n: number): number => Math.ceil(n / 2) * 2;
-const isFixed = (t: Term): boolean => t.shape.every((d) => typeof d === "number");
-
-/** Programs that encode tokens: the first ones, later ones, and what puts numbers into f16. */
-const programsFor = async (
-  compile: Compile,
-  behind: Codec,
-  x: Term,
-  halves: Term | undefined,
-): Promise<{ first: Program; later: Program; narrow: Program | undefined; fixed: string[] }> => {
-  const parts = behind.encode(x);
-  const fixed = Object.entries(parts).filter(([, t]) => isFixed(t)).map(([part]) => part);
-  return {
-    first: await compile({ ...parts }),
-    later: await compile(
-      fixed.length > 0 ? { ...encodedAgainst(behind, x, "fixed") } : { ...parts },
-    ),
-    narrow: halves && await compile({ x: halves }),
-    fixed,
-  };
+/** The shape of a part for so many tokens behind the window, whole groups. */
+const packedShape = (part: Term, count: number): number[] => {
+  const growth = growthOf(part);
+  return part.shape.map((d, i) => i === growth?.axis ? count / growth.tokens : d as number);
 };
 
 /** Opens an empty cache for tensors `[heads, tokens, channels]`; see the head of the file. */
@@ -123,11 +108,17 @@ export const growingCache = async (
     windowed ? cast(plain, "f16") : undefined,
   );
   let begun = fixed.length === 0;
+  const learner = isOnline(codec)
+    ? await learnerOf(compile, device, behind, codec.refresh, [heads, group, channels])
+    : undefined;
   /** Tokens of an encoding that comes again and again. */
   const usual = windowed ? group : together;
   /** One token as it is given, and the newest ones that do not fill words. */
   const [one, newest] = [1, together].map((n) => made("f32", [heads, n, channels]));
 
+  /** The fixed parts. */
+  const fixedNow = (): Tensors =>
+    Object.fromEntries(fixed.map((part) => [part, store.get(own(part))!]));
   /** The fixed parts as inputs of what is encoded against them. */
   const against = (): Tensors =>
     Object.fromEntries(fixed.map((part) => [`fixed.${part}`, store.get(own(part))!]));
@@ -153,6 +144,44 @@ export const growingCache = async (
         );
       }),
     );
+
+  /** Makes the fixed parts anew, and turns the `count` tokens that are stored by the old ones. */
+  const renew = async (by: Learner, count: number): Promise<void> => {
+    const parts = await by.solve();
+    const turned = count === 0 ? {} : await by.turn(
+      Object.fromEntries(
+        [...terms].filter(([part]) => part.startsWith(`${PACKED}.`)).map(([name, t]) => [
+          name.slice(PACKED.length + 1),
+          viewOf(store.get(name)!, packedShape(t, count)),
+        ]),
+      ),
+      parts,
+    );
+    device.copy(Object.entries(parts).flatMap(([p, t]) => wholeTo(t, store.get(own(p))!)));
+    place(turned, 0);
+    [...Object.values(parts), ...Object.values(turned)].forEach((t) => t.dispose());
+  };
+
+  /** Encodes whole groups one after the other: the codec learns from each before it is encoded. */
+  const learning = async (
+    by: Learner,
+    count: number,
+    at: number,
+    fill: (to: Tensor) => void,
+  ): Promise<void> => {
+    const x = made(fresh.dtype, [heads, count, channels]);
+    fill(x);
+    for (let done = 0; done < count; done += group) {
+      const next = made(fresh.dtype, [heads, group, channels]);
+      device.copy(entriesTo(x, done, next, 0, 1, group));
+      await by.take(next, begun ? fixedNow() : undefined);
+      if (by.due()) await renew(by, at + done);
+      begun = true;
+      await encode(group, at + done, (to) => device.copy(wholeTo(next, to)));
+      next.dispose();
+    }
+    x.dispose();
+  };
 
   /** Encodes `count` tokens that `fill` puts where they are read, behind `at` others. */
   const encode = async (
@@ -224,7 +253,9 @@ export const growingCache = async (
       }
       return;
     }
-    await encode(leaving, before.behind, (to) => device.copy(queued(0, to, leaving)));
+    const leave = (to: Tensor): void => device.copy(queued(0, to, leaving));
+    if (learner === undefined) await encode(leaving, before.behind, leave);
+    else await learning(learner, leaving, before.behind, leave);
     if (after.last === 0) return;
     device.copy(queued(leaving, spare, after.last));
     const old = store.get("tail")!;
@@ -303,6 +334,8 @@ export const growingCache = async (
     store,
     unit,
     tokens: () => {
+      // What is learnt anew turns what is stored.
+      if (learner !== undefined) return 0;
       if (!windowed) return Math.floor(tokens / unit) * unit;
       const packed = rangeDim(TOKENS, { start: sinks }, { start: sinks, tail, group });
       return sizeOf(packed, { [TOKENS]: tokens });
@@ -325,7 +358,7 @@ export const growingCache = async (
     sealed,
     tokens: () => tokens,
     capacity: () => capacity,
-    bytes: () => all().reduce((n, t) => n + t.bytes, 0),
+    bytes: () => all().reduce((n, t) => n + t.bytes, learner?.bytes() ?? 0),
     append,
     parts: (name) => {
       whole();
@@ -337,6 +370,7 @@ export const growingCache = async (
     dispose: () => {
       const inputs = [...recordings.values()].map((r) => r.inputs.x);
       recordings.forEach((r) => r.dispose());
+      learner?.dispose();
       [...all(), ...inputs].forEach((t) => t.dispose());
     },
   };

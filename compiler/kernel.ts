@@ -74,7 +74,7 @@ export interface Target {
   readonly cacheBytes: number;
   /** A group has one lane: what lanes of a GPU would share out is done four numbers at a time, with nested loops. */
   readonly serial: boolean;
-  /** Parts of a streaming fold that one group walks: few where groups run side by side. */
+  /** Chunks of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
 }
 
@@ -83,7 +83,7 @@ export type FixedBits = 16 | 8;
 
 /** Numbers a schedule may change; every choice is correct. */
 export interface Schedule {
-  /** Largest number of tokens of one part of a streaming fold; a multiple of 8. */
+  /** Largest number of tokens of one chunk of a streaming fold; a multiple of 8. */
   readonly chunk: number;
   /**
    * Multiply integers where the target can: queries and weights rounded to 16 bits of the largest, or,
@@ -96,7 +96,7 @@ export interface Schedule {
   readonly queries: number;
   /** Rows of one group of `encode`; even, so that halves fill words. */
   readonly rows: number;
-  /** Largest number of parts of a streaming fold on a GPU, up to eight chunks each. */
+  /** Largest number of parts of a streaming fold, up to eight chunks each; on a CPU an eighth of it. */
   readonly splits: number;
 }
 
@@ -136,7 +136,10 @@ export const uniformOf = (name: string, sizes: Sizes): number =>
   sizeOf(/^room \d+ of .* for (.+)$/.exec(name)?.[1] ?? name, sizes);
 
 /** Inputs and stored terms at or below `terms`: what a kernel reads from memory. */
-export const leavesOf = (terms: readonly Term[], materialized: ReadonlySet<Term>): Term[] => {
+export const leavesOf = (
+  terms: readonly Term[],
+  materialized: Pick<ReadonlySet<Term>, "has">,
+): Term[] => {
   const out: Term[] = [];
   const seen = new Set<Term>();
   const visit = (t: Term): void => {

@@ -7,22 +7,34 @@
  * ```text
  * a group is one (batch, row) and a few parts of its tokens:
  *   what does not change along tokens is staged          stream/stage.ts    a rotated query, Σ q
- *   for each part:
+ *   for each part, for each chunk of it:
  *   scores, weights p = e^(score − m), l = Σ p           stream/scores.ts
- *   for each fold: o[row] = Σ p · value                  stream/values.ts
- *   part[chunk] = (o, o', …, m, l)
+ *   fade = e^(m before − m)
+ *   for each fold: o[row] = fade · o[row] + Σ p · value  stream/values.ts
+ *   part = (o, o', …, m, l)
  * merge, in the kernel that uses the result              stream/merge.ts
  * ```
  * Ladder: one token a lane → long products apart, lanes along tokens → 16-bit integer products where
  * the target has them; where lanes run side by side, they share each of these loops (stream/lanes.ts).
  * @module
  */
-import { bin, int, num } from "../compiler/ir/expr.ts";
+import { MASKED } from "../dsl/core/monoid.ts";
+import { bin, type Expr, int, load, num, un } from "../compiler/ir/expr.ts";
 import { Builder, type Skeleton } from "../compiler/kernel.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { laneStream } from "./stream/lanes.ts";
 import { weights } from "./stream/scores.ts";
-import { chunksExpr, frameOf, groupOf, groupsOf, spanOf, streamOf } from "./stream/shape.ts";
+import {
+  chunksExpr,
+  type Frame,
+  frameOf,
+  groupOf,
+  groupsOf,
+  partsExpr,
+  spanOf,
+  streamOf,
+  walkedExpr,
+} from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
 import { tiledStream } from "./stream/tile.ts";
 import { addValues } from "./stream/values.ts";
@@ -39,13 +51,37 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
-  const { outer, flat, part: from } = groupOf(b, stream, span);
+  const { outer, flat, from, to } = groupOf(b, stream, span);
   stage(b, plan, outer);
-  const to = bin("min", bin("add", from, int(span)), chunksExpr(b, stream));
-  b.low.loop("part", from, to, 1, (at) => {
-    const frame = frameOf(b, stream, outer, flat, at);
-    const weight = weights(b, plan, frame, stream, part);
-    stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
+  const { rows, part: width, peak } = stream;
+  const each = walkedExpr(b, stream);
+  const fades = b.local("fade", rows);
+  b.low.loop("part", from, to, 1, (nth) => {
+    const segment = bin("add", bin("mul", flat, partsExpr(b, stream)), nth);
+    const start = b.low.named("start", bin("mul", segment, int(rows * width)));
+    const base = (row: Expr): Expr => bin("add", start, bin("mul", row, int(width)));
+    b.low.par(
+      "p",
+      int(rows * width / 4),
+      (p) => b.low.store(part, bin("add", start, bin("mul", p, int(4))), un("splat", num(0))),
+    );
+    b.low.par(
+      "r",
+      int(rows),
+      (r) => b.low.store(part, bin("add", base(r), int(peak)), num(MASKED)),
+    );
+    const first = bin("mul", nth, each);
+    const end = bin("min", bin("add", first, each), chunksExpr(b, stream));
+    b.low.loop("chunk", first, end, 1, (at) => {
+      const frame: Frame = {
+        ...frameOf(b, stream, outer, at),
+        base,
+        lanes: 1,
+        fade: (row) => load(fades, row),
+      };
+      const weight = weights(b, plan, frame, stream, part, fades);
+      stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
+    });
   });
   return [b.finish(context.name, "stream", groupsOf(stream, span))];
 };

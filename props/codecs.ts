@@ -7,6 +7,7 @@ import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/
 import { byHead } from "../dsl/codec/by_head.ts";
 import { byToken, keep, type TokenOrder } from "../dsl/codec/by_token.ts";
 import { adaptive } from "../dsl/codec/adaptive.ts";
+import { online } from "../dsl/codec/online.ts";
 import { window } from "../dsl/codec/window.ts";
 import { outliers } from "../dsl/codec/outliers.ts";
 import { residual } from "../dsl/codec/residual.ts";
@@ -218,6 +219,7 @@ const WINDOWS: readonly Codec[] = [
   window({ sinks: 1, tail: 2 }, decoquantB(4, 4)),
   window({ tail: 2 }, window({ tail: 4, group: 2 }, rtnGrouped(2, 16))),
   window({ sinks: 3 }, f16),
+  online({ group: 2, tail: 1, every: 4 }, perHead(lowRank(3))),
 ];
 
 /** What combinators make of codecs. */

@@ -79,16 +79,23 @@ const walkOf = <E>(
 const turnOf = (steps: number): number =>
   Array.from({ length: UNROLL }, (_, i) => UNROLL - i).find((n) => steps % n === 0)!;
 
-/** Every step but the first, written out or as a loop with as many written out in a turn as divide it. */
-const others = <E>(low: Writer, { wide, steps, at }: Walk<E>, step: (e: E) => void): void => {
-  if (steps <= UNROLL) {
-    for (let s = 1; s < steps; s++) step(at(int(s)));
-    return;
-  }
-  const turn = wide ? turnOf(steps) : 1;
-  for (let s = 1; s < turn; s++) step(at(int(s)));
+/** Steps of a walk that are written out in one turn. */
+const writtenOut = <E>({ wide, steps }: Walk<E>): number =>
+  steps <= UNROLL ? steps : wide ? turnOf(steps) : 1;
+
+/** Every step from `first` on, written out or as a loop with as many written out in a turn as divide it. */
+const others = <E>(
+  low: Writer,
+  walk: Walk<E>,
+  step: (e: E, place: number) => void,
+  first = 1,
+): void => {
+  const { steps, at } = walk;
+  const turn = writtenOut(walk);
+  for (let s = first; s < turn; s++) step(at(int(s)), s);
+  if (turn === steps) return;
   low.loop("r", int(1), int(steps / turn), 1, (r) => {
-    for (let s = 0; s < turn; s++) step(at(bin("add", bin("mul", r, int(turn)), int(s))));
+    for (let s = 0; s < turn; s++) step(at(bin("add", bin("mul", r, int(turn)), int(s))), s);
   });
 };
 
@@ -127,21 +134,34 @@ export const reduceTogether = (
 
 /**
  * Several reductions over one box, step by step side by side: what they share is read once a step, and
- * few values are alive at a time. Results are partial sums of lanes, or single values.
+ * few values are alive at a time. Each is made of up to `chains` sums, so that none waits for itself.
+ * Results are partial sums of lanes, or single values.
  */
 export const reduceSideBySide = <E>(
   low: Writer,
   sizes: readonly number[],
   combine: Combine<E>,
   elements: readonly ((box: Index, wide: boolean) => E | undefined)[],
+  chains = 1,
 ): Expr[] => {
   const walk = walkOf(sizes, (box, wide) => {
     const all = elements.map((element) => element(box, wide));
     return all.every((e) => e !== undefined) ? all as E[] : undefined;
   });
-  const cells = walk.at(int(0)).map((e) => low.mutable("acc", combine.first(e)));
-  others(low, walk, (all) => all.forEach((e, i) => cells[i].set(combine.next(cells[i].get(), e))));
-  return cells.map((cell) => cell.get());
+  const turn = writtenOut(walk);
+  const many = turn % chains === 0 ? chains : 1;
+  const sums = Array.from(
+    { length: many },
+    (_, s) => walk.at(int(s)).map((e) => low.mutable("acc", combine.first(e))),
+  );
+  others(low, walk, (all, s) =>
+    all.forEach((e, i) => {
+      const cell = sums[s % many][i];
+      cell.set(combine.next(cell.get(), e));
+    }), many);
+  return elements.map((_, i) =>
+    sums.map((cells) => cells[i].get()).reduce((a, x) => bin(combine.join, a, x))
+  );
 };
 
 /** Runs a reduction over a static box: the last axis four at a time where it can. */

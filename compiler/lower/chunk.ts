@@ -13,6 +13,12 @@ import { type Factor, type LinearTerms, linearTerms } from "./linear.ts";
 import { countOf, type Member, runsAlongTokens, streamRoles } from "./roles.ts";
 import { type HeldAxes, heldCount } from "./row.ts";
 
+/**
+ * Rows of one walk over f32 keys and values: their sums fill half of the registers with two tokens side by
+ * side. Such values are read once, a whole row after the other (kernels/stream/whole_rows.ts).
+ */
+export const ROWS_AT_ONCE = 4;
+
 /** Walks over the tokens that go side by side where vectors run along them. */
 const WALKS = 16;
 
@@ -36,7 +42,7 @@ export const tellApart = (
 const groupsOf = (member: Member): number => countOf(member, member.channels.slice(0, -1));
 
 /** Bytes of one value as it lies in memory. */
-const bytesOf = (values: Term, stored: ReadonlySet<Term>): number =>
+export const bytesOf = (values: Term, stored: Pick<ReadonlySet<Term>, "has">): number =>
   leavesOf([values], stored)
     .filter((t) => isDynamic(t.shape))
     .reduce((widest, t) => {
@@ -94,7 +100,7 @@ export const streamChunk = (
   const perToken = sum(movingCounts) + (lanes?.token ?? rows + sum(memory.map((m) => m.token)));
   const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
   const near = target.cacheBytes === 0 ? Infinity : Math.min(
-    ...members.map((m) =>
+    ...members.filter((m) => m.term.weights !== undefined || rows > ROWS_AT_ONCE).map((m) =>
       target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))
     ),
   );

@@ -115,11 +115,12 @@ export const contractTogether = (
   low: Values,
   term: TermOf<"contract">,
   indices: readonly Index[],
+  chains = 1,
 ): Expr[] => {
   const marked = markedAt(low, term);
   if (marked !== undefined) return indices.map(marked);
   const { sizes, at } = productsOf(low, term);
-  return reduceSideBySide(low, sizes, PRODUCTS, indices.map(at));
+  return reduceSideBySide(low, sizes, PRODUCTS, indices.map(at), chains);
 };
 
 /** Do four neighbours of a result axis lie side by side in the operands that have it? */

@@ -36,8 +36,18 @@ export interface Codec {
    * another formula than `encode` with those parts for what it would make of them (`streaming.ts`).
    */
   readonly extend?: Extend;
+  /** What the parts without tokens are made of, where that is a sum over tokens (`online.ts`). */
+  readonly learn?: Learn;
   /** Where tokens are stored in another order, or not all of them (`by_token.ts`). */
   readonly selective?: Selection;
+}
+
+/** Parts that are made of sums over tokens. */
+export interface Learn {
+  /** Sums over the tokens of x, in f32: those of two runs of tokens are added. */
+  readonly sums: (x: Term, batch?: number) => Parts;
+  /** The parts without tokens, as they are stored, of the sums over all tokens. */
+  readonly fixed: (sums: Parts, batch?: number) => Parts;
 }
 
 /** Tokens as they are stored, and where each stood. */
@@ -79,6 +89,10 @@ export type Extend = (x: Term, fixed: Parts, batch?: number) => Parts;
 /** A codec around another one extends as that one does. */
 const extended = (of: Codec, by: (extend: Extend) => Extend): { readonly extend?: Extend } =>
   of.extend === undefined ? {} : { extend: by(of.extend) };
+
+/** A codec around another one learns as that one does. */
+const learnt = (of: Codec, by: (learn: Learn) => Learn): { readonly learn?: Learn } =>
+  of.learn === undefined ? {} : { learn: by(of.learn) };
 
 /** Stores the tensor as it is, in f32. */
 export const identity: Codec = {
@@ -150,6 +164,15 @@ export const on = (part: string, codec: Codec): (outer: Codec) => Factored => (o
         ? parts
         : { ...prefixed(part, codec.encode(target, batchOf(x.shape, batch))), ...rest };
     }),
+    ...learnt(outer, ({ sums, fixed }) => ({
+      sums,
+      fixed: (of, batch = 0) => {
+        const { [part]: target, ...rest } = fixed(of, batch);
+        if (target === undefined) return rest;
+        const own = codec.encode(target, Math.min(batch, target.shape.length));
+        return { ...prefixed(part, own), ...rest };
+      },
+    })),
     partShapes: (shape, batch) => {
       const { [part]: _, ...rest } = outer.partShapes(shape, batch);
       return rest;
@@ -168,6 +191,10 @@ export const perHead = (codec: Codec): Codec => ({
   encode: (x, batch = 0) => codec.encode(x, batch + 1),
   decode: (parts, shape, batch = 0) => codec.decode(parts, shape, batch + 1),
   ...extended(codec, (extend) => (x, fixed, batch = 0) => extend(x, fixed, batch + 1)),
+  ...learnt(codec, ({ sums, fixed }) => ({
+    sums: (x, batch = 0) => sums(x, batch + 1),
+    fixed: (of, batch = 0) => fixed(of, batch + 1),
+  })),
   ...codec.selective === undefined ? {} : { selective: inHeads(codec.selective) },
 });
 
@@ -196,6 +223,7 @@ export const joinHeads = (codec: Codec): Codec => {
     name: `joinHeads(${codec.name})`,
     encode: (x) => codec.encode(join(x)),
     ...extended(codec, (extend) => (x, fixed) => extend(join(x), fixed)),
+    ...learnt(codec, ({ sums, fixed }) => ({ sums: (x) => sums(join(x)), fixed })),
     decode: (parts, shape) => {
       const { h, t, d } = joined(shape);
       return split(codec.decode(parts, [t, h * d]), shape);

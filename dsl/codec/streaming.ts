@@ -19,6 +19,7 @@ import { ValueError } from "../core/errors.ts";
 import { summedDims } from "../core/shape.ts";
 import { argsOf, type Dim, exchanged, type Shape, type Term, topological } from "../core/term.ts";
 import type { Codec, Parts } from "./codec.ts";
+import { isOnline, online } from "./online.ts";
 import { isWindowed, window, type Windowed } from "./window.ts";
 
 /** The name of the number of tokens that a cache holds. */
@@ -94,7 +95,13 @@ export const growingCodec = (codec: Codec, shape: Shape): Growing => {
   const whole = parts.map(unitOf).reduce((a, b) => a * b / gcd(a, b), group);
   const alone = outer === undefined && parts.every((p) => growthOf(p)?.tokens === 1);
   if (alone) return { ...codec, held: { tail: 0, sinks: 0, group }, behind, together: whole };
-  if (whole !== group) return { ...window({ ...outer?.held, group: whole }, behind), together: 1 };
+  if (whole !== group) {
+    const own = { ...outer?.held, group: whole };
+    const widened = outer !== undefined && isOnline(outer)
+      ? online({ ...own, ...outer.refresh }, behind)
+      : window(own, behind);
+    return { ...widened, together: 1 };
+  }
   return { ...outer ?? { ...codec, held: { tail: 0, sinks: 0, group }, behind }, together: 1 };
 };
 

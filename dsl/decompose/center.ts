@@ -7,10 +7,10 @@
  *
  * The values are against the mean as it is stored, so that what storing rounds off is not lost. Attention
  * takes the mean apart: the same number for all scores of a row, and once for the output. The mean belongs
- * to the prompt: later tokens meet the mean that is stored.
+ * to the prompt: later tokens meet the mean that is stored, unless `online` makes it anew.
  * @module
  */
-import { broadcast, cast, constant, foldOver, map } from "../core/build.ts";
+import { broadcast, cast, constant, foldOver, map, reshape } from "../core/build.ts";
 import { type Factored, VALUES } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { axesOf } from "./labelled.ts";
@@ -38,6 +38,17 @@ export const center = ({ stored = "f16" }: Centring = {}): Factored => {
       return { mean, [VALUES]: map("sub", x, spread(mean, x.shape)) };
     },
     decode: ({ mean, [VALUES]: values }, shape) => map("add", values, spread(mean, shape)),
+    learn: {
+      sums: (x) => {
+        const over = [tokens(x.shape)];
+        const count = foldOver("sum", "sum", constant(1, [x.shape[over[0]]]), [0]);
+        return { total: foldOver("sum", "sum", x, over), count: reshape(count, [1]) };
+      },
+      fixed: ({ total, count }) => {
+        const all = broadcast(reshape(count, []), total.shape, []);
+        return { mean: cast(map("div", total, all), stored) };
+      },
+    },
     partShapes: (shape) => ({ mean: without(shape), [VALUES]: shape }),
   };
 };

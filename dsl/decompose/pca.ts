@@ -6,7 +6,8 @@
  * ```
  *
  * B is orthogonal, so a full rank (r = d, the default) is lossless, and a smaller one leaves out the
- * squares of the smallest singular values. The Gram matrix is a fold: it can be held in a stream.
+ * squares of the smallest singular values. The Gram matrix is a fold: `online` holds it in a stream. Without
+ * that the basis is the prompt's, and later tokens are projected onto it.
  * @module
  */
 import { reshape } from "../core/build.ts";
@@ -14,7 +15,8 @@ import { ValueError } from "../core/errors.ts";
 import type { Factored } from "../codec/codec.ts";
 import type { Shape } from "../core/term.ts";
 import { type Axes, axesOf, product } from "./labelled.ts";
-import { normalised, spectrum } from "./spectrum.ts";
+import { firstOf, gramOf, normalised, spectrum } from "./spectrum.ts";
+import { routine } from "../core/routines.ts";
 
 /** What {@link pca} is asked for. */
 export interface Principal {
@@ -54,6 +56,20 @@ export const pca = ({ rank = Infinity }: Principal = {}): Factored => {
         product(coefficients, { term: parts.basis, labels: at.basis }, at.x).term,
         shape,
       );
+    },
+    learn: {
+      sums: (x, batch = 0) => {
+        const axes = axesOf(name, x.shape, batch);
+        return { gram: gramOf({ term: x, labels: labels(axes).x }, axes.batch, ["d"]) };
+      },
+      fixed: ({ gram }, batch = 0) => {
+        // Squares are brought into the range of a routine as values are: eigenvectors have no scale.
+        const at = Array.from({ length: batch }, (_, i) => `b${i}`);
+        const { x: { term: scaled } } = normalised({ term: gram, labels: [...at, "d", "e"] }, at);
+        const channels = gram.shape[batch] as number;
+        const vectors = routine("eigh", "vectors", scaled);
+        return { basis: firstOf(vectors, batch + 1, kept(channels)) };
+      },
     },
     partShapes: (shape, batch = 0): Readonly<Record<string, Shape>> => {
       const { channels, batchDims, rowDims } = axesOf(name, shape, batch);

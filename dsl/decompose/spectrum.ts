@@ -29,7 +29,7 @@ export interface Spectrum {
 }
 
 /** The first entries of an axis. */
-const first = (term: Term, axis: number, count: number): Term =>
+export const firstOf = (term: Term, axis: number, count: number): Term =>
   term.shape[axis] === count ? term : slice(term, axis, 0, count);
 
 /**
@@ -50,6 +50,15 @@ export const normalised = (
   };
 };
 
+/** The Gram matrix `[...batch, n, n]` of a side of a tensor, summed over its other axes. */
+export const gramOf = (m: Labelled, batch: readonly string[], side: readonly string[]): Term => {
+  const rest = m.labels.filter((l) => !batch.includes(l) && !side.includes(l));
+  const n = staticCount(dimsOf(m, side))!;
+  const lead = [...batch, ...rest];
+  const rows = reshape(arrange(m, [...lead, ...side]).term, [...dimsOf(m, lead), n]);
+  return gram(rows, rest.map((_, i) => batch.length + i));
+};
+
 /** Spectrum of the side `side` of a tensor whose other axes, but for the batch, are the other side. */
 export const spectrum = (
   m: Labelled,
@@ -58,14 +67,10 @@ export const spectrum = (
   bond: string,
   rank: number,
 ): Spectrum => {
-  const rest = m.labels.filter((l) => !batch.includes(l) && !side.includes(l));
-  const n = staticCount(dimsOf(m, side))!;
-  const lead = [...batch, ...rest];
-  const rows = reshape(arrange(m, [...lead, ...side]).term, [...dimsOf(m, lead), n]);
-  const products = gram(rows, rest.map((_, i) => batch.length + i));
+  const products = gramOf(m, batch, side);
   const at = batch.length;
-  const vectors = first(routine("eigh", "vectors", products), at + 1, rank);
-  const values = first(routine("eigh", "values", products), at, rank);
+  const vectors = firstOf(routine("eigh", "vectors", products), at + 1, rank);
+  const values = firstOf(routine("eigh", "values", products), at, rank);
   return {
     vectors: {
       term: reshape(vectors, [...dimsOf(m, [...batch, ...side]), rank]),
@@ -78,7 +83,7 @@ export const spectrum = (
 /** σ held above {@link FLOOR} · σ₁, and 1 if there is none: safe to divide by. */
 export const floored = ({ term, labels }: Labelled): Labelled => {
   const axis = term.shape.length - 1;
-  const leading = reshape(first(term, axis, 1), term.shape.slice(0, axis));
+  const leading = reshape(firstOf(term, axis, 1), term.shape.slice(0, axis));
   const largest = broadcast(leading, term.shape, leading.shape.map((_, i) => i));
   const held = map("max", term, map("mul", largest, FLOOR));
   return { term: map("select", map("less", 0, largest), held, 1), labels };

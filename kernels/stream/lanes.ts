@@ -140,7 +140,7 @@ export const laneStream = (plan: Plan, context: Context): Step => {
   const values = stream.sums.map((s) => s.term.args[1]);
   b.read([stream.scores, ...values, ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const out = b.scratch(stream.scratch, stream.partWords, true);
-  const { outer, flat, nth } = memberOf(b, stream, partsExpr(b, stream));
+  const { outer, nth } = memberOf(b, stream, partsExpr(b, stream));
   const each = walkedExpr(b, stream);
   stage(b, plan, outer);
   const part = b.local("part", rows * width);
@@ -161,7 +161,7 @@ export const laneStream = (plan: Plan, context: Context): Step => {
   const to = bin("min", bin("add", from, each), chunksExpr(b, stream));
   low.loop("chunk", from, to, 1, (at) => {
     const frame: Frame = {
-      ...frameOf(b, stream, outer, flat, at),
+      ...frameOf(b, stream, outer, at),
       base: (row) => bin("mul", row, int(width)),
       lanes,
       fade: (row) => load(fades, row),

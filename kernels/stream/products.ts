@@ -23,6 +23,7 @@ import {
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { contractTogether } from "../../compiler/lower/reductions.ts";
+import { bytesOf } from "../../compiler/lower/chunk.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
@@ -38,6 +39,22 @@ export interface Moving {
 /** The products of a plan. */
 export const movingOf = (plan: Plan): Moving[] =>
   [...plan.moving].map(([term, axes]) => ({ term: term as Moving["term"], axes }));
+
+/** Terms of one product. */
+const contractedCount = ({ labels, args }: Moving["term"]): number => {
+  const gone = new Set(labels.args.flat().filter((l) => !labels.out.includes(l)));
+  const sizes = [...gone].map((l) => {
+    const arg = labels.args.findIndex((axis) => axis.includes(l));
+    return args[arg].shape[labels.args[arg].indexOf(l)] as number;
+  });
+  return sizes.reduce((n, d) => n * d, 1);
+};
+
+/** Are its terms products of codes with a staged operand of integers? */
+export const isInteger = (plan: Plan, { term }: Moving): boolean => {
+  const integers = fixedProduct(term);
+  return integers !== undefined && plan.axes.has(term.args[integers.fixed]);
+};
 
 /** Lane sums of four partial results. */
 const acrossLanes = (sums: readonly Expr[]): Expr =>
@@ -58,23 +75,52 @@ const indexOf = (
     a === axes.token ? token : axes.held.includes(a) ? held(a) : frame.outer[axes.rowOf[a]!]
   );
 
+/** Sums that hide how long an addition takes. */
+const CHAINS = 8;
+
+/**
+ * Bytes of a row of keys that are met a piece at a time, in turns with those of other tokens. Longer rows are
+ * read one after the other: the processor reads ahead of what it sees to be one walk.
+ */
+const SHORT_ROW = 256;
+
+/** Products of numbers at indices of four tokens, `places` each: as many tokens in turns as registers hold. */
+const floatSums = (
+  b: Builder,
+  term: Moving["term"],
+  all: readonly (readonly Expr[])[],
+  places: number,
+): Expr[] => {
+  const { low } = b;
+  if (!b.serial) return contractTogether(low, term, all);
+  const contracted = contractedCount(term);
+  const bytes = Math.max(...term.args.map((t) => contracted * bytesOf(t, low.sources)));
+  const many = bytes > SHORT_ROW ? places : places * Math.max(1, Math.floor(CHAINS / places));
+  const chains = Math.max(1, Math.min(2, Math.floor(CHAINS / many)));
+  const out: Expr[] = [];
+  for (let at = 0; at < all.length; at += many) {
+    out.push(...contractTogether(low, term, all.slice(at, at + many), chains));
+  }
+  return out;
+};
+
 /** Products at several indices, each for four tokens. */
 export const fourProducts = (
   b: Builder,
   plan: Plan,
-  { term, axes }: Moving,
+  moving: Moving,
   indices: readonly (readonly Expr[])[],
   tokens: readonly Expr[],
 ): Expr[] => {
   const { low } = b;
+  const { term, axes } = moving;
   const at = (index: readonly Expr[], token: Expr): Expr[] =>
     index.map((x, a) => a === axes.token ? token : x);
-  const integers = fixedProduct(term);
   // An operand that changes with the token is not staged: such a product is made of numbers.
-  const fixed = integers && plan.axes.has(term.args[integers.fixed]) ? integers : undefined;
+  const fixed = isInteger(plan, moving) ? fixedProduct(term) : undefined;
   const all = tokens.flatMap((token) => indices.map((index) => at(index, token)));
   const sums = fixed === undefined
-    ? contractTogether(low, term, all)
+    ? floatSums(b, term, all, indices.length)
     : fixedSums(low, term, fixed, all);
   return indices.map((_, i) => acrossLanes(LANES.map((k) => sums[k * indices.length + i])));
 };

@@ -20,9 +20,9 @@ export const runOf = (
   return fits.find((n) => rows * n / perVector <= ACCUMULATORS) ?? fits[fits.length - 1];
 };
 
-/** Most channels, one an accumulator, that divide the channels and fit registers. */
-export const longestRun = (channels: number, rows: number): number => {
-  let run = Math.max(1, Math.min(channels, Math.floor(ACCUMULATORS / rows)));
+/** Most channels, one an accumulator, that divide the channels and fit registers (or `most`). */
+export const longestRun = (channels: number, rows: number, most = ACCUMULATORS): number => {
+  let run = Math.max(1, Math.min(channels, Math.floor(most / rows)));
   while (channels % run !== 0) run--;
   return run;
 };
@@ -34,8 +34,7 @@ export const settled = (
   at: Expr,
   row: Expr,
   sum: Expr,
-): Expr =>
-  frame.fade === undefined ? sum : madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
+): Expr => madd(load(part, at, lanesOf(sum.type)), frame.fade(row), sum);
 
 /** Stores the finished sums of a run of some rows. */
 export const storeRun = (
@@ -50,6 +49,6 @@ export const storeRun = (
   sums.forEach((row, i) =>
     row.forEach((four, q) => {
       const at = bin("add", bin("add", frame.base(int(rows[i])), channel), int(sum.at + 4 * q));
-      b.low.store(part, at, four);
+      b.low.store(part, at, settled(frame, part, at, int(rows[i]), four));
     })
   );

@@ -2,7 +2,7 @@
  * Weights times values that are 1 at one place of a token and 0 elsewhere, as outliers decode to.
  *
  * ```text
- * for each row:  o = Σ p·shift;  for each token:  o[row][place[t]] += w[t]
+ * for each row:  o = fade · o + Σ p·shift;  for each token:  o[row][place[t]] += w[t]
  * ```
  * @module
  */
@@ -10,6 +10,7 @@ import { type Arr, bin, int, load, num, un } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import type { LinearTerms } from "../../compiler/lower/linear.ts";
 import { markOf, placed } from "../../compiler/lower/marks.ts";
+import { settled } from "./runs.ts";
 import type { Prepared } from "./scales.ts";
 import type { Frame, Stream, Sum } from "./shape.ts";
 
@@ -31,7 +32,10 @@ export const markedRuns = (
   for (let row = 0; row < rows; row++) {
     const base = low.named("base", bin("add", frame.base(int(row)), int(sum.at)));
     const shift = un("splat", ready.shift(int(row), int(0)));
-    for (let c = 0; c < sum.count; c += 4) low.store(part, bin("add", base, int(c)), shift);
+    for (let c = 0; c < sum.count; c += 4) {
+      const at = bin("add", base, int(c));
+      low.store(part, at, settled(frame, part, at, int(row), shift));
+    }
   }
   low.loop("t", int(0), frame.tokens, 1, (t) => {
     const token = low.named("token", bin("add", frame.first, t));

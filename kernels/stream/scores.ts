@@ -4,7 +4,8 @@
  * ```text
  * for four tokens: each long product (q·codes)         once a token, four sums at once: stream/products.ts
  * for four tokens: score = what is left of the term    scale, minimum, mask: lanes are tokens
- * m = max score;  p = e^(score − m), 0 where masked;  l = Σ p
+ * m = max score, that of earlier chunks of the part too;  p = e^(score − m), 0 where masked
+ * fade = e^(m before − m);  l = fade · l + Σ p
  * ```
  * Two or three rows go together, the first two loops are one, and so are those of p and l: here a group has
  * one lane. Where it has many, they share each loop (stream/lanes.ts).
@@ -18,14 +19,16 @@ import {
   type Expr,
   int,
   load,
+  madd,
   num,
   select,
   un,
   vec4,
 } from "../../compiler/ir/expr.ts";
 import type { Builder, Plan } from "../../compiler/kernel.ts";
+import { ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
-import { holdProduct, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
+import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
 
 const ZERO = (): Expr => un("splat", num(0));
@@ -57,11 +60,23 @@ const scoresAt = (
  */
 const zeroOf = (largest: Expr): Expr => select(bin("le", largest, num(MASKED)), num(0), largest);
 
-/** Rows that go together: two scores of four tokens each fill the registers, three just so. */
+/**
+ * Rows that go together. Of integers, two scores of four tokens each fill the registers, three just so;
+ * numbers are met fewer tokens at a time.
+ */
 const SIDE_BY_SIDE = 3;
+const sideBySide = (rows: number, integers: boolean): number =>
+  !integers ? ROWS_AT_ONCE : rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2;
 
 /** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */
-export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, part: Arr): Arr => {
+export const weights = (
+  b: Builder,
+  plan: Plan,
+  frame: Frame,
+  stream: Stream,
+  part: Arr,
+  fades: Arr,
+): Arr => {
   const { low } = b;
   const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
@@ -79,7 +94,8 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
   const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
   const held = together.filter((m) => again.has(m.term))
     .map((m) => holdProduct(b, frame, stream, m));
-  for (const tile of tilesOf(rows, rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2)) {
+  const integers = together.some((m) => isInteger(plan, m));
+  for (const tile of tilesOf(rows, sideBySide(rows, integers))) {
     const tops = tile.map(() => low.mutable("top", HIDDEN()));
     walk(b, frame, 4, (step) => {
       const { t, whole } = step;
@@ -91,7 +107,11 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
         tops[i].set(bin("max", four, tops[i].get()));
       });
     });
-    const largest = tops.map((top) => low.named("m", un("hmax", top.get())));
+    const end = (r: number, k: number): Expr => bin("add", frame.base(int(r)), int(peak + k));
+    const before = tile.map((r) => low.named("before", load(part, end(r, 0))));
+    const largest = tops.map((top, i) =>
+      low.named("m", bin("max", un("hmax", top.get()), before[i]))
+    );
     const zeros = largest.map((m) => low.named("zero", zeroOf(m)));
     const sums = tile.map(() => low.mutable("sum", ZERO()));
     low.loop("t", int(0), padded(frame, 4), 4, (t) =>
@@ -102,8 +122,10 @@ export const weights = (b: Builder, plan: Plan, frame: Frame, stream: Stream, pa
         sums[i].set(bin("add", sums[i].get(), p));
       }));
     tile.forEach((r, i) => {
-      low.store(part, bin("add", frame.base(int(r)), int(peak)), largest[i]);
-      low.store(part, bin("add", frame.base(int(r)), int(peak + 1)), un("hsum", sums[i].get()));
+      const fade = low.named("fade", un("exp", bin("sub", before[i], largest[i])));
+      low.store(fades, int(r), fade);
+      low.store(part, end(r, 0), largest[i]);
+      low.store(part, end(r, 1), madd(load(part, end(r, 1)), fade, un("hsum", sums[i].get())));
     });
   }
   held.forEach(({ read }) => read());

@@ -7,8 +7,7 @@ import type { Term } from "../../dsl/core/term.ts";
 import { countOf as countDims, type Sizes } from "../../dsl/core/shape.ts";
 import { bin, type Expr, int, variable } from "../../compiler/ir/expr.ts";
 import { GROUP } from "../../compiler/ir/stmt.ts";
-import type { Builder, Context, Plan } from "../../compiler/kernel.ts";
-import { unravel } from "../../compiler/kernel.ts";
+import { type Builder, type Context, type Plan, unravel } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import {
   countOf,
@@ -52,14 +51,19 @@ export interface Stream {
   /** Groups of rows, each with parts of its own. */
   readonly groups: (sizes: Sizes) => number;
   readonly chunks: (sizes: Sizes) => number;
-  /** Parts of a row that are stored: its chunks, or on a GPU what groups of several made of them. */
+  /** Chunks of one part. */
+  readonly each: (sizes: Sizes) => number;
+  /** Parts of a row that are stored. */
   readonly parts: (sizes: Sizes) => number;
-  /** Most parts on a GPU; 0 where each chunk is a part. */
+  /** Parts that are wanted of a row; 0 where each chunk is a part. */
   readonly splits: number;
 }
 
-/** Chunks that one group of a GPU takes into one part: a weight is scaled again with each. */
+/** Chunks that one group takes into one part: so often its weights are scaled again (`Machine.merges`). */
 const WALKED = 8;
+
+/** Parts are merged once for every result: a CPU wants this share of those that keep a GPU busy. */
+const FEWER = 8;
 
 const upTo = (n: number, unit: number): number => Math.ceil(n / unit) * unit;
 
@@ -100,13 +104,12 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
     }, 1);
   const chunks = (sizes: Sizes): number =>
     Math.ceil(countDims([roles.dim(roles.token)], sizes) / chunk);
-  const splits = !context.target.serial && block === undefined ? context.schedule.splits : 0;
-  const parts = (sizes: Sizes): number => {
-    const all = chunks(sizes);
-    return splits === 0
-      ? all
-      : Math.ceil(all / Math.max(1, Math.min(WALKED, Math.ceil(all / splits))));
-  };
+  const { serial } = context.target;
+  const wanted = context.schedule.splits;
+  const splits = block !== undefined ? 0 : serial ? Math.ceil(wanted / FEWER) : wanted;
+  const each = (sizes: Sizes): number =>
+    splits === 0 ? 1 : Math.max(1, Math.min(WALKED, Math.ceil(chunks(sizes) / splits)));
+  const parts = (sizes: Sizes): number => Math.ceil(chunks(sizes) / each(sizes));
   return {
     scores: sums[0].term.args[0],
     roles,
@@ -121,6 +124,7 @@ export const streamOf = ({ roots, tile: chunk, block }: Plan, context: Context):
     query: block?.label,
     groups,
     chunks,
+    each,
     parts,
     splits,
   };
@@ -154,10 +158,12 @@ export const rowOf = (
 export const chunksExpr = (b: Builder, { roles, chunk }: Stream): Expr =>
   bin("div", bin("add", b.size(roles.dim(roles.token)), int(chunk - 1)), int(chunk));
 
-/** Chunks that one group takes into its part. */
+/** Chunks that one group takes into a part. */
 export const walkedExpr = (b: Builder, stream: Stream): Expr => {
-  const share = bin("add", chunksExpr(b, stream), int(stream.splits - 1));
-  return bin("max", bin("min", bin("div", share, int(stream.splits)), int(WALKED)), int(1));
+  const { splits } = stream;
+  if (splits === 0) return int(1);
+  const share = bin("div", bin("add", chunksExpr(b, stream), int(splits - 1)), int(splits));
+  return bin("max", bin("min", share, int(WALKED)), int(1));
 };
 
 /** Number of parts of one row, as an expression. */
@@ -188,8 +194,8 @@ export interface Frame {
   readonly here: { t: Expr };
   /** Lanes that share loops over tokens; one where a group has no lanes. */
   readonly lanes: number;
-  /** What a row of the part was multiplied by when its largest score grew, where a part takes several chunks. */
-  readonly fade?: (row: Expr) => Expr;
+  /** What a row of the part was multiplied by when its largest score grew. */
+  readonly fade: (row: Expr) => Expr;
 }
 
 /** Steps of four tokens of this part. */
@@ -199,25 +205,30 @@ export const quads = (frame: Frame): Expr => bin("div", bin("add", frame.tokens,
 export const padded = (frame: Frame, unit: number): Expr =>
   bin("mul", bin("div", bin("add", frame.tokens, int(unit - 1)), int(unit)), int(unit));
 
-/** Parts that one group walks: what it stages serves them all. */
+/** Chunks that one group walks: what it stages serves them all. */
 export const spanOf = (context: Context): number => context.target.partsPerGroup;
 
-/** Groups of a kernel that walks this many parts in each. */
+/** Groups of a kernel that walks this many chunks in each, or one part. */
 export const groupsOf = (stream: Stream, span: number) => (sizes: Sizes): number =>
-  stream.groups(sizes) * Math.ceil(stream.chunks(sizes) / span);
+  stream.groups(sizes) *
+  Math.ceil(stream.parts(sizes) / Math.max(1, Math.floor(span / stream.each(sizes))));
 
-/** Index of batch, unknown rows and unknown channels that this group works on, and its first part. */
+/** Index of batch, unknown rows and unknown channels that this group works on, and its parts. */
 export const groupOf = (
   b: Builder,
   stream: Stream,
   span: number,
-): { outer: Expr[]; flat: Expr; part: Expr } => {
+): { outer: Expr[]; flat: Expr; from: Expr; to: Expr } => {
   // Rows come before parts: what lies side by side for several heads is met while it is close.
   const group = variable(GROUP, "i32", { lo: 0 });
   const dims = groupDims(b, stream);
   const all = dims.reduce((n, d) => bin("mul", n, d), int(1));
   const flat = bin("rem", group, all);
-  return { outer: unravel(flat, dims), flat, part: bin("mul", bin("div", group, all), int(span)) };
+  const each = walkedExpr(b, stream);
+  const many = each.op === "const" ? int(span) : bin("max", bin("div", int(span), each), int(1));
+  const from = bin("mul", bin("div", group, all), many);
+  const to = bin("min", bin("add", from, many), partsExpr(b, stream));
+  return { outer: unravel(flat, dims), flat, from, to };
 };
 
 /** The same for groups side by side: which of those that share an index this one is. */
@@ -235,16 +246,14 @@ export const memberOf = (
   };
 };
 
-/** The frame of one part. */
+/** The frame of one chunk, but for where its part lies. */
 export const frameOf = (
   b: Builder,
   stream: Stream,
   outer: readonly Expr[],
-  flat: Expr,
   at: Expr,
-): Frame => {
-  const { roles, chunk, rows, part } = stream;
-  const segment = bin("add", bin("mul", flat, chunksExpr(b, stream)), at);
+): Omit<Frame, "base" | "fade" | "lanes"> => {
+  const { roles, chunk } = stream;
   const first = bin("mul", at, int(chunk));
   const all = b.size(roles.dim(roles.token));
   const rowDims = roles.rows.map((l) => int(roles.dim(l) as number));
@@ -270,13 +279,11 @@ export const frameOf = (
     first,
     tokens: bin("min", int(chunk), bin("sub", all, first)),
     last: bin("sub", all, int(1)),
-    base: (row) => bin("mul", bin("add", bin("mul", segment, int(rows)), row), int(part)),
     score: (row, token) => place(roles.scores, row, token, () => int(0)),
     value: ({ values, channels, dim }, row, token, channel) => {
       const inside = unravel(channel, channels.map((l) => int(dim(l) as number)));
       return place(values, row, token, (l) => inside[channels.indexOf(l)]);
     },
     here: { t: int(0) },
-    lanes: 1,
   };
 };

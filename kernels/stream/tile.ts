@@ -123,7 +123,7 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
   ]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
   const span = spanOf(context);
-  const { outer, flat, part: from } = groupOf(b, stream, span);
+  const { outer, flat, from, to } = groupOf(b, stream, span);
   const tile = tileOf(b, plan, stream, outer);
   stageTile(b, plan, tile);
 
@@ -138,7 +138,6 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
   const weight = b.local("weight", tokens * cells);
   const decoded = b.local("tile", tokens * tileFloats(plan));
   const chunks = low.named("parts", chunksExpr(b, stream));
-  const to = bin("min", bin("add", from, int(span)), chunks);
   low.loop("part", from, to, 1, (at) => {
     [...sums.o, sums.l].forEach((arr) => fill(b, arr, 0));
     fill(b, sums.m, MASKED);

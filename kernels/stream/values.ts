@@ -3,9 +3,9 @@
  *
  * ```text
  * for each row and group of channels:  w[t] = p[t]·scale[t];  z = Σ p[t]·shift[t]     stream/scales.ts
- * for each run of channels, for each token:  o[row] += w[t] · rest[t]                  lanes are channels
+ * for each token, all channels:  o[row] += w[t] · rest[t]                              lanes are channels
  * ```
- * Where codes are multiplied as integers, w is rounded and two tokens at a time meet their codes
+ * Sums that are too many for registers lie in the part (stream/whole_rows.ts). Where codes are multiplied as integers, w is rounded and two tokens at a time meet their codes
  * (stream/integers.ts); where values are 1 at one place of a token, w is added there (stream/scatter.ts).
  * Where channels do not come in fours, lanes are tokens:
  *
@@ -31,58 +31,51 @@ import type { Builder } from "../../compiler/kernel.ts";
 import { walksOf } from "../../compiler/lower/chunk.ts";
 import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { fixedRuns } from "./integers.ts";
-import { longestRun, runOf, settled, storeRun } from "./runs.ts";
+import { ACCUMULATORS, longestRun, settled, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
 import { areMarks, markedRuns } from "./scatter.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
-import { eachRow, fourTokens, tilesOf } from "./tokens.ts";
+import { eachRow, fourTokens } from "./tokens.ts";
+import { wholeRows } from "./whole_rows.ts";
 
-/** Rows of one walk over the tokens: one lane has to hold their sums. */
-const SIDE_BY_SIDE = 4;
-
-/** Whole rows of f32 values come from memory faster than halves of rows, though sums leave registers. */
-const WIDE_RUNS = 8;
-
-/** f32 products: lanes are channels. */
+/** f32 products: lanes are channels, all of them in registers. */
 const floatRuns = (
   b: Builder,
   frame: Frame,
-  stream: Stream,
+  { rows }: Stream,
   sum: Sum,
   ready: Prepared,
   part: Arr,
 ): void => {
   const { low } = b;
-  for (const rows of tilesOf(stream.rows, SIDE_BY_SIDE)) {
-    const run = runOf([64, 32, 16, 8, 4], ready.stretch, rows.length, WIDE_RUNS);
-    low.par("c", int(sum.count / run), (c) => {
-      const channel = bin("mul", c, int(run));
-      const group = ready.groupOf(channel);
-      const cells = rows.map(() =>
-        Array.from({ length: run / 4 }, () => low.mutable("o", un("splat", num(0))))
-      );
-      low.loop("t", int(0), frame.tokens, 1, (t) => {
-        const token = low.named("token", bin("add", frame.first, t));
-        frame.here.t = t;
-        ready.form.scaled.forEach(({ rest }, k) => {
-          const { arr, at } = ready.scaled[k];
-          const w = rows.map((r) => low.named("w", load(arr, bin("add", at(int(r), group), t))));
-          cells[0].forEach((_, q) => {
-            const four = eachRow(sum, (row): Expr => {
-              const index = frame.value(sum, row, token, bin("add", channel, int(4 * q)));
-              return low.wide(rest, index, ready.lastAxis);
-            }, rows);
-            cells.forEach((row, r) => row[q].set(madd(w[r], four[r], row[q].get())));
-          });
-        });
+  const [channel, group] = [int(0), int(0)];
+  const cells = sum.like.map(() =>
+    Array.from({ length: sum.count / 4 }, () => low.mutable("o", un("splat", num(0))))
+  );
+  low.loop("t", int(0), frame.tokens, 1, (t) => {
+    const token = low.named("token", bin("add", frame.first, t));
+    frame.here.t = t;
+    ready.form.scaled.forEach(({ rest }, k) => {
+      const { arr, at } = ready.scaled[k];
+      const w = cells.map((_, r) => low.named("w", load(arr, bin("add", at(int(r), group), t))));
+      cells[0].forEach((_, q) => {
+        const four = eachRow(
+          sum,
+          (row): Expr => low.wide(rest, frame.value(sum, row, token, int(4 * q)), ready.lastAxis),
+        );
+        cells.forEach((row, r) => row[q].set(madd(w[r], four[r], row[q].get())));
       });
-      const sums = cells.map((row, i) =>
-        row.map((cell) => bin("add", cell.get(), ready.shift(int(rows[i]), group)))
-      );
-      storeRun(b, frame, sum, part, channel, sums, rows);
     });
-  }
+  });
+  const sums = cells.map((row, r) =>
+    row.map((cell) => bin("add", cell.get(), ready.shift(int(r), group)))
+  );
+  storeRun(b, frame, sum, part, channel, sums, Array.from({ length: rows }, (_, r) => r));
 };
+
+/** Do sums of all rows and channels stay in registers, or next to them? */
+const fitsRegisters = ({ rows }: Stream, { count }: Sum, { stretch }: Prepared): boolean =>
+  stretch === count && rows * count / 4 <= 2 * ACCUMULATORS;
 
 /** f32 products: lanes are tokens. */
 export const tokenRuns = (
@@ -170,6 +163,8 @@ export const addValues = (
     ? fixedRuns
     : areMarks(sum, ready.form, ready.lastAxis)
     ? markedRuns
-    : floatRuns;
+    : fitsRegisters(stream, sum, ready)
+    ? floatRuns
+    : wholeRows;
   runs(b, frame, stream, sum, ready, part);
 };
