@@ -24,9 +24,8 @@ export const programsFor = async (
   const fixed = Object.entries(parts).filter(([, t]) => isFixed(t)).map(([part]) => part);
   return {
     first: await compile({ ...parts }),
-    later: await compile(
-      fixed.length > 0 ? { ...encodedAgainst(behind, x, "fixed") } : { ...parts },
-    ),
+    // Without fixed parts as well: a part that needs all tokens once more is refused by name.
+    later: await compile({ ...encodedAgainst(behind, x, "fixed") }),
     narrow: halves && await compile({ x: halves }),
     fixed,
   };

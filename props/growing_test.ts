@@ -1,7 +1,8 @@
 /** Binds the law of streams to every codec that grows, on every device. */
-import { equal, ok } from "node:assert/strict";
+import { equal, ok, rejects } from "node:assert/strict";
 import fc from "fast-check";
 import { growingCodec } from "../dsl/codec/streaming.ts";
+import { byToken, openCache, rtnGrouped } from "../mod.ts";
 import { tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
 import { CODECS } from "./codecs.ts";
@@ -11,6 +12,12 @@ import { fixesParts, splitBroken } from "./laws/growing.ts";
 
 Deno.test("most codecs grow", () => {
   ok(GROWING.length > 0.7 * Object.keys(CODECS).length, `${GROWING.length} do`);
+});
+
+Deno.test("a codec that chooses among all tokens does not grow: said by name, with or without fixed parts", async () => {
+  const choosing = byToken({}, [{ share: 0.25 }], [rtnGrouped(4), rtnGrouped(2)]);
+  const opened = openCache(choosing, [2, 64], { device: "eval" });
+  await rejects(opened, /run0\.index of later tokens needs a fold over all of them/);
 });
 
 const splitArb = fc.record({
