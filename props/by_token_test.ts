@@ -140,7 +140,7 @@ Deno.test("schemes that choose: bits of what is kept, index and all", () => {
 
 Deno.test("a growing cache refuses a codec that chooses among all tokens", async () => {
   await rejects(
-    async () => await openCache(keep({}, { share: 0.5 })(f16), [1, 4]),
+    async () => await openCache(keep({}, { start: 2 })(f16), [1, 4]),
     /growing cache: byToken.* chooses among all tokens/,
   );
 });

@@ -70,12 +70,6 @@ export interface Growing extends Windowed {
  * is encoded by itself there is none: a token is written once more with the one that shares its words.
  */
 export const growingCodec = (codec: Codec, shape: Shape): Growing => {
-  if (codec.selective !== undefined) {
-    throw new ValueError(
-      "growing cache",
-      `${codec.name} chooses among all tokens, once: it does not take them as they come`,
-    );
-  }
   const outer = isWindowed(codec) ? codec : undefined;
   const behind = outer?.behind ?? codec;
   const group = outer?.held.group ?? 1;
@@ -89,7 +83,9 @@ export const growingCodec = (codec: Codec, shape: Shape): Growing => {
   if (inner !== undefined) {
     throw new ValueError(
       "growing cache",
-      `${codec.name} holds a window that is not the outermost codec`,
+      codec.selective === undefined
+        ? `${codec.name} holds a window that is not the outermost codec`
+        : `${codec.name} chooses among all tokens, once: it does not take them as they come`,
     );
   }
   const whole = parts.map(unitOf).reduce((a, b) => a * b / gcd(a, b), group);
