@@ -1,7 +1,8 @@
 /**
  * What the field says of schemes, asked of the embedded model: does the first lose less than the second? Mean
  * divergence from the f32 cache over the same tokens; a claim is told apart from chance where the mean of the
- * differences is more than two of its standard errors from 0.
+ * differences is more than two of its standard errors from 0. Keys are held after RoPE, so what is said of keys
+ * before it is not asked; nor is what needs long tasks to be seen.
  * @module
  */
 import { readFileSync } from "node:fs";
@@ -9,12 +10,23 @@ import {
   bitsOf,
   type Codec,
   decoquantB,
+  eoptshrink,
   hadamard,
+  joinHeads,
   kivi,
+  kvquant,
+  lathe,
+  mxfp4,
+  nvfp4,
   on,
+  oscar,
+  q4_0,
   quantize,
+  residual,
   rtn,
   rtnGrouped,
+  sketched,
+  turboquant,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { cacheShape } from "../models/llama.ts";
@@ -41,22 +53,53 @@ const both = (name: string, codec: Codec): Way => ({ name, k: codec, v: codec })
 
 /** One scale and minimum a token and head. */
 const token = (bits: 2 | 4): Codec => quantize({ bits, per: "token", range: "asymmetric" });
-const rotatedToken = both("Hadamard + INT4 a token", pipe(hadamard(), on("values", token(4))));
-const decoquant = both("DecoQuant 4", decoquantB(4));
+const rotated = (codec: Codec): Codec => pipe(hadamard(), on("values", codec));
+const rotatedToken = both("Hadamard + INT4 a token", rotated(token(4)));
+const [decoquant4, decoquant2] = ([4, 2] as const).map((b) =>
+  both(`DecoQuant ${b}`, decoquantB(b))
+);
 /** Values alike, in groups of 32 channels, so that keys alone differ. */
 const { k: channels, v: groups } = kivi(2);
+const kivi2: Way = { name: "KIVI 2", k: channels, v: groups };
 const [four, two] = [rtnGrouped(4), rtnGrouped(2)];
+const oscar2: Way = { name: "OSCAR, no basis", k: oscar("k"), v: oscar("v") };
+const [turbo2, turbo3] = ([2, 3] as const).map((b) => both(`TurboQuant ${b}`, turboquant(b)));
+/** The inner-product form: a bit less, and a sign of what is left. */
+const signed = (bits: 1 | 2): Way =>
+  both(`TurboQuant ${bits} + QJL of the rest`, residual(turboquant(bits), sketched(1)));
+/** Keys alone, values in eight bits. */
+const keys = (name: string, k: Codec): Way => ({ name, k, v: rtnGrouped(8) });
 
 const HYPOTHESES: readonly Hypothesis[] = [
   {
     claim: "a rotation and INT4 a token lose less than DecoQuant at 4 bits",
     source: "numbers of arXiv 2604.19157 and 2405.12591",
-    ways: [rotatedToken, decoquant],
+    ways: [rotatedToken, decoquant4],
+  },
+  {
+    claim: "a rotation helps INT4 a token",
+    source: "arXiv 2604.19157",
+    ways: [rotatedToken, both("INT4 a token", token(4))],
+  },
+  {
+    claim: "a rotation helps q4_0",
+    source: "llama.cpp #21038",
+    ways: [both("Hadamard + q4_0", rotated(q4_0)), both("q4_0", q4_0)],
   },
   {
     claim: "DecoQuant loses less than RTN at 4 bits",
     source: "arXiv 2405.12591, table 2",
-    ways: [decoquant, both("RTN 4", rtn(4))],
+    ways: [decoquant4, both("RTN 4", rtn(4))],
+  },
+  {
+    claim: "DecoQuant loses less than RTN at 2 bits",
+    source: "arXiv 2405.12591, table 2",
+    ways: [decoquant2, both("RTN 2", rtn(2))],
+  },
+  {
+    claim: "groups of 32 channels lose less than DecoQuant at 4 bits",
+    source: "arXiv 2405.12591 leaves them out",
+    ways: [both("RTN g32 4", rtnGrouped(4, 32)), decoquant4],
   },
   {
     claim: "keys at 2 bits: a channel loses less than a token",
@@ -70,6 +113,51 @@ const HYPOTHESES: readonly Hypothesis[] = [
     claim: "keys need more bits than values: K4V2 loses less than K2V4",
     source: "arXiv 2502.15075",
     ways: [{ name: "K4V2", k: four, v: two }, { name: "K2V4", k: two, v: four }],
+  },
+  {
+    claim: "a sign sketch of the rest hurts: 2 bits of centroids lose less than 1 and a sign",
+    source: "vLLM #38479",
+    ways: [turbo2, signed(1)],
+  },
+  {
+    claim: "a sign sketch of the rest hurts: 3 bits of centroids lose less than 2 and a sign",
+    source: "vLLM #38479",
+    ways: [turbo3, signed(2)],
+  },
+  {
+    claim: "a smaller squared error of keys is not enough: lathe's keys lose less than KVQuant's",
+    source: "turboquant_plus",
+    ways: [keys("lathe 4 keys", lathe(4)), keys("KVQuant 4 keys", kvquant(4))],
+  },
+  {
+    claim: "small heads are harder: a rotation over two heads loses less than over one",
+    source: "mlx-lm #1060",
+    ways: [both("TurboQuant 2, joined heads", joinHeads(turboquant(2))), turbo2],
+  },
+  {
+    claim: "OSCAR loses less than a rotation alone at 2 bits",
+    source: "arXiv 2605.17757",
+    ways: [oscar2, both("Hadamard + INT2 a token", rotated(token(2)))],
+  },
+  {
+    claim: "TurboQuant 2 loses less than KIVI 2",
+    source: "arXiv 2504.19874",
+    ways: [turbo2, kivi2],
+  },
+  {
+    claim: "KVQuant 3 loses less than KIVI 2",
+    source: "arXiv 2401.18079, table 4",
+    ways: [both("KVQuant 3", kvquant(3)), kivi2],
+  },
+  {
+    claim: "eOptShrinkQ 2 loses less than TurboQuant 3",
+    source: "arXiv 2605.02905",
+    ways: [both("eOptShrinkQ 2", eoptshrink(2)), turbo3],
+  },
+  {
+    claim: "NVFP4 loses less than MXFP4",
+    source: "NVIDIA's blog",
+    ways: [both("NVFP4", nvfp4), both("MXFP4", mxfp4())],
   },
 ];
 
@@ -114,11 +202,14 @@ export const hypothesesBench: Benchmark = async ({ quick }: Ask) => {
     const bits = ({ k, v }: Way): number =>
       (bitsOf(k, shape, { tokens }) + bitsOf(v, shape, { tokens })) / 2;
     const rows: Row[] = [];
+    const found = new Map<Way, readonly number[]>();
+    const once = async (way: Way): Promise<readonly number[]> => {
+      const known = found.get(way) ?? await divergences(way, runner, reading);
+      found.set(way, known);
+      return known;
+    };
     for (const { claim, source, ways } of HYPOTHESES) {
-      const [first, second] = [
-        await divergences(ways[0], runner, reading),
-        await divergences(ways[1], runner, reading),
-      ];
+      const [first, second] = [await once(ways[0]), await once(ways[1])];
       rows.push({
         claim,
         source,

@@ -5,7 +5,7 @@
  * - `bits`: a value, derived from what is stored, tokens going to infinity.
  * - `K`, `V`, `out`: ‖x − x̂‖ / ‖x‖ over all layers of keys, values and attention's output.
  * - `KLD`: mean divergence from the f32 cache, nats; `ΔPPL`: perplexity against it, percent.
- * `grain` is calibrated on what follows in the text, and holds each layer by codecs of its own.
+ * `grain` and `kvtc` are calibrated on what follows in the text, and hold each layer by codecs of its own.
  *
  * - `attend`: the fastest decode step on a long cache over that of `rtnGrouped` at the same width of codes;
  *   two queries of 64 channels share a key head. Below 1 is faster.
@@ -15,7 +15,7 @@
  */
 import { readFileSync } from "node:fs";
 import { type Bits, bitsOf, FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../mod.ts";
-import { calibrate } from "../models/calibrate.ts";
+import { calibrate, GRAIN, KVTC } from "../models/calibrate.ts";
 import { cacheShape } from "../models/llama.ts";
 import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
 import { errorOf, meanKld, perplexity, sameTop, score } from "../models/quality.ts";
@@ -41,6 +41,7 @@ const FIXED: Readonly<Record<keyof typeof FORMATS, Bits>> = {
   nvfp4: 4,
   higgs: 2,
   qjl: 2,
+  polarquant: 4,
   oscarK: 2,
   oscarV: 2,
   svdq: 1,
@@ -80,16 +81,19 @@ export const schemesBench: Benchmark = async ({ quick }: Ask) => {
   const [ids, next, last] = [0, 1, 2].map((i) => all.slice(1 + i * tokens, 1 + (i + 1) * tokens));
   const model = loadModel(WIKI4M);
   const runner = await openRunner(model);
-  const grained = await calibrate(runner, model, [next, last]);
-  const made = GRAINS.map(({ words, width }) => ({ ...grained(words), width }));
+  const made = [];
+  for (const [family, graded] of Object.entries({ grain: GRAIN, kvtc: KVTC })) {
+    const fitted = await calibrate(runner, model, [next, last], graded);
+    made.push(...GRAINS.map(({ words, width }) => ({ family, ...fitted(words), width })));
+  }
   const listed: readonly Tried[] = [
     ...LISTED.map((way) => ({
       ...way,
       held: { k: way.codec, v: way.codec },
       bits: bitsOf(way.codec, cacheShape(runner.config)),
     })),
-    ...made.map(({ codecs, bits, width }) => ({
-      name: `grain ${bits.toFixed(2)}`,
+    ...made.map(({ family, codecs, bits, width }) => ({
+      name: `${family} ${bits.toFixed(2)}`,
       codec: codecs(0).k,
       width,
       held: codecs,

@@ -17,6 +17,7 @@ import {
   type Bits,
   type Codec,
   decoquantB,
+  decoquantRows,
   gptqWeights,
   identity,
   nearest,
@@ -45,12 +46,6 @@ const SCHEMES: Readonly<Record<string, (bits: Bits) => WeightScheme>> = {
   AWQ: (bits) => awq({ bits, group: GROUP, unclipped: ["wq", "wk"] }),
 };
 
-/** The paper's form: one symmetric scale a row of weights and a token of activations. */
-const ROWS: Readonly<Record<string, (bits: Bits) => WeightScheme>> = {
-  "RTN, a row": (bits) => nearest(quantize({ bits, per: "token", range: "symmetric" })),
-  "SmoothQuant, a row": (bits) => smoothquant({ bits }),
-};
-
 /** What rounds activations and holds the cache. */
 interface Seen {
   readonly name: string;
@@ -74,6 +69,24 @@ const decomposed = (bits: Bits): Seen => ({
   name: `cache ${bits}, DecoQuant B`,
   cache: both(decoquantB(bits)),
 });
+/** The rows and all that the maps read, each matrix of activations decomposed as it comes. */
+const decomposedAll = (bits: Bits): Seen => ({
+  name: `${bits}, DecoQuant B`,
+  activations: decoquantRows(bits),
+  cache: both(decoquantB(bits)),
+});
+
+/** Their papers' form: one symmetric scale a row of weights and a token of activations. */
+const ROWS: Readonly<
+  Record<string, readonly [(bits: Bits) => WeightScheme, (bits: Bits) => Seen]>
+> = {
+  "RTN, a row": [
+    (bits) => nearest(quantize({ bits, per: "token", range: "symmetric" })),
+    perToken,
+  ],
+  "SmoothQuant, a row": [(bits) => smoothquant({ bits }), perToken],
+  "DecoQuant, a row": [(bits) => nearest(decoquantRows(bits)), decomposedAll],
+};
 
 /** The question of the head of the file. */
 export const weightsBench: Benchmark = async ({ quick }: Ask) => {
@@ -142,10 +155,11 @@ export const weightsBench: Benchmark = async ({ quick }: Ask) => {
     for (const [name, scheme] of Object.entries(SCHEMES)) {
       await fit(`${name} ${bits}`, scheme(bits), [FULL, grouped(bits)]);
     }
-    for (const [name, scheme] of Object.entries(ROWS)) {
-      await fit(`${name} ${bits}`, scheme(bits), [FULL, perToken(bits)]);
+    for (const [name, [scheme, seen]] of Object.entries(ROWS)) {
+      await fit(`${name} ${bits}`, scheme(bits), [FULL, seen(bits)]);
     }
-    await measured("f32", undefined, [grouped(bits), perToken(bits), decomposed(bits)]);
+    const seens = [grouped, perToken, decomposed, decomposedAll].map((seen) => seen(bits));
+    await measured("f32", undefined, seens);
     // Smoothed channels are easier to round in activations as well: the weights stay as they are.
     const smoothed = smoothquant({ bits, codec: identity });
     await fit("SmoothQuant, not rounded", smoothed, [grouped(bits), perToken(bits)]);

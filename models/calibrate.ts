@@ -1,18 +1,19 @@
 /**
- * What calibration gives the scheme `grain`: for keys and values of every layer a basis a head, and how
+ * What calibration gives the schemes `grain` and `kvtc`: for keys and values of every layer a basis a head, and how
  * many coordinates get how many bits, from texts that are not the one to be judged by. All heads of a token
  * share a norm and words.
  *
  * ```text
  * run        q, k, v of every layer                     each text once, on an f32 cache
  * fold       W = Σ q qᵀ, C = Σ (k − μ)(k − μ)ᵀ          Gram matrices, on the device
- * turn       E = W^½ U Λ^−½, B = Λ^½ Uᵀ W^−½            U Λ Uᵀ = W^½ C W^½, in f64
+ * turn       E = W^½ U Λ^−½, B = Λ^½ Uᵀ W^−½            U Λ Uᵀ = W^½ C W^½, in f64; W = 1 for `kvtc`
  * probe      divergence with one layer's K or V coded   how much its error costs
  * allot      words of 32 bits a token                   dynamic programming: least Σ cost·λ·error
  * ```
  * @module
  */
 import {
+  allot,
   bitsOf,
   center,
   type Codec,
@@ -24,10 +25,12 @@ import {
   identity,
   input,
   joinHeads,
-  lloydMaxError,
+  kvtc,
+  type Linear,
   type Matrix,
   routine,
   VALUES,
+  waysOf,
 } from "../mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { cacheShape } from "./llama.ts";
@@ -50,11 +53,6 @@ interface Part extends Basis {
   readonly side: Side;
 }
 
-/** Bits of a word. */
-const WORD = 32;
-/** What a grade may have: codes of so many bits fill words in these numbers. */
-const FILLS = [8, 32, 16, 32] as const;
-const BITS_OF = [4, 3, 2, 1] as const;
 /** Variances below this share of the largest are held there, so that nothing is divided by noise. */
 const LEAST = 1e-4;
 
@@ -66,6 +64,9 @@ const rowsOf = (data: ArrayLike<number>, n: number, head: number): number[][] =>
 
 const times = (a: Matrix, b: Matrix): number[][] =>
   a.map((row) => b[0].map((_, j) => row.reduce((sum, x, k) => sum + x * b[k][j], 0)));
+
+const unit = (n: number): number[][] =>
+  Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => +(i === j)));
 
 const flipped = (a: Matrix): number[][] => a[0].map((_, j) => a.map((row) => row[j]));
 
@@ -156,7 +157,11 @@ const gathered = (runs: readonly Float64Array[], heads: number): Float64Array =>
   return out;
 };
 
-const partsOf = async (model: Model, runs: readonly Run[]): Promise<Part[]> => {
+const partsOf = async (
+  model: Model,
+  runs: readonly Run[],
+  weighed: boolean,
+): Promise<Part[]> => {
   const { headDim: d, kvHeads, layers } = model.config;
   const all: Part[] = [];
   for (let layer = 0; layer < layers; layer++) {
@@ -166,7 +171,9 @@ const partsOf = async (model: Model, runs: readonly Run[]): Promise<Part[]> => {
     for (const side of ["k", "v"] as const) {
       const { centred } = await of((run) => run.seen![side][0]);
       const bases = Array.from({ length: kvHeads }, (_, head) => {
-        const weight = side === "k"
+        const weight = !weighed
+          ? unit(d)
+          : side === "k"
           ? rowsOf(queries.plain, d, head)
           : outputWeight(model, layer, head);
         return basisOf(weight, rowsOf(centred, d, head));
@@ -177,66 +184,33 @@ const partsOf = async (model: Model, runs: readonly Run[]): Promise<Part[]> => {
   return all;
 };
 
+/** What is made of a basis and grades. */
+export interface Graded {
+  /** The scheme. */
+  readonly scheme: (basis: Linear, grades: Grades) => Codec;
+  /** Do errors count by what attention does with them, or all alike (principal axes)? */
+  readonly weighed: boolean;
+}
+
+/** Of this project: weighed, and a norm for each token. */
+export const GRAIN: Graded = { scheme: grain, weighed: true };
+
+/** Principal axes, as the paper has them. */
+export const KVTC: Graded = { scheme: kvtc, weighed: false };
+
 /** The codec of a part with these grades. */
-const codecOf = ({ layer, side, to, back }: Part, grades: Grades): Codec => {
+const codecOf = (
+  { scheme }: Graded,
+  { layer, side, to, back }: Part,
+  grades: Grades,
+): Codec => {
   const kept = grades.reduce((n, size) => n + size, 0);
   const name = `${side}${layer}`;
-  return joinHeads(grain({
+  return joinHeads(scheme({
     name,
     to: [to.map((row) => row.slice(0, kept))],
     back: [back.slice(0, kept)],
   }, grades));
-};
-
-/** Every way to spend words on d coordinates, by its words and what it leaves of the variances. */
-const waysOf = (
-  variances: readonly number[],
-): { grades: Grades; words: number; left: number }[] => {
-  const d = variances.length;
-  const ways: { grades: Grades; words: number; left: number }[] = [];
-  const visit = (grades: readonly number[], at: number): void => {
-    const i = grades.length;
-    if (i === BITS_OF.length) {
-      const bits = grades.flatMap((size, g) => Array<1 | 2 | 3 | 4>(size).fill(BITS_OF[g]));
-      if (bits.length === 0) return;
-      const left = variances.reduce((sum, v, k) => sum + v * lloydMaxError(bits[k] ?? 0), 0);
-      const words = grades.reduce((n, size, g) => n + size * BITS_OF[g], 0) / WORD;
-      ways.push({ grades: grades as unknown as Grades, words, left });
-      return;
-    }
-    for (let size = 0; at + size <= d; size += FILLS[i]) visit([...grades, size], at + size);
-  };
-  visit([], 0);
-  return ways;
-};
-
-/** Grades of all parts that leave least at so many words in all: best[i][w], part after part. */
-const allot = (parts: readonly Part[], costs: readonly number[], words: number): Grades[] => {
-  interface Best {
-    readonly left: number;
-    readonly grades: readonly Grades[];
-  }
-  let best: (Best | undefined)[] = [{ left: 0, grades: [] }];
-  parts.forEach(({ variances }, i) => {
-    const ways = waysOf(variances);
-    const next: (Best | undefined)[] = [];
-    best.forEach((old, used) => {
-      if (old === undefined) return;
-      for (const { grades, words: own, left } of ways) {
-        const total = old.left + costs[i] * left;
-        const at = used + own;
-        if (at <= words && !(next[at] !== undefined && next[at]!.left <= total)) {
-          next[at] = { left: total, grades: [...old.grades, grades] };
-        }
-      }
-    });
-    best = next;
-  });
-  const found = best.reduce((a, b) =>
-    b !== undefined && (a === undefined || b.left < a.left) ? b : a
-  );
-  if (found === undefined) throw new Error(`${words} words are fewer than a word a part`);
-  return [...found.grades];
 };
 
 /** Two bits for every coordinate: what parts are probed with. */
@@ -259,15 +233,16 @@ export const calibrate = async (
   runner: Runner,
   model: Model,
   texts: readonly (readonly number[])[],
+  graded: Graded = GRAIN,
 ): Promise<(words: number) => Calibrated> => {
   const { config } = model;
   const runs: Run[] = [];
   for (const text of texts) runs.push(await runner.run(text, EXACT, { see: true }));
-  const parts = await partsOf(model, runs);
+  const parts = await partsOf(model, runs, graded.weighed);
   const [[tokens], [exact]] = [texts, runs];
   const costs: number[] = [];
   for (const part of parts) {
-    const probe = codecOf(part, even(config.kvHeads * config.headDim));
+    const probe = codecOf(graded, part, even(config.kvHeads * config.headDim));
     const { logits } = await runner.run(tokens, (layer) => ({
       k: layer === part.layer && part.side === "k" ? probe : identity,
       v: layer === part.layer && part.side === "v" ? probe : identity,
@@ -276,10 +251,14 @@ export const calibrate = async (
     costs.push(meanKld(found) / part.variances.reduce((sum, x) => sum + x, 0));
   }
   return (words) => {
-    const grades = allot(parts, costs, Math.round(words * parts.length));
+    // What is left of a part counts by what its error costs the model.
+    const ways = parts.map(({ variances }, i) =>
+      waysOf(variances).map((way) => ({ ...way, left: costs[i] * way.left }))
+    );
+    const grades = allot(ways, Math.round(words * parts.length)).map((way) => way.grades);
     const of = (layer: number, side: Side): Codec => {
       const at = parts.findIndex((p) => p.layer === layer && p.side === side);
-      return codecOf(parts[at], grades[at]);
+      return codecOf(graded, parts[at], grades[at]);
     };
     const layers = exact.layers.map((_, i): Codecs => ({ k: of(i, "k"), v: of(i, "v") }));
     return { codecs: (layer) => layers[layer], bits: bitsOfAll(layers, config) };

@@ -5,6 +5,7 @@
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
 import { byHead } from "../dsl/codec/by_head.ts";
+import { together } from "../dsl/codec/together.ts";
 import { byToken, keep, type TokenOrder } from "../dsl/codec/by_token.ts";
 import { adaptive } from "../dsl/codec/adaptive.ts";
 import { online } from "../dsl/codec/online.ts";
@@ -15,6 +16,7 @@ import { split } from "../dsl/codec/split.ts";
 import { BITS, type Bits } from "../dsl/core/dtype.ts";
 import { OPS } from "../dsl/core/ops.ts";
 import { ShapeError } from "../dsl/core/errors.ts";
+import { balance } from "../dsl/decompose/balance.ts";
 import { input, iota, map } from "../dsl/core/build.ts";
 import { center } from "../dsl/decompose/center.ts";
 import { clip } from "../dsl/decompose/clip.ts";
@@ -24,17 +26,24 @@ import { mpo } from "../dsl/decompose/mpo.ts";
 import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { peak } from "../dsl/decompose/peak.ts";
+import { polar } from "../dsl/decompose/polar.ts";
 import { qr } from "../dsl/decompose/qr.ts";
 import { reorder } from "../dsl/decompose/reorder.ts";
 import { rotate } from "../dsl/decompose/rotate.ts";
+import { shrunk } from "../dsl/decompose/shrink.ts";
+import { smooth } from "../dsl/decompose/smooth.ts";
 import { svd } from "../dsl/decompose/svd.ts";
 import { type Affine, quantize } from "../dsl/quantize/affine.ts";
 import { codebook } from "../dsl/quantize/codebook.ts";
+import { circle } from "../dsl/quantize/angles.ts";
+import { pairs } from "../dsl/quantize/grid.ts";
 import { e2m1, lloydMax, nf4 } from "../dsl/quantize/levels.ts";
 import { quantizeGroups } from "../dsl/quantize/groups.ts";
 import { decoquantB } from "../dsl/schemes/decoquant.ts";
 import { FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../dsl/schemes/mod.ts";
 import { grain } from "../dsl/schemes/grain.ts";
+import { kvtc } from "../dsl/schemes/kvtc.ts";
+import { svdq } from "../dsl/schemes/svdq.ts";
 import { rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
 
@@ -87,6 +96,12 @@ const LOSSLESS: readonly Codec[] = [
   center({ stored: "f32" }),
   perHead(center({ stored: "f32" })),
   normalize({ stored: "f32" }),
+  polar({ levels: 1 }),
+  polar({ levels: 4 }),
+  balance({ stored: "f32" }),
+  perHead(balance({ rounds: 1, stored: "f32" })),
+  smooth({ stored: "f32" }),
+  perHead(smooth({ alpha: 1, stored: "f32" })),
   peak({ to: 3 }),
   perHead(peak()),
   pipe(normalize({ stored: "f32" }), on("direction", rotate({ seed: 2 }))),
@@ -242,7 +257,15 @@ const COMBINED: readonly Codec[] = [
   ),
   pipe(hadamard(), on("values", split([16, 48], [coded(8), coded(2)]))),
   pipe(clip(1.5), on("values", coded(3))),
+  pipe(balance({ rounds: 0 }), on("values", coded(1))),
+  pipe(smooth({ alpha: 0.25 }), on("values", coded(2))),
+  pairs({ points: circle(3) }),
+  pairs({ of: "neighbours" }),
+  together(split([3, 8, 5], [coded(2), coded(3), coded(2)])),
+  residual(perHead(pipe(shrunk({ rank: 3 }), on("coefficients", f16), on("basis", f16))), coded(2)),
   grain({ name: "turned", to: [TURNED], back: [TURNED] }, [4, 4, 4, 4]),
+  kvtc({ name: "turned", to: [TURNED], back: [TURNED] }, [8, 0, 8, 0]),
+  svdq({ variances: Array.from({ length: 16 }, (_, i) => 2 ** -i), words: 2 }),
   outliers({ count: 1 })(coded(2)),
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),

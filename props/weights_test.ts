@@ -11,7 +11,7 @@ import { evalAll, evaluate } from "../dsl/read/eval.ts";
 import { awq } from "../dsl/schemes/awq.ts";
 import { gptq, outputLoss } from "../dsl/schemes/gptq.ts";
 import { smoothquant } from "../dsl/schemes/smoothquant.ts";
-import { powers } from "../dsl/weights/power.ts";
+import { powers } from "../dsl/quantize/power.ts";
 import { nearestGroups } from "../dsl/weights/scheme.ts";
 import { normals } from "./arbitraries.ts";
 import { check, hold } from "./check.ts";

@@ -38,7 +38,7 @@ import {
   WIDTHS,
   zipcache,
 } from "../../mod.ts";
-import { calibrate } from "../../models/calibrate.ts";
+import { calibrate, GRAIN, KVTC } from "../../models/calibrate.ts";
 import type { Model } from "../../models/load.ts";
 import type { Codecs, Runner } from "../../models/runner.ts";
 
@@ -131,7 +131,7 @@ export const listed = (): readonly Entry[] => [
   ...dropping(),
 ];
 
-/** Words of codes a token that `grain` is asked for. */
+/** Words of codes a token that schemes which allot them are asked for. */
 const WORDS = [12.5, 8.5, 7.25, 4.5] as const;
 
 /** Schemes that are fitted to the model on a text of their own. */
@@ -140,11 +140,15 @@ export const fitted = async (
   model: Model,
   text: readonly number[],
 ): Promise<readonly Entry[]> => {
-  const grain = await calibrate(runner, model, [text]);
-  return WORDS.map((words) => {
-    const { codecs, bits } = grain(words);
-    return { name: `grain ${bits.toFixed(2)}`, family: "grain", held: codecs };
-  });
+  const entries: Entry[] = [];
+  for (const [family, graded] of Object.entries({ grain: GRAIN, kvtc: KVTC })) {
+    const made = await calibrate(runner, model, [text], graded);
+    entries.push(...WORDS.map((words) => {
+      const { codecs, bits } = made(words);
+      return { name: `${family} ${bits.toFixed(2)}`, family, held: codecs };
+    }));
+  }
+  return entries;
 };
 
 /** A decomposition for each layer's keys and values, chosen by a text that the model reads on the f32 cache. */

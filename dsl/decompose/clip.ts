@@ -6,23 +6,39 @@
  * ```
  *
  * What is beyond comes back as the limit: the loss of the ideal, which every bound counts. After a rotation
- * values are normal, so a multiple of the root stands for a quantile, which is no fold.
+ * values are normal, so a multiple of the root stands for a quantile, which is no fold: that of the d magnitudes
+ * of a token, by the expected place of an ordered one, (k − 3/8) / (d + 1/4) of the k-th (Blom 1958).
  * @module
  */
 import { map } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import { type Factored, VALUES } from "../codec/codec.ts";
+import type { Shape } from "../core/term.ts";
+import { magnitudeQuantile } from "../quantize/levels.ts";
+import { axesOf } from "./labelled.ts";
 import { rootMeanSquare, scopeOf, spread } from "../quantize/scope.ts";
 
-/** The codec of tokens within ± `at` times their root mean square, one part; see the head of the file. */
-export const clip = (at: number): Factored => {
-  const name = `clip(${at})`;
-  if (!(at > 0)) throw new ValueError(name, "is not a positive multiple");
+/** The multiple of the root mean square of d normal numbers at which their magnitudes have this quantile. */
+const multipleOf = (quantile: number, d: number): number =>
+  magnitudeQuantile((quantile * (d - 1) + 1 - 3 / 8) / (d + 1 / 4));
+
+/**
+ * The codec of tokens within ± `at` times their root mean square, or a quantile of their magnitudes, one part;
+ * see the head of the file.
+ */
+export const clip = (at: number | { readonly quantile: number }): Factored => {
+  const name = typeof at === "number" ? `clip(${at})` : `clip(quantile ${at.quantile})`;
+  const [asked, most] = typeof at === "number" ? [at, Infinity] : [at.quantile, 1];
+  if (!(asked > 0 && asked <= most)) {
+    throw new ValueError(name, most === 1 ? "is not from 0 to 1" : "is not a positive multiple");
+  }
+  const multiple = (shape: Shape): number =>
+    typeof at === "number" ? at : multipleOf(at.quantile, axesOf(name, shape, 0).channels);
   return {
     name,
     encode: (x, batch = 0) => {
       const scope = scopeOf("token", x.shape, batch);
-      const limit = spread(map("mul", rootMeanSquare(x, scope), at), scope);
+      const limit = spread(map("mul", rootMeanSquare(x, scope), multiple(x.shape)), scope);
       return { [VALUES]: map("max", map("min", x, limit), map("neg", limit)) };
     },
     decode: (parts) => parts[VALUES],

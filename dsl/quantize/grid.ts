@@ -1,18 +1,19 @@
 /**
- * Vector quantization of pairs: a code stands for a point of a plane, one scale a token.
+ * Vector quantization of pairs: a code stands for a point of a plane, with one scale a token or none.
  *
  * ```text
  * channels i and i + d/2 of x / s  ->  the nearest of 16 points: 4 bits for two values
  * ```
  *
  * Decoded by two look-ups with the same code, one table a coordinate, so that attention meets two ranges of
- * channels. The points are those of least mean square error for two normal numbers: .107 a value at 2 bits,
+ * channels. Neighbours i and i + 1 may be a pair instead: one look-up of a row of two. Unless others are given the points are those of least mean square error for two normal numbers: .107 a value at 2 bits,
  * where two scalar codes leave .1175.
  * @module
  */
-import { cast, gather, map, table } from "../core/build.ts";
+import { cast, gather, map, reshape, table } from "../core/build.ts";
 import { concat, slice } from "../core/pieces.ts";
-import { ShapeError, shapeText } from "../core/errors.ts";
+import { BITS, packedOf } from "../core/dtype.ts";
+import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Codec } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
@@ -73,29 +74,63 @@ const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
   return at;
 };
 
-/** Pairs of channels by sixteen points, one norm a token; see the head of the file. */
-export const pairs = (): Codec => {
+/** What {@link pairs} is asked for. */
+export interface Pairs {
+  /** Points of the plane, as many as codes of some bits; the centroids of {@link normalGrid} unless given. */
+  readonly points?: readonly Point[];
+  /** What of a token is scaled to 1: the root of the mean square, or nothing. */
+  readonly scale?: "norm" | "none";
+  /** Which channels are a pair: those half a token apart, or neighbours. */
+  readonly of?: "halves" | "neighbours";
+}
+
+/** Pairs of channels by points of a plane, one norm a token if there is one; see the head of the file. */
+export const pairs = (
+  { points = normalGrid(), scale: statistic = "norm", of = "halves" }: Pairs = {},
+): Codec => {
+  const name = `pairs(${
+    [`${points.length}`, statistic, of].filter((x) => x !== "norm" && x !== "halves").join(", ")
+  })`;
+  const bits = BITS.find((b) => 2 ** b === points.length);
+  if (bits === undefined) {
+    throw new ValueError(name, `points are as many as codes of ${BITS.join(", ")} bits`);
+  }
+  const tables = [0, 1].map((i) => table(points.map((p) => p[i])));
+  const rows = reshape(table(points.flat()), [points.length, 2]);
   const halved = (shape: Shape): number => {
     const channels = shape[shape.length - 1];
     if (typeof channels === "number" && channels % 2 === 0) return channels / 2;
     throw new ShapeError("pairs", `channels of ${shapeText(shape)} are not even`);
   };
   const scoped = (shape: Shape, batch: number): Scope => scopeOf("token", shape, batch);
+  const coded = (y: Term): Term => {
+    const half = halved(y.shape);
+    const [axis, sides] = [y.shape.length - 1, y.shape.slice(0, -1)];
+    const [a, b] = of === "halves"
+      ? [0, half].map((start) => slice(y, axis, start, start + half))
+      : [0, 1].map((i) =>
+        reshape(slice(reshape(y, [...sides, half, 2]), axis + 1, i, i + 1), [...sides, half])
+      );
+    return cast(nearest(points, a, b), packedOf(bits));
+  };
+  const pointsAt = (codes: Term, shape: Shape): Term =>
+    of === "halves"
+      ? concat(tables.map((t) => gather(t, codes)), shape.length - 1)
+      : reshape(gather(rows, codes), shape);
   return {
-    name: "pairs(16)",
+    name,
     encode: (x, batch = 0) => {
-      const half = halved(x.shape);
+      if (statistic === "none") return { codes: coded(x) };
       const scope = scoped(x.shape, batch);
       const scale = cast(rootMeanSquare(x, scope), "f16");
-      const y = map("div", x, spread(scale, scope));
-      const [a, b] = [0, half].map((start) => slice(y, x.shape.length - 1, start, start + half));
-      return { codes: cast(nearest(normalGrid(), a, b), "u4"), scale };
+      return { codes: coded(map("div", x, spread(scale, scope))), scale };
     },
     decode: (parts, shape, batch = 0) => {
       halved(shape);
-      const grid = normalGrid();
-      const both = [0, 1].map((i) => gather(table(grid.map((p) => p[i])), parts.codes));
-      return map("mul", concat(both, shape.length - 1), spread(parts.scale, scoped(shape, batch)));
+      const both = pointsAt(parts.codes, shape);
+      return statistic === "none"
+        ? both
+        : map("mul", both, spread(parts.scale, scoped(shape, batch)));
     },
   };
 };

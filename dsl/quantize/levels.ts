@@ -21,6 +21,19 @@ const within = (x: number): number => {
   return density(x) * sum;
 };
 
+/** The number that the magnitude of a normal number stays below with probability p, by halving. */
+export const magnitudeQuantile = (p: number): number => {
+  if (!(p >= 0 && p <= 1 - 1e-9)) {
+    throw new ValueError("magnitudeQuantile", `p is ${p}, not a probability well below 1`);
+  }
+  let [low, high] = [0, 8];
+  for (let middle = 4; middle > low && middle < high; middle = (low + high) / 2) {
+    if (2 * within(middle) < p) low = middle;
+    else high = middle;
+  }
+  return low;
+};
+
 /** Mean of X between a and b. */
 const mean = (a: number, b: number): number => {
   const top = b === Infinity ? 0.5 : within(b);

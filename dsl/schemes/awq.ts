@@ -14,7 +14,7 @@ import { broadcast, cast, contract, foldOver, gather, iota, map, reshape } from 
 import type { Bits } from "../core/dtype.ts";
 import type { Term } from "../core/term.ts";
 import { groupsOf, quantizeGroups, spreadGroups } from "../quantize/groups.ts";
-import { powers } from "../weights/power.ts";
+import { powers } from "../quantize/power.ts";
 import { acrossColumns, rescaled } from "../weights/scaling.ts";
 import { mapped, nearest, type Shared, type WeightScheme } from "../weights/scheme.ts";
 

@@ -22,9 +22,15 @@ import { quantize } from "../quantize/affine.ts";
 /** A row of the large tensor has one scale: a token in variant B, a channel in variant A. */
 const large = (bits: Bits) => on("large", quantize({ bits, per: "token", range: "symmetric" }));
 
+/**
+ * Variant B of one matrix, weights or activations [rows, columns]: blocks of `inner` columns, one scale a row.
+ * Bits: b + 16/n + 16·inner²/(o·n) of n columns and o rows.
+ */
+export const decoquantRows = (bits: Bits, inner = 16): Codec =>
+  pipe(mpo({ inner }), large(bits), on("small", f16));
+
 /** Variant B: blocks of `inner` channels; takes `[heads, tokens, channels]`. */
-export const decoquantB = (bits: Bits, inner = 16): Codec =>
-  joinHeads(pipe(mpo({ inner }), large(bits), on("small", f16)));
+export const decoquantB = (bits: Bits, inner = 16): Codec => joinHeads(decoquantRows(bits, inner));
 
 /** Variant A: all channels at one site, all tokens at the other; takes `[heads, tokens, channels]`. */
 export const decoquantA = (bits: Bits): Codec =>

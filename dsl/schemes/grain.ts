@@ -18,17 +18,13 @@ import { split } from "../codec/split.ts";
 import { center } from "../decompose/center.ts";
 import { type Linear, linear } from "../decompose/linear.ts";
 import { normalize } from "../decompose/normalize.ts";
+import { type Grades, rangesOf } from "../quantize/allot.ts";
 import { codebook } from "../quantize/codebook.ts";
 import { lloydMax } from "../quantize/levels.ts";
 
-/** How many coordinates get 4, 3, 2 and 1 bits, in this order. */
-export type Grades = readonly [four: number, three: number, two: number, one: number];
-
 /** Coordinates of a basis by falling numbers of bits; the basis has as many as are kept. */
 export const grain = (basis: Linear, grades: Grades): Codec => {
-  const ranges = grades
-    .map((size, i) => ({ size, bits: ([4, 3, 2, 1] as const)[i] }))
-    .filter(({ size }) => size > 0);
+  const ranges = rangesOf(grades);
   const codecs = ranges.map(({ bits }) =>
     codebook({ levels: lloydMax(bits), per: "token", scale: "none" })
   );

@@ -10,13 +10,16 @@ import { fp8, mxfp4, nvfp4 } from "./floats.ts";
 import { q4_0, q4_1, q8_0 } from "./ggml.ts";
 import { gear } from "./gear.ts";
 import { higgs } from "./higgs.ts";
+import { kvarn } from "./kvarn.ts";
 import { kvquant } from "./kvquant.ts";
 import { lathe } from "./lathe.ts";
 import { nf4Grouped } from "./nf4.ts";
 import { oscar } from "./oscar.ts";
+import { polarquant } from "./polarquant.ts";
 import { qjl } from "./qjl.ts";
 import { quarot } from "./quarot.ts";
 import { rtn, rtnGrouped } from "./rtn.ts";
+import { smoothed } from "./smoothed.ts";
 import { svdq } from "./svdq.ts";
 import { turboquant } from "./turboquant.ts";
 
@@ -32,6 +35,8 @@ export const SCHEMES = {
   gear: (bits: Bits): Codec => gear(bits),
   eoptshrink: (bits: Bits): Codec => eoptshrink(bits),
   kvquant,
+  kvarn: (bits: Bits): Codec => kvarn(bits),
+  smoothed: (bits: Bits): Codec => smoothed(bits),
 } as const satisfies Readonly<Record<string, (bits: Bits) => Codec>>;
 
 /** Name of a scheme. */
@@ -52,6 +57,8 @@ export const WIDTHS: Readonly<Record<SchemeName, readonly Bits[]>> = {
   gear: [2, 4],
   eoptshrink: [2],
   kvquant: [2, 3, 4],
+  kvarn: [2, 4],
+  smoothed: SYMMETRIC,
 };
 
 /** Formats whose bits are fixed. */
@@ -66,6 +73,7 @@ export const FORMATS = {
   nvfp4,
   higgs,
   qjl,
+  polarquant,
   oscarK: oscar("k"),
   oscarV: oscar("v"),
   svdq: svdq(),

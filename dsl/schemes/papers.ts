@@ -2,17 +2,21 @@
  * The schemes of papers, each a file of its own: what the public door shows of them.
  * @module
  */
-export { decoquantA, decoquantB } from "./decoquant.ts";
+export { decoquantA, decoquantB, decoquantRows } from "./decoquant.ts";
 export { decomposed } from "./decomposed.ts";
 export { aqua } from "./aqua.ts";
 export { eoptshrink } from "./eoptshrink.ts";
 export { gear } from "./gear.ts";
-export { type Grades, grain } from "./grain.ts";
+export { grain } from "./grain.ts";
 export { higgs } from "./higgs.ts";
+export { kvarn } from "./kvarn.ts";
+export { kvtc } from "./kvtc.ts";
 export { kvquant } from "./kvquant.ts";
 export { oscar } from "./oscar.ts";
-export { qjl } from "./qjl.ts";
-export { svdq } from "./svdq.ts";
+export { polarquant } from "./polarquant.ts";
+export { qjl, sketched } from "./qjl.ts";
+export { smoothed } from "./smoothed.ts";
+export { type Svdq, svdq } from "./svdq.ts";
 export { fp8, mxfp4, nvfp4 } from "./floats.ts";
 export { q4_0, q4_1, q8_0 } from "./ggml.ts";
 export { type Gptq, gptq, gptqWeights, outputLoss } from "./gptq.ts";

@@ -13,7 +13,7 @@ import { foldOver, map, reshape } from "../core/build.ts";
 import type { Bits } from "../core/dtype.ts";
 import type { Term } from "../core/term.ts";
 import { quantize } from "../quantize/affine.ts";
-import { powers } from "../weights/power.ts";
+import { powers } from "../quantize/power.ts";
 import { rescaled } from "../weights/scaling.ts";
 import { nearest, type Shared, type WeightScheme } from "../weights/scheme.ts";
 

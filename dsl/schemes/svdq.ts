@@ -1,11 +1,14 @@
 /**
  * SVDq (arXiv 2502.15304) for keys: principal axes of each head, coefficients by fewer bits the smaller they
- * are: 4 bits for an eighth of the axes, 2 for a quarter, 1 for a half, none for the rest. One scale and
- * minimum an axis, over all tokens. Bits: 4/8 + 2/4 + 1/2 = 1.5, and 16·(7/8)·d/L for the axes, 32·(7/8)/L for
- * scales. The paper's 1.25 would leave rows of codes that fill no words, which takes as much.
+ * are, none for the last. One scale and minimum an axis, over all tokens.
  *
- * The paper allots bits by singular values of the prompt; an allotment that depends on data is no shape.
- * Streaming: axes and ranges are those of the prompt. Calibration: none.
+ * The paper allots bits by singular values of the prompt; an allotment that depends on data is no shape. Here
+ * it is that of least error for variances that are given beforehand (`allot.ts`). Unless they are, the i-th is
+ * 1/i, which at 64 channels and 1.5 bits gives 8 axes 4 bits, 16 axes 2 bits, 32 one bit and 8 none.
+ * Bits: 32·words/d, and 16·r/L for the r axes kept, 32·r/(d·L) for their scales. The paper's 1.25 would leave
+ * rows of codes that fill no words, which takes as much.
+ *
+ * Streaming: axes and ranges are those of the prompt. Calibration: none, or variances.
  * @module
  */
 import { pipe } from "../../fp.ts";
@@ -13,16 +16,25 @@ import { type Codec, f16, on, perHead } from "../codec/codec.ts";
 import { split } from "../codec/split.ts";
 import { pca } from "../decompose/pca.ts";
 import { quantize } from "../quantize/affine.ts";
+import { gradesOf, rangesOf } from "../quantize/allot.ts";
 
-/** 1.5 bits a value of heads of so many channels. */
-export const svdq = (channels = 64): Codec => {
-  const sizes = [8, 4, 2].map((share) => channels / share);
-  const codecs = ([4, 2, 1] as const).map((bits) =>
-    quantize({ bits, per: "channel", range: "asymmetric" })
-  );
+/** What {@link svdq} is asked for. */
+export interface Svdq {
+  /** Variances of the axes of a head, as many as it has channels, falling. */
+  readonly variances?: readonly number[];
+  /** Words of 32 bits of codes a token and head. */
+  readonly words?: number;
+}
+
+/** 1.5 bits a value unless other words are asked for, of heads of as many channels as there are variances. */
+export const svdq = (
+  { variances = Array.from({ length: 64 }, (_, i) => 1 / (i + 1)), words }: Svdq = {},
+): Codec => {
+  const ranges = rangesOf(gradesOf(variances, words ?? 1.5 * variances.length / 32));
+  const codecs = ranges.map(({ bits }) => quantize({ bits, per: "channel", range: "asymmetric" }));
   return perHead(pipe(
-    pca({ rank: sizes.reduce((n, size) => n + size, 0) }),
-    on("coefficients", split(sizes, codecs)),
+    pca({ rank: ranges.reduce((n, { size }) => n + size, 0) }),
+    on("coefficients", split(ranges.map(({ size }) => size), codecs)),
     on("basis", f16),
   ));
 };

@@ -132,6 +132,8 @@ const PAPERS: Readonly<Record<SchemeName, (b: Bits) => readonly [open: number, k
   gear: (b) => [b + 1 / 2 + 16 * 4 / 64 + 1, b + 1 / 2 + 16 * 4 / 64 + 1 + 16 * 4 / T],
   eoptshrink: (b) => [b + 2 * 16 / 64, b + 2 * 16 / 64 + 16 / T],
   kvquant: (b) => [b + 48 / 64, b + 48 / 64 + 32 / T],
+  kvarn: (b) => [b + 48 / 64, b + 48 / 64 + 16 / T],
+  smoothed: (b) => [b + 16 / D, b + 16 / D + 16 / T],
 };
 
 /** Bits of one f32 for the whole tensor. */
@@ -152,6 +154,8 @@ const FORMAT_BITS: Readonly<
   nvfp4: [4 + 8 / 16, 4 + 8 / 16 + ONCE],
   higgs: [2 + 16 / 64, 2 + 16 / 64],
   qjl: [2 + 16 / 64, 2 + 16 / 64],
+  // 28 codes of 2 bits take two words.
+  polarquant: [(32 * 4 + 2 * 32 + 4 * 16) / 64, (32 * 4 + 2 * 32 + 4 * 16) / 64],
   oscarK: [2 + 32 / 64, 2 + 32 / 64],
   oscarV: [2 + 32 / 64, 2 + 32 / 64],
   svdq: [1.5, 1.5 + 7 / 8 * (16 * 64 + 32) / T],
