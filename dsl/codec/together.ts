@@ -69,7 +69,7 @@ const apart = (parts: Parts, like: Parts): Parts => ({
  * ```
  */
 export const together = (codec: Codec): Codec => {
-  const { extend } = codec;
+  const { extend } = ofAllTokens("together", codec);
   const like = (shape: Shape, batch?: number): Parts =>
     codec.encode(input("like", shape, "f32"), batch);
   return {
