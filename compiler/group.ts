@@ -6,7 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
-import { codesIn, isFixedPoint, isFloat } from "../dsl/core/dtype.ts";
+import { codesIn, isFixedPoint } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount, summedDims } from "../dsl/core/shape.ts";
 import type { Dim, Term, TermOf } from "../dsl/core/term.ts";
 import { argsOf } from "../dsl/core/term.ts";
@@ -19,31 +19,29 @@ import { analyseRow, analyseStream, type HeldAxes, heldCount } from "./lower/row
 import { streamRefusal, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
-import { isHadamard } from "./rules/butterfly.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { readOnce } from "./read_once.ts";
+import { costly, isHeavy, isStream, madeAgain, withRepeated } from "./repeated.ts";
 import { Lower } from "./lower/at.ts";
 
-/** Multiply-adds of a product that is worth a kernel of tiles. */
-const BIG_PRODUCT = 40_000;
+/**
+ * Multiply-adds of a product that is worth a kernel of tiles; of one of known size where lanes share it out and
+ * every kernel is a dispatch: a rotation of 32 query heads of 128 channels is made by those that read it.
+ */
+const [BIG_PRODUCT, SHARED_PRODUCT] = [40_000, 2 ** 19];
 /** Products of at least this many terms are made once a token, apart from the score. */
 const LONG_PRODUCT = 16;
 
 type Fold = Term & TermOf<"fold">;
 type Product = Term & TermOf<"contract">;
 
-/** A stage of a butterfly is a sum or a difference: it is made where the next one needs it. */
-const isHeavy = (t: Term): boolean =>
-  (t.tag === "contract" && !(t.args[1].shape[0] === 2 && isHadamard(t.args[1]))) ||
-  t.tag === "fold" || t.tag === "routine";
-const isStream = (t: Term): t is Fold => t.tag === "fold" && t.monoid === "softmax";
-
 const goneDims = (t: Fold | Product): Dim[] => summedDims(t.labels, t.args);
 
-const isBig = (t: Term): t is Product =>
+const isBig = ({ serial }: Target) => (t: Term): t is Product =>
   t.tag === "contract" &&
   (isDynamic(goneDims(t as Product)) ||
-    knownCount(goneDims(t as Product)) * knownCount(t.shape) > BIG_PRODUCT);
+    knownCount(goneDims(t as Product)) * knownCount(t.shape) >
+      (serial || isDynamic(t.shape) ? BIG_PRODUCT : SHARED_PRODUCT));
 
 /** Must the term be in memory before anything can use it? */
 const mustStore = (t: Term): boolean =>
@@ -229,35 +227,6 @@ const sameIndex = (root: Term, product: Term, stored: ReadonlySet<Term>): boolea
   return same;
 };
 
-/** Operands that a tile would recompute too often: anything but a view of memory. */
-const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
-  !stored.has(arg) &&
-  computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
-
-/**
- * What folds of the row make and what then repeats (scales, minima, reciprocals) is staged with them:
- * computed once a row, not once a block of codes.
- */
-const withRepeated = (root: Term, staged: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
-  const streams = new Set(staged.filter(isStream));
-  const inside = computedBy(
-    streams.has(root as Fold) ? [] : [root],
-    new Set([...stored, ...streams]),
-  );
-  const folds = new Set<Term>(staged.filter((t) => t.tag === "fold"));
-  const repeated = new Set(inside.flatMap((t) => t.tag === "broadcast" ? t.args : []));
-  // What a product reads again and again is made once.
-  const read = new Set(
-    staged.flatMap((t) => t.tag === "contract" && !isHadamard(t.args[1]) ? t.args : []),
-  );
-  const made = inside.filter((t) =>
-    t.tag === "map" && read.has(t) && isDynamic(t.shape) ||
-    ((t.tag === "cast" && isFloat(t.dtype)) || (t.tag === "map" && repeated.has(t))) &&
-      computedBy([t], stored).some((x) => folds.has(x))
-  );
-  return [...new Set([...staged, ...made])].sort((a, b) => a.id - b.id);
-};
-
 const decide = (
   root: Term,
   stored: ReadonlySet<Term>,
@@ -265,6 +234,7 @@ const decide = (
   target: Target,
 ): Decision => {
   const inside = heavyIn([root], stored);
+  const big = isBig(target);
   if (root.tag === "routine") {
     // Several operands, as grids spread along columns, are read through views.
     const inMemory = (t: Term): boolean => t.tag === "input" || stored.has(t);
@@ -282,7 +252,7 @@ const decide = (
     const heavy = inside.filter((t) => t !== root);
     return heavy.length > 0 ? { need: heavy } : { plans: [plain("contract", [root])] };
   }
-  if (isBig(root)) {
+  if (big(root)) {
     const slow = root.args.filter((a, i) => costly(a, stored) && !readOnce(root, i, stored));
     return slow.length > 0 ? { need: slow } : { plans: [plain("contract", [root])] };
   }
@@ -290,22 +260,24 @@ const decide = (
     const heavy = inside.filter((t) => t !== root);
     return heavy.length > 0 ? { need: heavy } : { plans: [plain("reduce", [root])] };
   }
-  const big = inside.filter(isBig);
-  if (big.length > 0) {
-    const [product] = big;
-    const fits = big.length === 1 && inside.length === 1 && root.dtype === "f32" &&
+  const products = inside.filter(big);
+  if (products.length > 0) {
+    const [product] = products;
+    const fits = products.length === 1 && inside.length === 1 && root.dtype === "f32" &&
       !product.args.some((a) => costly(a, stored)) && sameIndex(root, product, stored);
-    return fits ? { plans: [{ ...plain("contract", [root]), staged: [product] }] } : { need: big };
+    return fits
+      ? { plans: [{ ...plain("contract", [root]), staged: [product] }] }
+      : { need: products };
   }
   for (const stream of inside.filter(isStream)) {
     const refused = streamRefusal(stream);
     if (refused !== undefined) throw new CompileError("group", `fold softmax ${refused}`);
-    const heavy = heavyIn(stream.args, stored).filter((t) =>
-      mustStore(t) || isStream(t) || isBig(t)
-    );
+    const heavy = heavyIn(stream.args, stored).filter((t) => mustStore(t) || isStream(t) || big(t));
     if (heavy.length > 0) return { need: heavy };
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
+  const again = inside.flatMap((t) => madeAgain(t, stored));
+  if (again.length > 0) return { need: again };
   const row = rowPlan([root], withRepeated(root, inside, stored), stored, schedule, target) ??
     rowPlan([root], inside, stored, schedule, target);
   if (row !== undefined) {

@@ -20,8 +20,16 @@ import type { Lower } from "../compiler/lower/at.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 import { heldCount } from "../compiler/lower/row.ts";
 import { stageProduct } from "./product.ts";
-import { eachUnit, stageFours, storeHeld, storeRows, type Tile, turnFor } from "./rows.ts";
-import { type Held, holdRow } from "./stage.ts";
+import {
+  eachUnit,
+  stageCodes,
+  stageFours,
+  storeHeld,
+  storeRows,
+  type Tile,
+  turnFor,
+} from "./rows.ts";
+import { type Held, holdRow, holdsVectors } from "./stage.ts";
 import { mergeInto } from "./stream/merge.ts";
 import { halfPair, storeBlock, storedValue } from "./store.ts";
 
@@ -51,11 +59,14 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
     ...plan.roots.filter((r) => !streams.includes(r)),
     ...plan.staged.filter((t) => !streams.includes(t)).flatMap((t) => "args" in t ? t.args : []),
   ]);
+  // What merges a streaming fold has few rows, and much to write for each.
+  const serial = context.target.serial && streams.length === 0;
   for (const term of plan.staged) {
     const axes = plan.axes.get(term)!;
     const size = heldCount(term, axes);
-    const arr = b.local("row", size * tile);
-    held.set(term, { arr, axes, size });
+    const coded = serial && holdsVectors(term, axes);
+    const arr = coded ? b.local("codes", size * tile / 4, "u32") : b.local("row", size * tile);
+    held.set(term, { arr, axes, size, coded });
   }
   const outs = plan.roots.map((r) => b.write(r));
 
@@ -63,15 +74,14 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
   const show = (r: Expr): void =>
     held.forEach((h, term) => low.sources.set(term, holdRow(h, term, r)));
 
-  // What merges a streaming fold has few rows, and much to write for each.
-  const serial = context.target.serial && streams.length === 0;
   const group: Tile = { low, held, start, rows, most: tile, rowDims, rowAxes: plan.rowAxes };
   let made = 0;
   plan.staged.forEach((term, at) => {
-    if (at < made) return;
+    if (at < made || (serial && stageCodes(group, term))) return;
     const stream = streams.indexOf(term as (typeof streams)[number]);
     if (serial) made = at + stageFours(group, plan.staged.slice(at));
-    if (at < made || (serial && stageProduct(group, term))) return;
+    if (serial && at >= made) made = at + stageProduct(group, plan.staged.slice(at));
+    if (at < made || (serial && stageCodes(group, term))) return;
     const { arr, axes, size } = held.get(term)!;
     const four = size % 4 === 0 && axes.held[axes.held.length - 1] === term.shape.length - 1 &&
       (term.shape[term.shape.length - 1] as number) % 4 === 0 && (stream < 0 || parts[stream].wide);

@@ -1,25 +1,44 @@
 /**
- * A product that a row holds, on a device whose groups have one lane: tiles of 2 × 16 or 4 × 8 results in
- * registers, so that what is loaded is used more than once.
+ * A product that a row holds, on a device whose groups have one lane: tiles of 4 × 8 or 2 × 8 results in
+ * registers, so that what is loaded is used more than once. Folds of all that a row has of it, as its largest
+ * magnitude, take the results while they are in registers.
  *
  * ```text
- * for a row, for 2 × 16 results of it:  for k:  acc[i][j4] += splat(a[i, k]) · b[k, j4]      held[…] = acc
+ * for a row, for 4 × 8 results of it:  for k:  acc[i][j4] += splat(a[i, k]) · b[k, j4]
+ *                                      held[…] = acc;  top = max(top, |acc|)
  * ```
  * @module
  */
 import { isDynamic } from "../dsl/core/shape.ts";
-import type { Term } from "../dsl/core/term.ts";
+import type { Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, madd, num, un } from "../compiler/ir/expr.ts";
 import { unravel } from "../compiler/kernel.ts";
-import { showRow, type Tile } from "./rows.ts";
+import { acrossLanes, MONOIDS } from "./reduce.ts";
+import { elementwise, isFlat, showRow, type Tile } from "./rows.ts";
 
 /** Terms of a sum that are written out. */
 const MOST = 64;
 
-/** Makes a held product readable for all rows; false where its results do not come in such tiles. */
-export const stageProduct = (tile: Tile, term: Term): boolean => {
+type Fold = Term & TermOf<"fold">;
+
+/** Is it a fold of all that a row has of the product, one number a row, element by element? */
+const foldsRow = (t: Term, product: Term, held: Tile["held"]): t is Fold => {
+  const own = held.get(t)!;
+  if (t.tag !== "fold" || MONOIDS[t.project] === undefined || own.size !== 1) return false;
+  const [axis] = t.labels.args;
+  return isFlat(own) && isFlat(held.get(product)!) &&
+    t.labels.out.every((l, a) => axis[a] === l) &&
+    elementwise(t.args[0], new Map([[product, un("splat", num(0))]])) !== undefined;
+};
+
+/**
+ * Makes a held product readable for all rows, the first of `terms`, and the folds of it that follow; returns
+ * how many terms that were, 0 where results do not come in such tiles.
+ */
+export const stageProduct = (tile: Tile, terms: readonly Term[]): number => {
   const { low, held, start, rows, rowDims } = tile;
-  if (term.tag !== "contract") return false;
+  const [term] = terms;
+  if (term.tag !== "contract") return 0;
   const { args: [ofA, ofB], out } = term.labels;
   const [a, b] = term.args;
   const { arr, axes, size } = held.get(term)!;
@@ -31,15 +50,19 @@ export const stageProduct = (tile: Tile, term: Term): boolean => {
     gone.length !== 1 || ofB.join() !== [gone[0], last].join() || ofA.includes(last) ||
     isDynamic(b.shape) || typeof N !== "number" || N % 4 !== 0 ||
     axes.held[axes.held.length - 1] !== out.length - 1 || size / N % 2 !== 0
-  ) return false;
+  ) return 0;
   const K = b.shape[0] as number;
-  if (K > MOST || low.tryWide(b, [int(0), int(0)], 1) === undefined) return false;
-  const fours = [4, 2, 1].find((n) => N % (4 * n) === 0)!;
-  const MR = size / N % 4 === 0 && fours < 4 ? 4 : 2;
+  if (K > MOST || low.tryWide(b, [int(0), int(0)], 1) === undefined) return 0;
+  const fours = [2, 1].find((n) => N % (4 * n) === 0)!;
+  const MR = size / N % 4 === 0 ? 4 : 2;
+  const rest = terms.slice(1);
+  const end = rest.findIndex((t) => !foldsRow(t, term, held));
+  const folds = rest.slice(0, end < 0 ? rest.length : end) as Fold[];
   low.loop("r", int(0), rows, 1, (r) => {
     showRow(tile, r);
     low.sources.delete(term);
     const row = unravel(bin("add", start, r), rowDims);
+    const tops = folds.map((t) => low.mutable("top", un("splat", num(MONOIDS[t.project].first))));
     const placeOf = (line: Expr): Expr[] => {
       const inside = unravel(line, held0.slice(0, -1).map(int));
       return term.shape.map((_, axis) =>
@@ -69,7 +92,12 @@ export const stageProduct = (tile: Tile, term: Term): boolean => {
       acc.forEach((cells, i) =>
         cells.forEach((cell, v) => {
           const at = bin("add", bin("mul", lines[i], int(N)), bin("add", j, int(4 * v)));
-          low.store(arr, bin("add", bin("mul", r, int(size)), at), cell.get());
+          const result = low.named("result", cell.get());
+          low.store(arr, bin("add", bin("mul", r, int(size)), at), result);
+          folds.forEach((t, f) => {
+            const value = elementwise(t.args[0], new Map([[term, result]]))!;
+            tops[f].set(bin(MONOIDS[t.project].join, tops[f].get(), value));
+          });
         })
       );
     };
@@ -77,6 +105,9 @@ export const stageProduct = (tile: Tile, term: Term): boolean => {
       // Not a loop over columns: addresses that do not change along it would be made before it, one by one.
       for (let j = 0; j < N; j += 4 * fours) results(m, int(j));
     });
+    folds.forEach((t, f) =>
+      low.store(held.get(t)!.arr, r, acrossLanes(MONOIDS[t.project].join, tops[f].get()))
+    );
   });
-  return true;
+  return 1 + folds.length;
 };

@@ -23,7 +23,8 @@ const RESULTS = 256;
 const ACCUMULATORS = 16;
 const LOWEST = -3.4028234663852886e38;
 
-const MONOIDS: Readonly<Record<string, { first: number; join: "add" | "max" | "min" }>> = {
+/** What a fold begins with, and how it takes one more, by its projection. */
+export const MONOIDS: Readonly<Record<string, { first: number; join: "add" | "max" | "min" }>> = {
   sum: { first: 0, join: "add" },
   max: { first: LOWEST, join: "max" },
   hi: { first: LOWEST, join: "max" },
@@ -34,7 +35,8 @@ const MONOIDS: Readonly<Record<string, { first: number; join: "add" | "max" | "m
 const foursOf = (last: number, folds: number): number =>
   [16, 8, 4, 2].find((n) => last % (4 * n) === 0 && n * folds <= ACCUMULATORS) ?? 1;
 
-const acrossLanes = (join: "add" | "max" | "min", four: Expr): Expr =>
+/** The four lanes of a fold, joined. */
+export const acrossLanes = (join: "add" | "max" | "min", four: Expr): Expr =>
   un(({ add: "hsum", max: "hmax", min: "hmin" } as const)[join], four);
 
 /** The skeleton. */

@@ -10,7 +10,7 @@
  * @module
  */
 import { codesIn } from "../dsl/core/dtype.ts";
-import { blocksOf, inVectors } from "../dsl/core/layout.ts";
+import { blocksOf, inVectors, VECTOR } from "../dsl/core/layout.ts";
 import { type Term, type TermOf, topological } from "../dsl/core/term.ts";
 import {
   type Arr,
@@ -19,6 +19,7 @@ import {
   int,
   load,
   num,
+  packBytes,
   roundedHalves,
   un,
 } from "../compiler/ir/expr.ts";
@@ -56,42 +57,52 @@ const turnOf = (count: number, most: number): number =>
     : Array.from({ length: most }, (_, i) => most - i).find((n) => count % n === 0)!;
 
 /** Do the held values of rows lie one after the other as the term's own do? */
-const isFlat = ({ axes }: Held): boolean =>
+export const isFlat = ({ axes, coded }: Held): boolean =>
+  !coded &&
   axes.rowOf.every((r, a) => r === undefined || r === a) &&
   axes.held.every((a, k) => a === axes.rowOf.length - axes.held.length + k);
 
 /**
- * Four elements, from a multiple of four on, of what is made of known terms alone, element by element. A term
- * that many others share is looked at once.
+ * Four elements of what is made of known terms alone, element by element, from what those are at the same place
+ * of a row; undefined is unknown there. A term that many others share is looked at once.
  */
-const flatOf = (
+export const elementwise = (
   root: Term,
-  at: Expr,
-  size: number,
-  known: ReadonlyMap<Term, Held>,
+  known: ReadonlyMap<Term, Expr | undefined>,
 ): Expr | undefined => {
-  const done = new Map<Term, Expr | undefined>();
-  const of = (t: Term): Expr | undefined => {
-    const own = known.get(t);
-    if (own === undefined) return made(t);
-    return own.size === size && isFlat(own) ? load(own.arr, at, true) : undefined;
-  };
+  const done = new Map<Term, Expr | undefined>(known);
   const made = (term: Term): Expr | undefined => {
     if (!done.has(term)) done.set(term, make(term));
     return done.get(term);
   };
   const make = (term: Term): Expr | undefined => {
     if (term.tag === "constant") return un("splat", num(term.value));
-    if (term.tag === "reshape") return of(term.args[0]);
+    if (term.tag === "reshape") return made(term.args[0]);
     if (term.tag !== "cast" && !(term.tag === "map" && hasLanes(term.op))) return undefined;
-    const args = term.args.map(of);
+    const args = term.args.map(made);
     if (args.some((a) => a === undefined)) return undefined;
     return term.tag === "cast"
       ? castValue(term.dtype, args[0]!, wholeOf(term.args[0]))
       : applyOp(term.op, args as Expr[]);
   };
-  return made(root);
+  return make(root);
 };
+
+/** The same from a multiple of four on, of terms that are held. */
+const flatOf = (
+  root: Term,
+  at: Expr,
+  size: number,
+  held: ReadonlyMap<Term, Held>,
+): Expr | undefined =>
+  elementwise(
+    root,
+    new Map(
+      [...held].map(([t, own]) =>
+        [t, own.size === size && isFlat(own) ? load(own.arr, at, true) : undefined] as const
+      ),
+    ),
+  );
 
 /** Do lanes of the fold run along what is folded? */
 const alongFold = (low: Lower, term: TermOf<"fold">): boolean => {
@@ -158,8 +169,15 @@ export const stageFours = (tile: Tile, terms: readonly Term[]): number => {
 /** Makes what is held of row `r` readable; what is read at a known place of it gets a name in this block. */
 export const showRow = ({ low, held }: Tile, r: Expr): void => {
   const { block } = low;
+  const vectors = new Map<unknown, Map<Expr, Expr>>();
+  const vector = (value: Expr): Expr => {
+    const here = vectors.get(low.block) ?? new Map<Expr, Expr>();
+    vectors.set(low.block, here);
+    if (!here.has(value)) here.set(value, low.named("codes", value));
+    return here.get(value)!;
+  };
   held.forEach((h, term) => {
-    const source = holdRow(h, term, r);
+    const source = holdRow(h, term, r, vector);
     const names = new Map<Expr, Expr>();
     const named = (value: Expr): Expr => {
       if (!names.has(value)) names.set(value, low.named("held", value, block));
@@ -173,6 +191,30 @@ export const showRow = ({ low, held }: Tile, r: Expr): void => {
       },
     });
   });
+};
+
+/** Makes held codes of all rows, a vector of them at a time; false where they are held as numbers. */
+export const stageCodes = (tile: Tile, term: Term): boolean => {
+  const { low, held, start, rowDims } = tile;
+  const { arr, axes, size, coded } = held.get(term)!;
+  if (!coded) return false;
+  const inner = axes.held.map((a) => int(term.shape[a] as number));
+  const last = term.shape.length - 1;
+  eachUnit(tile, size / VECTOR, BLOCKS, (r, unit) => {
+    low.sources.delete(term);
+    const row = unravel(bin("add", start, r), rowDims);
+    const first = bin("mul", unit, int(VECTOR));
+    const quads = [0, 4, 8, 12].map((k) => {
+      const inside = unravel(bin("add", first, int(k)), inner);
+      const index = term.shape.map((_, a) =>
+        axes.rowOf[a] === undefined ? inside[axes.held.indexOf(a)] : row[axes.rowOf[a]]
+      );
+      return low.wide(term, index, last);
+    });
+    const at = bin("div", bin("add", bin("mul", r, int(size)), first), int(4));
+    low.store(arr, at, packBytes(quads));
+  });
+  return true;
 };
 
 /**

@@ -39,6 +39,7 @@ import {
   SCHEMES,
   softmaxFold,
   type Term,
+  turboquant,
   WIDTHS,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
@@ -329,6 +330,21 @@ Deno.test("encoding a codebook is one pass as well", async () => {
     const codec = codebook({ levels: lloydMax(4), per: "token", scale: "norm", keepNorm });
     const p = await compile({ ...codec.encode(input("x", shape, "f32")) });
     deepEqual(p.structure.kernels.map((k) => k.skeleton), ["encode"]);
+  }
+});
+
+Deno.test("a rotation of many query heads is made where it is read: two dispatches on a GPU", () => {
+  for (
+    const [dim, codec] of [[64, turboquant(2)], [128, turboquant(4)], [128, decoquantB(4)]] as const
+  ) {
+    const of = [8, "tokens", dim] as const;
+    const out = attend({
+      q: input("q", [8, 4, 1, dim], "f32"),
+      k: cached(codec, "k", of),
+      v: cached(codec, "v", of),
+    });
+    const { plans } = lower({ out }, SKELETONS, WEBGPU_TARGET);
+    deepEqual(plans.map((p) => p.skeleton), ["stream", "encode"], codec.name);
   }
 });
 

@@ -13,24 +13,47 @@
  */
 import { countOf, sizeOf } from "../dsl/core/shape.ts";
 import type { Term, TermOf } from "../dsl/core/term.ts";
-import { bin, type Expr, int, load, madd, num, un, variable } from "../compiler/ir/expr.ts";
+import { bin, type Expr, int, load, num, un, variable } from "../compiler/ir/expr.ts";
 import { GROUP, type Size } from "../compiler/ir/stmt.ts";
 import { Builder, type Context, type Step, unravel } from "../compiler/kernel.ts";
 import type { Tall } from "../compiler/lower/tall.ts";
+import { multiply } from "./micro.ts";
 
 /** Floats of rows in a chunk, rows of a part, results a group adds up. */
-const [CHUNK, PART, RESULTS] = [2048, 4096, 256];
+const [CHUNK, PART, RESULTS] = [1024, 4096, 256];
 /** Fours of numbers written out in one turn of a loop. */
 const FOURS = 16;
+/** Rows of a block of results, which is one vector wide. */
 const MR = 4;
 
-/** Tiles as first row, first column and fours of columns; of a symmetric result those that reach its upper half. */
-const tilesOf = (M: number, N: number, symmetric: boolean): [number, number, number][] => {
-  const out: [number, number, number][] = [];
-  for (let i = 0; i < M; i += MR) {
-    for (let j = symmetric ? i : 0; j < N; j += 8) out.push([i, j, j + 8 <= N ? 2 : 1]);
-  }
-  return out;
+/** Results that are made together: rows, and first columns of fours. */
+interface Tile {
+  readonly rows: readonly number[];
+  readonly fours: readonly number[];
+}
+
+const range = (from: number, to: number, by: number): number[] =>
+  Array.from({ length: Math.max(0, Math.ceil((to - from) / by)) }, (_, i) => from + by * i);
+
+const rowsFrom = (i: number): number[] => range(i, i + MR, 1);
+
+/** A list in pairs, the last of an odd one alone. */
+const inPairs = <A>(list: readonly A[]): (readonly A[])[] =>
+  range(0, list.length, 2).map((k) => list.slice(k, k + 2));
+
+/**
+ * Two blocks a tile, so that multipliers are busy: neighbours of a row share their rows. Of a symmetric
+ * result only blocks that reach the upper half; those that are left over are in the last column and share it.
+ */
+const tilesOf = (M: number, N: number, symmetric: boolean): readonly Tile[] => {
+  const tiles = range(0, M, MR).flatMap((i) =>
+    inPairs(range(symmetric ? i : 0, N, 4)).map((fours): Tile => ({ rows: rowsFrom(i), fours }))
+  );
+  const alone = inPairs(tiles.filter((t) => t.fours.length === 1));
+  return [
+    ...tiles.filter((t) => t.fours.length === 2),
+    ...alone.map(([a, b]): Tile => ({ ...a, rows: [...a.rows, ...b?.rows ?? []] })),
+  ];
 };
 
 /** The steps that make a tall product. */
@@ -108,40 +131,36 @@ export const tallSteps = (
         }));
     });
     const length = low.named("length", bin("mul", here, int(S)));
-    const tile = (i: Expr, j: Expr, fours: number): void => {
+    const tile = (rowsAt: readonly Expr[], foursAt: readonly Expr[]): void => {
       const place = (r: number, v: number): Expr =>
-        bin("add", bin("mul", bin("add", i, int(r)), int(N)), bin("add", j, int(4 * v)));
-      const each = <A>(make: (r: number, v: number) => A): A[][] =>
-        Array.from({ length: MR }, (_, r) => Array.from({ length: fours }, (_, v) => make(r, v)));
-      const acc = each((r, v) => low.mutable("acc", load(sums, place(r, v), true)));
-      low.loop("k", int(0), length, 1, (k) => {
-        const of = (side: number, at: Expr, wide: boolean): Expr => {
-          const arr = rows[side % rows.length];
-          const size = sides[side % rows.length].size;
-          return load(arr, bin("add", bin("mul", k, int(size)), at), wide);
-        };
-        const right = Array.from(
-          { length: fours },
-          (_, v) => low.named("b", of(1, bin("add", j, int(4 * v)), true)),
-        );
-        acc.forEach((row, r) => {
-          const left = low.named("a", un("splat", of(0, bin("add", i, int(r)), false)));
-          row.forEach((cell, v) => cell.set(madd(left, right[v], cell.get())));
-        });
+        bin("add", bin("mul", rowsAt[r], int(N)), foursAt[v]);
+      const of = (side: number, k: Expr, at: Expr, wide: boolean): Expr => {
+        const { size } = sides[side % sides.length];
+        return load(rows[side % rows.length], bin("add", bin("mul", k, int(size)), at), wide);
+      };
+      const made = multiply(low, {
+        rows: rowsAt.length,
+        vectors: foursAt.length,
+        steps: length,
+        one: (r, k) => of(0, k, rowsAt[r], false),
+        four: (v, k) => of(1, k, foursAt[v], true),
+        start: (r, v) => load(sums, place(r, v), true),
       });
-      acc.forEach((row, r) => row.forEach((cell, v) => low.store(sums, place(r, v), cell.get())));
+      made.forEach((row, r) => row.forEach((value, v) => low.store(sums, place(r, v), value)));
     };
     if (context.target.serial) {
-      tilesOf(M, N, symmetric).forEach(([i, j, fours]) => tile(int(i), int(j), fours));
+      tilesOf(M, N, symmetric).forEach((t) => tile(t.rows.map(int), t.fours.map(int)));
     } else {
       const across = N % 8 === 0 ? 2 : 1;
       const columns = N / (4 * across);
-      low.par("tile", int(M / MR * columns), (t) =>
+      low.par("tile", int(M / MR * columns), (t) => {
+        const i = bin("mul", bin("div", t, int(columns)), int(MR));
+        const j = bin("mul", bin("rem", t, int(columns)), int(4 * across));
         tile(
-          bin("mul", bin("div", t, int(columns)), int(MR)),
-          bin("mul", bin("rem", t, int(columns)), int(4 * across)),
-          across,
-        ));
+          range(0, MR, 1).map((r) => bin("add", i, int(r))),
+          range(0, across, 1).map((v) => bin("add", j, int(4 * v))),
+        );
+      });
     }
   });
   low.par("s", int(M * N / 4), (s) => {

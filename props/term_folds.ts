@@ -46,6 +46,40 @@ export const contract = (soil: Soil): Grown | undefined => {
   );
 };
 
+/** What divides a tensor and multiplies what it becomes: a number held where its inverse is one too. */
+const heldIn = (g: Grown): Term =>
+  B.map("min", B.map("max", B.map("abs", g.term), 2 ** -4), 2 ** 4);
+
+/** Rows times a small matrix, with scales: of the result's columns, of rows, of everything. */
+export const weighed = (soil: Soil): Grown | undefined => {
+  const { dice } = soil;
+  const a = dice.chance(0.3)
+    ? before(soil)
+    : soil.fresh([dice.pick(Object.keys(soil.sizes)), 1 + dice.below(8)], "f32");
+  const { shape } = a.term;
+  const width = shape[shape.length - 1];
+  if (shape.length < 2 || typeof width !== "number" || width > 64) return undefined;
+  const [n, top] = [1 + dice.below(6), soil.fresh([], "f32")];
+  const out = [...shape.slice(0, -1), n];
+  if (countOf(out, soil.sizes) > MOST || countOf(out, soil.sizes) * width > 20 * MOST) {
+    return undefined;
+  }
+  const over = (s: Term, axes: readonly number[], to: readonly Dim[] = out): Term =>
+    B.broadcast(s, to, axes);
+  const [matrix, whole] = [soil.fresh([width, n], "f32"), heldIn(top)];
+  const x = dice.chance(0.5) ? B.map("div", a.term, over(whole, [], shape)) : a.term;
+  const rows = shape.map((_, i) => `l${i}`);
+  const labels = { args: [rows, [rows[rows.length - 1], "m"]], out: [...rows.slice(0, -1), "m"] };
+  const product = B.contractBy(labels, x, matrix.term);
+  const scales = dice.shuffle([
+    over(soil.fresh([n], "f32").term, [out.length - 1]),
+    over(whole, []),
+    ...dice.chance(0.3) ? [over(soil.fresh([shape[0]]).term, [0])] : [],
+  ]);
+  const term = scales.reduce<Term>((t, s) => B.map("mul", t, s), product);
+  return grown(term, a.bound * matrix.bound * width * 2 ** 8 * 64, a, matrix, top);
+};
+
 const someAxes = (soil: Soil, n: number): number[] => {
   const axes = Array.from({ length: n }, (_, i) => i).filter(() => soil.dice.chance(0.5));
   return axes.length > 0 || n === 0 ? axes : [soil.dice.below(n)];

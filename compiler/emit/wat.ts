@@ -152,6 +152,12 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
     const [a, b, c, d] = parts.map((p) => `(i32x4.relaxed_trunc_f32x4_s ${p})`);
     return `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_u ${a} ${b}) (i16x8.narrow_i32x4_u ${c} ${d}))`;
   },
+  packWords: (e, [a, b, c, d, most, more]) => {
+    const packed =
+      `(i8x16.narrow_i16x8_u (i16x8.narrow_i32x4_s ${a} ${b}) (i16x8.narrow_i32x4_s ${c} ${d}))`;
+    const held = isAll(e.args[4], 0xffffffff) ? packed : `(i8x16.min_u ${packed} ${most})`;
+    return isAll(e.args[5], 0) ? held : `(i8x16.add ${held} ${more})`;
+  },
   dot16: (_e, [a, b]) => `(i32x4.dot_i16x8_s ${a} ${b})`,
   dot8: (_e, [a, codes]) => `(i16x8.relaxed_dot_i8x16_i7x16_s ${a} ${codes})`,
   pairs: (_e, [a]) => `(i32x4.extadd_pairwise_i16x8_s ${a})`,
@@ -172,6 +178,7 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   unzip32: unzipped(4),
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
   lookup: writtenOut("lookup"),
+  above: writtenOut("above"),
   hsum4: writtenOut("hsum4"),
   hmax4: writtenOut("hmax4"),
   hmin4: writtenOut("hmin4"),

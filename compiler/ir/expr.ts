@@ -13,6 +13,7 @@ import {
   num,
   type Ty,
   type Un,
+  word,
 } from "./node.ts";
 
 export * from "./node.ts";
@@ -128,7 +129,18 @@ export const bytes = (block: Expr, k: number): Expr =>
   node("bytes", "f32x4", [block], { value: k });
 
 /** Sixteen numbers 0 … 255, already rounded, as 16 bytes. */
-export const packBytes = (parts: readonly Expr[]): Expr => node("packBytes", "u32x4", parts);
+export const packBytes = (parts: readonly Expr[]): Expr => {
+  const [block] = parts[0].args;
+  return parts.every((p, k) => p.op === "bytes" && p.value === k && p.args[0] === block)
+    ? block
+    : node("packBytes", "u32x4", parts);
+};
+
+/** Sixteen words below 2^31 as bytes, at most `most`, and `more` added to each. */
+export const packWords = (parts: readonly Expr[], most: number, more: number): Expr => {
+  const bytes = (value: number): Expr => un("splat", word(value * 0x01010101));
+  return node("packWords", "u32x4", [...parts, bytes(most), bytes(more)]);
+};
 
 /** Four halves of an f16 array as numbers; the index counts halves. */
 export const halves = (arr: Arr, index: Expr): Expr => node("halves", "f32x4", [index], { arr });
@@ -199,6 +211,10 @@ export const LOOKED = 16;
 /** Entries of a small table by bytes 4k … 4k+3 of 16 bytes; the last one beyond its end. */
 export const lookup = (block: Expr, k: number, values: readonly number[]): Expr =>
   node("lookup", "f32x4", [block, ...values.map(num)], { value: k });
+
+/** How many of some ascending cuts each of four numbers is above; written out before it is printed. */
+export const above = (x: Expr, cuts: readonly number[]): Expr =>
+  node("above", "f32x4", [x, ...cuts.map(num)]);
 
 /** The sums, the largest or the smallest lanes of four vectors. */
 export const across4 = (op: "hsum" | "hmax" | "hmin", parts: readonly Expr[]): Expr =>

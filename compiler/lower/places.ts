@@ -4,7 +4,7 @@
  *
  * ```text
  * before: rint(Σᵢ clamp((x − entryᵢ) / gapᵢ, 0, 1))     5 operations a gap
- * after:  a search in ⌈log₂⌉ comparisons: is x above the middle cut? then above the middle one of that half? …
+ * after:  a search in ⌈log₂⌉ comparisons (`search.ts`)
  * ```
  * A place is off where x is within its rounding of a midpoint; a count only where x itself is on the other
  * side. What is exactly between two entries goes to the even one, as rounding has it. The last entry is known
@@ -12,7 +12,8 @@
  * @module
  */
 import { argsOf, type Term } from "../../dsl/core/term.ts";
-import { bin, type Expr, lanesOf, num, select, un } from "../ir/expr.ts";
+import { above, type Expr, lanesOf } from "../ir/expr.ts";
+import { countByChoice } from "./search.ts";
 
 /** A number and the cuts it is compared with, ascending: the place is how many it is above. */
 export interface Places {
@@ -109,26 +110,6 @@ export const placesOf = (t: Term): Places | undefined => {
   return undefined;
 };
 
-/** No number is above. */
-const BEYOND = 3.4028234663852886e38;
-
-/** How many cuts a number (or each of four) is above. */
-export const countAbove = (x: Expr, cuts: readonly number[]): Expr => {
-  const spread = (value: number): Expr => lanesOf(x.type) ? un("splat", num(value)) : num(value);
-  const levels = Math.ceil(Math.log2(cuts.length + 1));
-  const cutAt = (i: number): Expr => spread(cuts[i] ?? BEYOND);
-  const above: Expr[] = [];
-  /** The middle cut of what is left between `from` and `from + 2 · half` after the answers from `level` on. */
-  const middle = (from: number, half: number, level: number): Expr =>
-    level === above.length ? cutAt(from + half - 1) : select(
-      above[level],
-      middle(from + 2 ** (levels - 1 - level), half, level + 1),
-      middle(from, half, level + 1),
-    );
-  for (let level = 0; level < levels; level++) {
-    above.push(bin("lt", middle(0, 2 ** (levels - 1 - level), 0), x));
-  }
-  return above
-    .map((yes, level) => select(yes, spread(2 ** (levels - 1 - level)), spread(0)))
-    .reduce((a, b) => bin("add", a, b));
-};
+/** How many cuts a number (or each of four) is above; four wait for what a target has (`search.ts`). */
+export const countAbove = (x: Expr, cuts: readonly number[]): Expr =>
+  lanesOf(x.type) ? above(x, cuts) : countByChoice(x, cuts);

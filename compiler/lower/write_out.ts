@@ -17,21 +17,21 @@ import {
   bin,
   type Expr,
   int,
-  isAll,
   lane,
   madd,
   narrowU16,
   num,
+  packWords,
   rebuilt,
   un,
   unzip32,
   word,
 } from "../ir/expr.ts";
+import { roundedCodes, UNITS } from "./rounded_codes.ts";
+import { countByBytes, countByChoice } from "./search.ts";
 import { entriesByBytes, entriesByChoice } from "./entries.ts";
 import type { Block, Stmt } from "../ir/stmt.ts";
 
-/** Numbers from 2^23 to 2^24 are whole; this one leaves room for what is below 0. */
-const UNITS = 1.5 * 2 ** 23;
 const LOWEST = -88.1;
 const HIGHEST = 88.8;
 const LN2_HIGH = 0.693359375;
@@ -78,13 +78,6 @@ const halfWords = (x: Expr): Expr => {
   return bin("or", bin("add", counted, own), sign);
 };
 
-/** Bytes saturate as they are packed: what only keeps numbers from below 0 is left out. */
-const saturating = (e: Expr): Expr => {
-  if (e.op !== "min" || e.args[0].op !== "max" || !isAll(e.args[0].args[1], 0)) return e;
-  const [inner, top] = [e.args[0].args[0], e.args[1]];
-  return bin("min", inner, top);
-};
-
 /** What a target has. */
 interface Has {
   readonly exp: boolean;
@@ -93,6 +86,15 @@ interface Has {
 
 const lookedUp = ({ args: [block, ...entries], value }: Expr, { dot16 }: Has): Expr =>
   (dot16 ? entriesByBytes : entriesByChoice)(entries.map((e) => e.value), block, value);
+
+const counted = ({ args: [x, ...cuts] }: Expr, { dot16 }: Has): Expr =>
+  (dot16 ? countByBytes : countByChoice)(x, cuts.map((e) => e.value));
+
+/** Sixteen codes as bytes: rounded here, or whole numbers already. */
+const packed = (parts: readonly Expr[], same: Expr): Expr =>
+  parts.every((p) => p.op === "toF32" && p.args[0].type === "u32x4")
+    ? packWords(parts.map((p) => p.args[0]), 255, 0)
+    : roundedCodes(parts) ?? same;
 
 const JOINS = { hsum4: "add", hmax4: "max", hmin4: "min" } as const;
 const isAcross4 = (op: Expr["op"]): op is keyof typeof JOINS => op in JOINS;
@@ -121,6 +123,8 @@ export const writeOut = (block: Block, has: Has): Block => {
     const same = rebuilt(e, args);
     const out = e.op === "lookup"
       ? lookedUp(same, has)
+      : e.op === "above"
+      ? counted(same, has)
       : e.op === "halves" && has.dot16
       ? withConstants(same)
       : isAcross4(e.op) && has.dot16
@@ -128,7 +132,7 @@ export const writeOut = (block: Block, has: Has): Block => {
       : e.op === "roundedHalves"
       ? narrowU16(halfWords(args[0]), halfWords(args[1]))
       : e.op === "packBytes" && has.dot16
-      ? rebuilt(same, args.map(saturating))
+      ? packed(args, same)
       : e.op !== "exp" || has.exp
       ? same
       : e.type === "f32x4"

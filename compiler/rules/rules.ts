@@ -20,6 +20,8 @@ import {
 } from "./folds.ts";
 import { piecesOf } from "./cut.ts";
 import { isCached, type Labelled, relabel, renamed, smallFactor, splitOperand } from "./labels.ts";
+import { keepsRange } from "./ranges.ts";
+import { scaleToSmallFactor } from "./small.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
 
 const isLabelled = (t: Term): t is Labelled =>
@@ -161,7 +163,7 @@ const scaleOut = onOperand((term, i, operand) => {
       const inner = relabel(term, term.labels, replaced(term.args, i, rest));
       return map("mul", inner, factor.value);
     }
-    if (factor.tag !== "broadcast") continue;
+    if (factor.tag !== "broadcast" || keepsRange(factor.args[0])) continue;
     const own = factor.axes.map((a) => axis[a]);
     const contracted = axis.filter((l) => !term.labels.out.includes(l));
     if (contracted.every((l) => own.includes(l))) {
@@ -226,6 +228,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "scale-out",
     says: "q·(s·c) → s·(q·c): a scale is applied once a group; one of channels: (q·s)·c",
     apply: scaleOut,
+  },
+  {
+    name: "scale-to-small-factor",
+    says: "(x·M)·w → x·(M·w), (x/s·M)·s → x·M: scales of columns meet the small factor",
+    apply: scaleToSmallFactor,
   },
   {
     name: "factor-to-query",

@@ -19,6 +19,7 @@ import { codesIn } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
 import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
 import { cutter, piecesOf } from "./cut.ts";
+import { normalBetween } from "./ranges.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
 export interface Rule {
@@ -92,14 +93,16 @@ const mergeOutward = (term: Term): Term | undefined => {
 };
 
 /**
- * A quotient by a stored scale is a product with its reciprocal, which is made once for all that share
- * it. A half is 0 (what is divided by it is 0, and so is 1 / 0) or within 2^-24 … 65504: its reciprocal
- * neither overflows nor vanishes.
+ * A quotient by a scale is a product with its reciprocal, which is made once for all that share it, where
+ * that neither overflows nor vanishes: a stored half is 0 (what is divided by it is 0, and so is 1 / 0) or
+ * within 2^-24 … 65504; another scale must be held where both are normal numbers.
  */
 const reciprocal = (term: Term): Term | undefined => {
   if (term.tag !== "map" || term.op !== "div") return undefined;
   const [x, by] = term.args;
-  if (by.tag !== "broadcast" || by.dtype !== "f16") return undefined;
+  if (by.tag !== "broadcast" || (by.dtype !== "f16" && !normalBetween(by.args[0]))) {
+    return undefined;
+  }
   return map("mul", x, broadcast(map("div", 1, by.args[0]), term.shape, by.axes));
 };
 
@@ -249,7 +252,7 @@ export const VIEW_RULES: readonly Rule[] = [
   },
   {
     name: "reciprocal",
-    says: "x / broadcast(s) → x · broadcast(1 / s), s stored as f16: a quotient once a group",
+    says: "x / broadcast(s) → x · broadcast(1 / s), s a half or held: a quotient once a group",
     apply: reciprocal,
   },
   {

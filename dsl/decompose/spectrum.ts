@@ -13,6 +13,7 @@
  * @module
  */
 import { broadcast, foldOver, gram, map, reshape } from "../core/build.ts";
+import { held } from "../core/held.ts";
 import { slice } from "../core/pieces.ts";
 import { routine } from "../core/routines.ts";
 import { staticCount } from "../core/shape.ts";
@@ -34,7 +35,7 @@ export const firstOf = (term: Term, axis: number, count: number): Term =>
 
 /**
  * The tensor divided by its largest magnitude, so that squares stay in the range of f32, and that
- * magnitude (1 for a tensor of zeros), one for every index of the batch.
+ * magnitude, one for every index of the batch. It is held, so that zeros are divided too.
  */
 export const normalised = (
   x: Labelled,
@@ -42,7 +43,7 @@ export const normalised = (
 ): { x: Labelled; top: Labelled } => {
   const gone = x.labels.map((_, i) => i).slice(batch.length);
   const magnitude = foldOver("max", "max", map("abs", x.term), gone);
-  const top = map("select", map("less", 0, magnitude), magnitude, 1);
+  const top = held(magnitude);
   const spread = broadcast(top, x.term.shape, batch.map((_, i) => i));
   return {
     x: { term: map("div", x.term, spread), labels: x.labels },
@@ -85,6 +86,6 @@ export const floored = ({ term, labels }: Labelled): Labelled => {
   const axis = term.shape.length - 1;
   const leading = reshape(firstOf(term, axis, 1), term.shape.slice(0, axis));
   const largest = broadcast(leading, term.shape, leading.shape.map((_, i) => i));
-  const held = map("max", term, map("mul", largest, FLOOR));
-  return { term: map("select", map("less", 0, largest), held, 1), labels };
+  const above = map("max", term, map("mul", largest, FLOOR));
+  return { term: map("select", map("less", 0, largest), above, 1), labels };
 };

@@ -19,6 +19,7 @@ import { cast, foldOver, gather, map, reshape, table } from "../core/build.ts";
 import { binadeOf, BITS, type Bits, packedOf, type StoredFloat } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { gapsOf, peakOf, placeIn } from "../core/gaps.ts";
+import { held } from "../core/held.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
 import { mean, type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
@@ -94,7 +95,7 @@ export const codebook = (options: Codebook): Codec => {
       const whole = (codes: Term): Term => reshape(codes, x.shape);
       if (statistic === "none") return { codes: whole(coded(view)) };
       const own = scaleOf(view, scope);
-      const scale = keepNorm ? own : cast(own, stored);
+      const scale = keepNorm ? held(own) : cast(own, stored);
       const shared = map("div", view, spread(scale, scope));
       const codes = coded(shared);
       if (!keepNorm) return { codes: whole(codes), scale };

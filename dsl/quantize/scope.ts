@@ -5,6 +5,7 @@
 import { broadcast, constant, foldOver, map } from "../core/build.ts";
 import { groupedDim } from "../core/dims.ts";
 import { ShapeError, shapeText } from "../core/errors.ts";
+import { held } from "../core/held.ts";
 import { staticCount } from "../core/shape.ts";
 import type { Shape, Term } from "../core/term.ts";
 
@@ -72,7 +73,7 @@ export const mean = (x: Term, scope: Scope): Term =>
 
 /** √(mean x²), computed so that squares neither overflow nor vanish. */
 export const rootMeanSquare = (x: Term, scope: Scope): Term => {
-  const top = foldOver("max", "max", map("abs", x), scope.axes);
+  const top = held(foldOver("max", "max", map("abs", x), scope.axes));
   const share = map("div", x, spread(top, scope));
   return map("mul", top, map("sqrt", mean(map("mul", share, share), scope)));
 };

@@ -197,12 +197,12 @@ const simulate = (base: Base, root: Term, uniform: () => number, size: number): 
   return moved.get(root)!.data;
 };
 
-/** Of the largest number of a program: what its arithmetic in f64 may lose. */
+/** Of the largest number that a program makes: what its arithmetic in f64 may lose. The ends of a clamp are none. */
 const DUST = 2 ** -46;
 
 const largestOf = ({ values }: Base): number =>
-  [...values.values()].reduce(
-    (top, { data }) => data.reduce((m, v) => v > MASKED ? Math.max(m, Math.abs(v)) : m, top),
+  [...values].filter(([t]) => t.tag !== "constant").reduce(
+    (top, [, { data }]) => data.reduce((m, v) => v > MASKED ? Math.max(m, Math.abs(v)) : m, top),
     0,
   );
 
