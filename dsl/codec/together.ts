@@ -13,7 +13,7 @@ import { input } from "../core/build.ts";
 import { isPacked } from "../core/dtype.ts";
 import { concat, slice } from "../core/pieces.ts";
 import type { Shape, Term } from "../core/term.ts";
-import type { Codec, Parts } from "./codec.ts";
+import { type Codec, ofAllTokens, type Parts } from "./codec.ts";
 
 /** Names of parts that lie in one. */
 const joinedIn = (parts: Parts): readonly (readonly string[])[] => {
