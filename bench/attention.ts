@@ -11,7 +11,8 @@
  * what each kernel reads and writes at most once, with the parts of a split softmax. The roof of a cell is
  * the larger of its bytes at the bandwidth (of copying or reading, whichever is faster here) and its
  * multiply-adds at the peak of the widest instruction in its text, all measured in the same run; rates are
- * those of the fastest rounds, of a kernel and of its roof alike.
+ * those of the rounds with the least processor time, of a kernel and of its roof alike: time that other
+ * processes take is not in it.
  * Cells take turns, so the f32 cache passes through the last level of the processor's own cache between two
  * runs of a packed one, as other layers would in a model.
  * @module
@@ -210,13 +211,13 @@ const asked = async (
   const peaks = INSTRUCTIONS.map((name) => roofs.madds(MADDS, name));
   const timings = await compare([...ready.map((r) => r.case), copy, read, ...peaks], effort);
   const perMs = (name: string, amount: number): number =>
-    amount / timings.find((t) => t.name === name)!.best;
+    amount / timings.find((t) => t.name === name)!.cpu;
   // A copy reads and writes: both count.
   const bandwidth = Math.max(perMs(copy.name, 2 * COPY), perMs(read.name, COPY));
   const { kv, group, dim } = sizes;
   const work = 2 * kv * group * tokens * dim;
   const timed = ready.map(({ bytes, bits, far, by }, i): Row => {
-    const { name, ms, iqr, best, speedup } = timings[i];
+    const { name, ms, iqr, best, cpu, speedup } = timings[i];
     const [moving, multiplying] = [bytes / bandwidth, work / perMs(by, MADDS)];
     const roof = Math.max(moving, multiplying);
     return {
@@ -225,13 +226,15 @@ const asked = async (
       ms,
       iqr,
       best,
+      cpu,
       "× f32": speedup,
       "× f32 best": timings[0].best / best,
+      "× f32 cpu": timings[0].cpu / cpu,
       "MB moved": bytes / 1e6,
-      "GB/s": bytes / best / 1e6,
-      "Gmadd/s": work / best / 1e6,
+      "GB/s": bytes / cpu / 1e6,
+      "Gmadd/s": work / cpu / 1e6,
       "roof ms": roof,
-      "% roof": 100 * roof / best,
+      "% roof": 100 * roof / cpu,
       "bound by": moving > multiplying ? "bytes" : by,
       "off by": far,
     };
