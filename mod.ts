@@ -56,6 +56,7 @@ export type {
 export * from "./dsl/codec/codec.ts";
 export { type Adaptive, adaptive, type Measured, type Rule } from "./dsl/codec/adaptive.ts";
 export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
+export { byHead } from "./dsl/codec/by_head.ts";
 export { byToken, keep, SALIENCE, type TokenOrder, told } from "./dsl/codec/by_token.ts";
 export { type Window, window, type Windowed } from "./dsl/codec/window.ts";
 export { codecVariance } from "./dsl/codec/expected.ts";

@@ -5,6 +5,7 @@ import { deepEqual, ok } from "node:assert/strict";
 import {
   aqua,
   attend,
+  byHead,
   byToken,
   cached,
   center,
@@ -137,6 +138,19 @@ Deno.test("attention over tokens that are kept is one stream, which has nothing 
   // Codes and scales of the tokens that are kept, and nothing that says which they are.
   const [moved, whole] = [few, all].map((p) => p.bytesMoved({ tokens: 16384 }));
   ok(moved < (0.25 * (16384 - 64) + 64) / 16384 * whole * 1.05, `${moved} of ${whole} bytes`);
+});
+
+Deno.test("attention over heads of two codecs is a stream for each, of its own heads", () => {
+  const [four, two] = ([4, 2] as const).map((bits) =>
+    quantize({ bits, per: 32, range: "asymmetric" })
+  );
+  const codec = byHead((head) => head === 0 ? four : two);
+  const { plans } = lower({ out: attention(codec) }, SKELETONS, WASM_TARGET);
+  const streams = plans.flatMap(({ roots: [t] }) =>
+    t.tag === "fold" && t.monoid === "softmax" ? [t] : []
+  );
+  deepEqual(streams.map((t) => t.shape[0]), [1, 1]);
+  ok(streams.every((t) => t.tag === "fold" && t.weights === 16));
 });
 
 Deno.test("attention over what a prediction leaves reads both caches in one stream", async () => {

@@ -34,7 +34,8 @@ import {
   type Tensors,
   tensorsOf,
 } from "./precision.ts";
-import { checkTokens, library, MEASURED, ropeTables } from "./runner.ts";
+import { ropeTables } from "./rope.ts";
+import { checkTokens, library, MEASURED } from "./runner.ts";
 
 /** Linear maps that read the same input, and the norm that makes it. */
 const SHARING = [

@@ -29,7 +29,8 @@ import * as llama from "./llama.ts";
 import type { Model } from "./load.ts";
 import { disposeAll, LAYER, PROJECT, type Tensors, tensorsOf } from "./precision.ts";
 import { meanKld, score } from "./quality.ts";
-import { checkTokens, type Codecs, EXACT, library, MEASURED, ropeTables } from "./runner.ts";
+import { ropeTables } from "./rope.ts";
+import { checkTokens, type Codecs, EXACT, library, MEASURED } from "./runner.ts";
 import { openTape, type Tape } from "./tape.ts";
 import type { Weight } from "./weights.ts";
 

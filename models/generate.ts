@@ -21,7 +21,8 @@ import {
 import * as llama from "./llama.ts";
 import type { Model } from "./load.ts";
 import { LAYER, PROJECT } from "./precision.ts";
-import { type Codecs, library, ropeTables } from "./runner.ts";
+import { ropeTables } from "./rope.ts";
+import { type Codecs, library } from "./runner.ts";
 
 /** A model with its caches. */
 export interface Generator {

@@ -20,6 +20,7 @@ import {
 } from "../mod.ts";
 import type { ModelConfig } from "./config.ts";
 import { cacheShape, type Formula, queryShape } from "./llama.ts";
+import { meanAhead, unturned } from "./rope.ts";
 
 /** What a layer made of a prompt. */
 export interface Read {
@@ -31,12 +32,14 @@ export interface Read {
   readonly v: Given;
 }
 
-/** The formula of what tokens count, of inputs `q`, `k` and `v`. */
+/** The formula of what tokens count, of inputs `q`, `k` and `v`, queries as they were before they were turned, and rotations to come. */
 export const counting = (c: ModelConfig, salience: (prompt: Prompt) => Term): Formula => ({
   [SALIENCE]: salience({
     q: input("q", queryShape(c), "f32"),
     k: input("k", cacheShape(c), "f32"),
     v: input("v", cacheShape(c), "f32"),
+    raw: input("raw", queryShape(c), "f32"),
+    ahead: input("ahead", [c.headDim, c.headDim], "f32"),
   }),
 });
 
@@ -55,24 +58,27 @@ export const inFront = (
   return all;
 };
 
+const numbersOf = async (given: Given): Promise<ArrayLike<number>> =>
+  "memory" in given ? await given.read() : given;
+
 /** Keys or values `[kv, tokens, d]` behind those of a prompt. */
 export const behind = async (before: Given, after: Tensor): Promise<Tensor> => {
   const [heads, , d] = after.shape;
-  const first = "memory" in before ? await before.read() : before;
-  const data = inFront(first, await after.read(), heads!);
+  const data = inFront(await numbersOf(before), await after.read(), heads!);
   return upload(after.device, "x", "f32", [heads!, data.length / heads! / d!, d!], data);
 };
 
 /** What the tokens of a cache count, as an input; those after a prompt nothing, since they are kept. */
 export const counted = async (
   program: Program,
+  config: ModelConfig,
   { q, k, v }: Read,
-  { kv, prompt, tokens }: {
-    readonly kv: number;
-    readonly prompt: number;
-    readonly tokens: number;
-  },
+  prompt: number,
+  tokens: number,
 ): Promise<Readonly<Record<string, Float64Array>>> => {
-  const found = (await program.values({ q, k, v }, { tokens: prompt }))[SALIENCE]!;
-  return { [SALIENCE]: inFront(found, new Float64Array(kv * (tokens - prompt)), kv) };
+  const turned = await numbersOf(q);
+  const [raw, ahead] = [unturned(config, turned, prompt), meanAhead(config, prompt)];
+  const found = (await program.values({ q, k, v, raw, ahead }, { tokens: prompt }))[SALIENCE]!;
+  const none = new Float64Array(config.kvHeads * (tokens - prompt));
+  return { [SALIENCE]: inFront(found, none, config.kvHeads) };
 };

@@ -40,6 +40,7 @@ import {
   under,
 } from "./precision.ts";
 import { behind, counted, counting, type Read } from "./prompt.ts";
+import { ropeTables } from "./rope.ts";
 
 /** How K and V are held. */
 export interface Codecs {
@@ -138,20 +139,6 @@ export const checkTokens = (
   const ids = Array.from(tokens);
   const at = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < vocab));
   return at < 0 ? right(ids) : fail({ tag: "token", at, id: ids[at]!, vocab });
-};
-
-/** Cosines and sines of the angles token · theta^(−2i/d) from a token on, computed in f64. */
-export const ropeTables = (
-  { headDim, ropeTheta }: ModelConfig,
-  tokens: number,
-  from = 0,
-): { readonly cos: Float64Array; readonly sin: Float64Array } => {
-  const half = headDim / 2;
-  const angles = Float64Array.from(
-    { length: tokens * half },
-    (_, at) => (from + Math.floor(at / half)) * ropeTheta ** (-2 * (at % half) / headDim),
-  );
-  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
 };
 
 /**
@@ -284,8 +271,10 @@ export const openRunner = async (
         });
         const told = own.salience === undefined ? {} : await counted(
           await compiled(counting(config, own.salience)),
+          config,
           before ?? { q: now.q!, ...cache },
-          { kv: config.kvHeads, prompt: before === undefined ? tokens : past, tokens },
+          before === undefined ? tokens : past,
+          tokens,
         );
         const stored = {
           k: hold(await run(llama.encode(config, k), { x: cache.k, ...told })),

@@ -1,5 +1,5 @@
 /** Binds the laws of codecs that choose tokens. */
-import { equal, ok, throws } from "node:assert/strict";
+import { equal, ok, rejects, throws } from "node:assert/strict";
 import fc from "fast-check";
 import {
   attend,
@@ -15,6 +15,7 @@ import {
   keep,
   kept,
   on,
+  openCache,
   outliers,
   quantize,
   residual,
@@ -134,6 +135,13 @@ Deno.test("schemes that choose: bits of what is kept, index and all", () => {
   near(
     bitsOf(snapkv({ keep: 0.25 }, four).after(100).k, shape, { tokens: 612 }),
     (0.25 * 448 + 164) * 5 / 612,
+  );
+});
+
+Deno.test("a growing cache refuses a codec that chooses among all tokens", async () => {
+  await rejects(
+    async () => await openCache(keep({}, { start: 2 })(f16), [1, 4]),
+    /growing cache: byToken.* chooses among all tokens/,
   );
 });
 

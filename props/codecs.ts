@@ -4,6 +4,7 @@
  * @module
  */
 import { type Codec, f16, identity, joinHeads, on, perHead } from "../dsl/codec/codec.ts";
+import { byHead } from "../dsl/codec/by_head.ts";
 import { together } from "../dsl/codec/together.ts";
 import { byToken, keep, type TokenOrder } from "../dsl/codec/by_token.ts";
 import { adaptive } from "../dsl/codec/adaptive.ts";
@@ -123,11 +124,14 @@ const LOSSLESS: readonly Codec[] = [
   byToken(counted({ sinks: 1 }), [{ start: 2 }, { start: 5 }], [identity, identity, identity]),
 ];
 
-/** Tokens chosen by what they count, some of them dropped. */
+const [CODED4, CODED2] = [coded(4), coded(2)];
+
+/** Tokens chosen by what they count, some of them dropped; heads by codecs of their own. */
 const CHOSEN: readonly Codec[] = [
   byToken(counted(), [{ share: 0.25 }], [coded(4), coded(2)]),
   byToken(counted({ recent: 1 }), [{ share: 0.3 }, { share: 0.6 }], [f16, coded(4)]),
   keep(counted({ sinks: 1, recent: 3 }), { start: 6 })(coded(4, "symmetric")),
+  byHead((head) => head === 1 ? CODED2 : CODED4),
   perHead(keep(counted(), { share: 0.5 })(pipe(hadamard(), on("values", coded(3))))),
 ];
 

@@ -4,6 +4,7 @@
  */
 import * as B from "../dsl/core/build.ts";
 import { MASKED } from "../dsl/core/monoid.ts";
+import { concat, slice } from "../dsl/core/pieces.ts";
 import { countOf } from "../dsl/core/shape.ts";
 import type { Dim, Term } from "../dsl/core/term.ts";
 import {
@@ -205,12 +206,23 @@ const turned = (soil: Soil, v: Valued): Valued => {
   return { ...v, values, axes: v.axes };
 };
 
+/** Values of which some rows, of those that scores have too, are made in another way than the rest. */
+const grouped = (soil: Soil, v: Valued): Valued => {
+  const { term } = v.values;
+  const axis = v.axes.findIndex((l, i) => v.rows.includes(l) && Number(term.shape[i]) > 1);
+  if (axis < 0 || soil.dice.chance(0.5)) return v;
+  const size = term.shape[axis] as number;
+  const at = 1 + soil.dice.below(size - 1);
+  const [a, b] = [slice(term, axis, 0, at), slice(term, axis, at, size)];
+  return { ...v, values: { ...v.values, term: concat([B.map("neg", a), B.cast(b, "f32")], axis) } };
+};
+
 /** A softmax-weighted mean. */
 export const softmax = (soil: Soil): Grown | undefined => {
   const from = scored(soil);
   const plain = from && valued(soil, from);
   if (from === undefined || plain === undefined) return undefined;
-  const v = soil.dice.chance(0.3) ? turned(soil, plain) : plain;
+  const v = soil.dice.chance(0.3) ? turned(soil, plain) : grouped(soil, plain);
   const out = soil.dice.shuffle([...v.rows, ...v.channels]);
   const labels = { args: [from.labels, v.axes], out };
   const term = B.foldBy("softmax", "mean", labels, [from.scores, v.values.term]);

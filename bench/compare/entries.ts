@@ -1,8 +1,8 @@
 /**
  * What is compared: every listed scheme at every width it takes, and schemes of the user's own from a file.
  *
- * A file of schemes is a module: each of its exports that is a codec, or `{ k, v }` of two codecs, is an entry
- * under its own name.
+ * A file of schemes is a module: each of its exports that is a codec, `{ k, v }` of two codecs, or a scheme that
+ * chooses tokens is an entry under its own name.
  *
  * ```ts
  * import { hadamard, on, quantize } from "kvfold";
@@ -23,6 +23,7 @@ import {
   type Codec,
   compile,
   decomposed,
+  expectedAttention,
   f16,
   FORMATS,
   h2o,
@@ -49,7 +50,7 @@ export interface Entry {
   readonly family: string;
   /** Codecs of a layer, with so many tokens behind those that a scheme chooses among: none unless given. */
   readonly held: (layer: number, later?: number) => Codecs;
-  /** Measured after a prompt though it drops nothing, beside those that do. */
+  /** Measured after a prompt: it drops tokens or chooses among them when a prompt ends, or stands beside those. */
   readonly prompted?: boolean;
 }
 
@@ -68,6 +69,7 @@ const choosing = (family: string, name: string, scheme: Chosen): Entry => ({
   name,
   family,
   held: (_layer, later = 0) => later === 0 ? scheme : scheme.after(later),
+  prompted: true,
 });
 
 const FOUR = rtnGrouped(4);
@@ -85,7 +87,9 @@ const dropping = (): readonly Entry[] => [
     choosing("streamingllm", `streamingllm ${recent}`, streamingllm({ recent }, f16)),
     choosing("streamingllm", `streamingllm ${recent} 4`, streamingllm({ recent }, FOUR)),
   ]),
-  ...([["snapkv", snapkv], ["h2o", h2o]] as const).flatMap(([name, scheme]) =>
+  ...([["snapkv", snapkv], ["h2o", h2o], ["expected", expectedAttention]] as const).flatMap((
+    [name, scheme],
+  ) =>
     [0.5, 0.25, 0.1].flatMap((keep) => [
       choosing(name, `${name} ${keep}`, scheme({ keep }, f16)),
       choosing(name, `${name} ${keep} 4`, scheme({ keep }, FOUR)),
@@ -203,7 +207,8 @@ const isCodec = (x: unknown): x is Codec =>
 const entryOf = (name: string, x: unknown): Entry | undefined => {
   if (isCodec(x)) return both("mine", name, x);
   if (typeof x !== "object" || x === null) return undefined;
-  const { k, v } = x as Record<string, unknown>;
+  const { k, v, after } = x as Record<string, unknown>;
+  if (typeof after === "function") return choosing("mine", name, x as Chosen);
   return isCodec(k) && isCodec(v) ? pair("mine", name, { k, v }) : undefined;
 };
 

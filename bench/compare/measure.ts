@@ -9,8 +9,8 @@
  * ΔPPL        perplexity over that of the f32 cache, less 1
  * ```
  *
- * A scheme that drops tokens drops them when a prompt ends: half a slice is read exactly, then stored, and all but
- * the bits is of the other half, read on what is stored of both. Bits are those of the prompt.
+ * A scheme that chooses tokens chooses when a prompt ends (`prompted`): half a slice is read exactly, then stored,
+ * and all but the bits is of the other half, read on what is stored of both. Bits are those of the prompt.
  * @module
  */
 import {
@@ -188,13 +188,12 @@ export const measure = async (
   { slices, exact, perplexity: plain, halves }: Reading,
 ): Promise<Quality> => {
   const { config } = runner;
-  const drops = prompted || codecsOf(held, config.layers).some(({ k }) => k.selective?.drops);
-  const later = drops ? slices[0]!.length - halves.prompt : undefined;
+  const later = prompted ? slices[0]!.length - halves.prompt : undefined;
   const own = codecsOf(held, config.layers, later);
   const runs: Run[] = [];
   for (const [i, slice] of slices.entries()) {
     runs.push(
-      drops
+      prompted
         ? await runner.run(halves.rest[i]!, (layer) => own[layer]!, {
           see: true,
           after: halves.read[i]!,
@@ -202,15 +201,15 @@ export const measure = async (
         : await runner.run(slice, (layer) => own[layer]!, { see: true }),
     );
   }
-  const [texts, base] = drops ? [halves.rest, halves.exact] : [slices, exact];
+  const [texts, base] = prompted ? [halves.rest, halves.exact] : [slices, exact];
   const found = scored(runner, texts, runs, base);
   const layers = runs.flatMap((run) => run.layers);
   const shape = cacheShape(config);
-  const sizes = { tokens: drops ? halves.prompt : slices[0]!.length };
+  const sizes = { tokens: prompted ? halves.prompt : slices[0]!.length };
   const codecs = codecsOf(held, config.layers).flatMap(({ k, v }) => [k, v]);
-  const usual = drops ? perplexity(scored(runner, texts, base)) : plain;
+  const usual = prompted ? perplexity(scored(runner, texts, base)) : plain;
   // What tokens count is of the run that chose by it.
-  const stored = own.some(({ salience }) => salience !== undefined) || drops ? runs : exact;
+  const stored = prompted ? runs : exact;
   return {
     bits: codecs.reduce((n, codec) => n + bitsOf(codec, shape, sizes), 0) / codecs.length,
     bytes: layers.reduce((n, l) => n + l.kBytes + l.vBytes, 0),

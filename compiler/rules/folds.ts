@@ -3,10 +3,10 @@
  * @module
  */
 import { constant, contractBy, foldBy, map } from "../../dsl/core/build.ts";
+import { concat } from "../../dsl/core/pieces.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
 import { argsOf, type Term, type TermOf, withArgs } from "../../dsl/core/term.ts";
-import { concat } from "../../dsl/core/pieces.ts";
 import { markOf } from "../lower/marks.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
 import { cutter, jointsOf, piecesOf } from "./cut.ts";
@@ -97,6 +97,21 @@ export const factorOutOfFold = (term: Term): Term | undefined => {
     values.args[1 - small],
   ]);
   return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
+};
+
+/** Groups of heads whose values are stored apart: each by itself, with its own scores. */
+export const headsApart = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
+  const [scores, values] = term.args;
+  if (values.tag !== "concat") return undefined;
+  const { args: [rows, axis], out } = term.labels;
+  const label = axis[values.axis];
+  const [from, to] = [rows.indexOf(label), out.indexOf(label)];
+  if (from < 0 || to < 0) return undefined;
+  const groups = piecesOf(values.args.map((a) => a.shape[values.axis])).map((piece, i) =>
+    relabel(term as Labelled, term.labels, [cutter(piece)(scores, from), values.args[i]])
+  );
+  return concat(groups, to);
 };
 
 /** Factors of a product. */

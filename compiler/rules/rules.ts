@@ -13,6 +13,7 @@ import {
   broadcastOutOfFold,
   concatInFold,
   factorOutOfFold,
+  headsApart,
   repeatedOutOfFold,
   scaleOutOfFold,
   scaleToLargeFactor,
@@ -255,6 +256,11 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "factor-to-query",
     says: "q·(T_L·T_S) → (q·T_S)·T_L: the small factor leaves the token loop",
     apply: factorToOther,
+  },
+  {
+    name: "heads-apart",
+    says: "Σₜ pₜ (A | B), other heads in A than in B → Σₜ pₜ A | Σₜ pₜ B, each with its own scores",
+    apply: headsApart,
   },
   {
     name: "scale-out-of-fold",

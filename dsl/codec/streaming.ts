@@ -83,7 +83,9 @@ export const growingCodec = (codec: Codec, shape: Shape): Growing => {
   if (inner !== undefined) {
     throw new ValueError(
       "growing cache",
-      `${codec.name} holds a window that is not the outermost codec`,
+      codec.selective === undefined
+        ? `${codec.name} holds a window that is not the outermost codec`
+        : `${codec.name} chooses among all tokens, once: it does not take them as they come`,
     );
   }
   const whole = parts.map(unitOf).reduce((a, b) => a * b / gcd(a, b), group);

@@ -13,7 +13,7 @@ import { input } from "../core/build.ts";
 import { isPacked } from "../core/dtype.ts";
 import { concat, slice } from "../core/pieces.ts";
 import type { Shape, Term } from "../core/term.ts";
-import type { Codec, Parts } from "./codec.ts";
+import { type Codec, ofAllTokens, type Parts } from "./codec.ts";
 
 /** Names of parts that lie in one. */
 const joinedIn = (parts: Parts): readonly (readonly string[])[] => {
@@ -69,7 +69,7 @@ const apart = (parts: Parts, like: Parts): Parts => ({
  * ```
  */
 export const together = (codec: Codec): Codec => {
-  const { extend } = codec;
+  const { extend } = ofAllTokens("together", codec);
   const like = (shape: Shape, batch?: number): Parts =>
     codec.encode(input("like", shape, "f32"), batch);
   return {

@@ -23,6 +23,10 @@ export interface Prompt {
   readonly k: Term;
   /** Values `[kv, tokens, e]`. */
   readonly v: Term;
+  /** Queries before RoPE, of the shape of `q`. */
+  readonly raw?: Term;
+  /** The mean of the rotations of places to come, `[d, d]`: x at such a place is this times x, in the mean. */
+  readonly ahead?: Term;
 }
 
 /** A scheme that chooses tokens of a prompt; see the head of the file. */

@@ -30,6 +30,7 @@ export { quarot } from "./quarot.ts";
 export { rtn, rtnGrouped } from "./rtn.ts";
 export { turboquant } from "./turboquant.ts";
 export { type Chosen, chosen, type Prompt } from "./chosen.ts";
+export { expectedAttention, type Expecting, spreadOf } from "./expected_attention.ts";
 export { h2o, type Heavy } from "./h2o.ts";
 export { type Important, mikv } from "./mikv.ts";
 export { type Snap, snapkv } from "./snapkv.ts";
