@@ -112,14 +112,21 @@ for (const [name, codec, wanted, spread] of ROWS) {
   });
 }
 
-/** Pinned by this project: what the embedded model made of a text when the table above held. */
-const PINNED: readonly (readonly [name: string, codec: Codec, ppl: number, kld: number])[] = [
-  ["nothing", identity, 23.2423, 0],
-  ["rtn 4", rtn(4), 23.2724, 0.0062124],
-  ["rtnGrouped 4", rtnGrouped(4), 23.4072, 0.0034992],
-  // Codes of T_L that are near a tie go either way with the order of sums: schedules of attention that
-  // differ in nothing else give 23.4238 to 23.4531. This is the middle.
-  ["decoquantB 4", decoquantB(4), 23.4385, 0.0077279],
+/**
+ * Pinned by this project: what the embedded model made of a text when the table above held, and how far it
+ * may be off, as a share. With one-ulp noise on the embedding, 24 runs of decoquantB 4 lay 0.25 % around the
+ * middle of theirs in perplexity, 4.9 % in KLD: half as much again is allowed, for orders of sums do the same.
+ */
+const PINNED: readonly (readonly [
+  name: string,
+  codec: Codec,
+  at: readonly [ppl: number, kld: number],
+  off: readonly [ppl: number, kld: number],
+])[] = [
+  ["nothing", identity, [23.2423, 0], [1e-3, 0]],
+  ["rtn 4", rtn(4), [23.2724, 0.0062124], [1e-3, 0.03]],
+  ["rtnGrouped 4", rtnGrouped(4), [23.4072, 0.0034992], [1e-3, 0.03]],
+  ["decoquantB 4", decoquantB(4), [23.448, 0.007566], [3.7e-3, 0.073]],
 ];
 
 Deno.test("embedded model: perplexity and KLD of a short text are what they were", async () => {
@@ -128,12 +135,11 @@ Deno.test("embedded model: perplexity and KLD of a short text are what they were
   const tokens = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + 256);
   const { logits: baseline } = await runner.run(tokens);
   const shape = cacheShape(runner.config);
-  for (const [name, codec, ppl, kld] of PINNED) {
+  for (const [name, codec, [ppl, kld], off] of PINNED) {
     const { logits, layers } = await runner.run(tokens, { k: codec, v: codec });
     const found = score(logits, baseline, runner.config.vocabSize, tokens.slice(1));
-    // Twice what ties explain on the longer text.
-    near(`perplexity of ${name}`, perplexity(found), ppl, 1e-3 * ppl);
-    near(`KLD of ${name}`, meanKld(found), kld, 0.03 * kld);
+    near(`perplexity of ${name}`, perplexity(found), ppl, off[0] * ppl);
+    near(`KLD of ${name}`, meanKld(found), kld, off[1] * kld);
     // What is stored is what the formula says, to the byte.
     const values = 256 * runner.config.kvHeads * runner.config.headDim;
     const bytes = bitsOf(codec, shape, { tokens: 256 }) * values / 8;
