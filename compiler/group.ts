@@ -30,7 +30,7 @@ import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { readOnce } from "./read_once.ts";
 import { costly, isHeavy, isStream, madeAgain, withRepeated } from "./repeated.ts";
-import { streamPlan } from "./stream_plan.ts";
+import { scoreProducts, streamPlan } from "./stream_plan.ts";
 import { Lower } from "./lower/at.ts";
 
 type Decision = { readonly need: readonly Term[] } | { readonly plans: readonly Plan[] };
@@ -162,8 +162,12 @@ const decide = (
   for (const stream of inside.filter(isStream)) {
     const refused = streamRefusal(stream);
     if (refused !== undefined) throw new CompileError("group", `fold softmax ${refused}`);
-    const heavy = heavyIn(stream.args, stored).filter((t) => mustStore(t) || isStream(t) || big(t));
-    if (heavy.length > 0) return { need: heavy };
+    const heavy = heavyIn(stream.args, stored);
+    const first = heavy.filter((t) => mustStore(t) || isStream(t));
+    if (first.length > 0) return { need: first };
+    const own = scoreProducts(stream as Fold, stored);
+    const apart = heavy.filter((t) => big(t) && !own.has(t));
+    if (apart.length > 0) return { need: apart };
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
   const again = inside.flatMap((t) => madeAgain(t, stored));

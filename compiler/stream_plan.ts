@@ -14,7 +14,7 @@ import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } fr
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
-import { streamRoles } from "./lower/roles.ts";
+import { type StreamRoles, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
 import { cutter, piecesOf } from "./rules/cut.ts";
 import { weightBits } from "./rules/fixed.ts";
@@ -72,6 +72,34 @@ const piecesIn = (folds: Piece, stored: ReadonlySet<Term>): readonly Piece[] => 
 /** Scores and values of folds. */
 const operandsOf = (folds: Piece): Term[] => [folds[0].args[0], ...folds.map((t) => t.args[1])];
 
+/** Operands of pieces, with what their axes are: the token, a row, or held. */
+const namedOperands = (roles: StreamRoles, pieces: readonly Piece[]) => {
+  const nameOf = (l: string): string =>
+    l === roles.token
+      ? "token"
+      : roles.outer.includes(l)
+      ? `row${roles.outer.indexOf(l)}`
+      : `in_${l}`;
+  const axes = [roles.scores, ...roles.members.map((m) => m.values)];
+  return pieces.flatMap((piece) =>
+    operandsOf(piece).map((term, i) => ({ term, names: axes[i].map(nameOf) }))
+  );
+};
+
+/** Products that the scores of a fold make once a token: its own, however many tokens there are. */
+export const scoreProducts = (fold: Fold, stored: ReadonlySet<Term>): ReadonlySet<Term> => {
+  const pieces = piecesIn([fold], stored);
+  const scores = pieces.map(([{ args: [own] }]) => own);
+  const args = namedOperands(streamRoles([fold]), pieces).filter((a) => scores.includes(a.term));
+  const { moving } = analyseStream(
+    args,
+    [],
+    longProducts(scores, stored),
+    leavesOf(scores, stored),
+  );
+  return new Set(moving.keys());
+};
+
 /** The products of a piece among those that are made once a token. */
 const ofPiece = (
   folds: Piece,
@@ -94,16 +122,7 @@ export const streamPlan = (
   const operands = [...new Set(pieces.flatMap(operandsOf))];
   const heavy = [...new Set([...heavyIn(operands, stored), ...fixedCasts(operands, stored)])]
     .sort((a, b) => a.id - b.id);
-  const nameOf = (l: string): string =>
-    l === roles.token
-      ? "token"
-      : roles.outer.includes(l)
-      ? `row${roles.outer.indexOf(l)}`
-      : `in_${l}`;
-  const axes = [roles.scores, ...roles.members.map((m) => m.values)];
-  const args = pieces.flatMap((piece) =>
-    operandsOf(piece).map((term, i) => ({ term, names: axes[i].map(nameOf) }))
-  );
+  const args = namedOperands(roles, pieces);
   const scores = pieces.map(([{ args: [own] }]) => own);
   // Values without channels are one number a token and row, as scores are.
   const single = pieces.flatMap((piece) =>

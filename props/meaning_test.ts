@@ -5,7 +5,9 @@
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import {
+  attend,
   broadcast,
+  cached,
   cast,
   compile,
   CompileError,
@@ -16,6 +18,7 @@ import {
   input,
   map,
   MASKED,
+  rtnGrouped,
   SCHEDULE,
   type Schedule,
   slice,
@@ -23,6 +26,7 @@ import {
 } from "../mod.ts";
 import { iota } from "../dsl/core/build.ts";
 import { print } from "../dsl/read/print.ts";
+import { valuesFor } from "./caches.ts";
 import { hold } from "./check.ts";
 import { onDevices } from "./devices.ts";
 import { excess } from "./laws/meaning.ts";
@@ -156,7 +160,17 @@ const selfScores: Sample = {
   },
 };
 
+const known = ["k", "v"].map((name) => cached(rtnGrouped(4), name, [2, 40, 64]));
+const manyScores = attend({ q: input("q", [2, 2, 12, 64], "f32"), k: known[0], v: known[1] });
+/** As many scores as a product with a kernel of its own has, of a query that is integers in registers. */
+const knownTokens: Sample = {
+  term: manyScores,
+  sizes: {},
+  inputs: valuesFor(manyScores, {}, 1),
+};
+
 const PINNED: readonly Sample[] = [
+  knownTokens,
   selfScores,
   sameSize,
   ofValues,

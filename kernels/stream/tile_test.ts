@@ -48,6 +48,19 @@ Deno.test("rows that are many share what is decoded, whichever axis they are", (
   equal(blockOf(attention("rows", 1, true), 1), "none");
 });
 
+Deno.test("a known number of tokens is one stream as an unknown one is, however large its scores are", () => {
+  const known = [2, 512, 64] as const;
+  for (const rows of [1, 12]) {
+    const out = attend({
+      q: input("q", [2, 4, rows, 64], "f32"),
+      k: cached(rtnGrouped(4), "k", known),
+      v: cached(rtnGrouped(4), "v", known),
+    });
+    const { plans } = lower({ out }, SKELETONS, WASM_TARGET);
+    equal(plans.map((p) => p.skeleton).join(), "stream,encode");
+  }
+});
+
 Deno.test("a prompt of a cache without a mask skips nothing, of a masked one what is masked", () => {
   const skips = (causal: boolean): boolean => {
     const { steps } = lower({ out: attention("rows", 1, causal) }, SKELETONS, WASM_TARGET);
