@@ -16,6 +16,7 @@ import type { Speed } from "./speed.ts";
 export interface Found extends Quality, Speed {
   readonly name: string;
   readonly family: Entry["family"];
+  readonly prompted?: Entry["prompted"];
 }
 
 /** What was read, and where. */
@@ -116,9 +117,16 @@ const COLUMNS: readonly Column[] = [
   { head: "kernels", about: "kernels of this step", value: (f) => f.kernels, text: fixed(0) },
 ];
 
-/** Entries that no other beats by bits and divergence together. */
+/**
+ * Entries read at once, and those read after an exact prompt: they are different questions, so no entry of
+ * one is ahead of one of the other.
+ */
+const alike = (all: readonly Found[]): readonly (readonly Found[])[] =>
+  [false, true].map((after) => all.filter((f) => (f.prompted ?? false) === after));
+
+/** Entries that no other that was read alike beats by bits and divergence together. */
 export const best = (all: readonly Found[]): readonly Found[] =>
-  front(all, (f) => f.bits, (f) => f.kld);
+  alike(all).flatMap((those) => front(those, (f) => f.bits, (f) => f.kld));
 
 /** The table as text; entries on the front carry a star. */
 export const textTable = (setting: Setting, all: readonly Found[]): Table => {
@@ -128,7 +136,7 @@ export const textTable = (setting: Setting, all: readonly Found[]): Table => {
       `${setting.model} reads ${setting.slices} × ${setting.length} tokens of ${setting.text}; ` +
       `perplexity ${
         digits(setting.perplexity)
-      } on f32; * no other has fewer bits and less divergence`,
+      } on f32; * no other read alike has fewer bits and less divergence`,
     rows: all.map((f): Row => ({
       scheme: `${f.name}${ahead.has(f) ? " *" : ""}`,
       ...Object.fromEntries(COLUMNS.map(({ head, value, text }) => [head, text(value(f))])),
@@ -218,27 +226,37 @@ const cellOf = (f: Found) => ({ value, text }: Column): Cell => ({
   value: value(f),
 });
 
+/** Figures of entries that were read alike; none of none. */
+const figuresOf = (title: string, text: readonly string[], all: readonly Found[]) =>
+  all.length === 0 ? [] : [{
+    title,
+    text,
+    figures: FIGURES.map(([label, loss, caption]) => against(all, label, loss, caption)),
+    grids: [],
+  }];
+
 /** The page. */
 export const pageOf = (setting: Setting, all: readonly Found[]): Page => {
   const ahead = new Set(best(all));
   const { machine } = setting;
+  const [atOnce, prompted] = alike(all);
   return {
     title: "KV-cache schemes on a real model",
     lead:
       `${setting.model} reads ${setting.slices} × ${setting.length} tokens of ${setting.text} on caches ` +
       `held by ${all.length} schemes. Perplexity on the f32 cache: ${digits(setting.perplexity)}.`,
     sections: [
-      {
-        title: "What a bit buys",
-        text: [],
-        figures: FIGURES.map(([label, loss, caption]) => against(all, label, loss, caption)),
-        grids: [],
-      },
+      ...figuresOf("What a bit buys", [], atOnce!),
+      ...figuresOf("What a bit of the prompt buys", [
+        "Half of each slice is read exactly, then stored; the other half is read on what is stored of both. " +
+        "Bits are those of the prompt; later tokens take the scheme's first codec. These rows are not to be " +
+        "compared with the others.",
+      ], prompted!),
       {
         title: "Every scheme",
         text: [
-          "Press a head to sort. Marked rows are on the front of bits and divergence: no other scheme has " +
-          "both fewer bits and less divergence. Certified errors hold for every input with the same stored " +
+          "Press a head to sort. Marked rows are on the front of bits and divergence: no other scheme that " +
+          "was read alike has both fewer bits and less divergence. Certified errors hold for every input with the same stored " +
           `scales; speed is one decode step on ${setting.long} tokens, WebAssembly, one thread.`,
         ],
         figures: [],
