@@ -11,7 +11,6 @@
  * All on the embedded device, its own arithmetic included in the bounds; only the search is in f64.
  * @module
  */
-import { readFileSync } from "node:fs";
 import {
   attend,
   type Certified,
@@ -32,12 +31,12 @@ import {
   type Term,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
-import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
-import { EXACT, MEASURED, openRunner } from "../models/runner.ts";
+import { EXACT, MEASURED } from "../models/runner.ts";
 import { normals } from "../props/arbitraries.ts";
 import { climb, closest, codecGoal, inNorm } from "../props/climb.ts";
 import { rounding } from "../props/laws/codec.ts";
 import type { Named } from "./caches.ts";
+import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
 const BITS = [8, 4, 3, 2] as const;
@@ -88,11 +87,9 @@ const lastRows = (q: Float64Array, tokens: number): Float64Array =>
 
 /** What the model keeps of its text, a layer each. */
 export const caches = async (tokens: number): Promise<readonly Cache[]> => {
-  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
-  const ids = loadTokenizer(WIKI4M).encode(text).slice(0, tokens);
-  const runner = await openRunner(loadModel(WIKI4M));
+  const { runner, ids } = await openEmbedded();
   try {
-    const { layers } = await runner.run(ids, EXACT, { see: true });
+    const { layers } = await runner.run(ids.slice(0, tokens), EXACT, { see: true });
     return layers.map(({ q, seen }) => ({
       q: lastRows(q!, tokens),
       k: seen!.k[0],

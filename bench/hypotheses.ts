@@ -5,7 +5,6 @@
  * before it is not asked; nor is what needs long tasks to be seen.
  * @module
  */
-import { readFileSync } from "node:fs";
 import {
   bitsOf,
   type Codec,
@@ -30,10 +29,10 @@ import {
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { cacheShape } from "../models/llama.ts";
-import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
 import { score } from "../models/quality.ts";
-import { openRunner, type Runner } from "../models/runner.ts";
+import type { Runner } from "../models/runner.ts";
 import { type Reading, readText, sliced } from "./compare/measure.ts";
+import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
 interface Way {
@@ -190,9 +189,8 @@ const verdict = (first: readonly number[], second: readonly number[]): string =>
 
 /** The question of the head of the file. */
 export const hypothesesBench: Benchmark = async ({ quick }: Ask) => {
-  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
-  const ids = loadTokenizer(WIKI4M).encode(text).slice(1);
-  const runner = await openRunner(loadModel(WIKI4M));
+  const { runner, ids: all } = await openEmbedded();
+  const ids = all.slice(1);
   try {
     const shape = cacheShape(runner.config);
     const most = quick ? 64 : runner.config.contextLength;

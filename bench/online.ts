@@ -7,7 +7,6 @@
  * - `K`, `V`: ‖x − x̂‖ / ‖x‖ of the caches in the end, all layers.
  * @module
  */
-import { readFileSync } from "node:fs";
 import {
   cached,
   type Codec,
@@ -23,9 +22,8 @@ import {
   type Refresh,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
-import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
 import { DEVIATION, deviation, relative } from "../models/quality.ts";
-import { openRunner } from "../models/runner.ts";
+import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
 const [GROUP, RANK] = [64, 32];
@@ -44,10 +42,9 @@ const axes = (codes: Codec): Codec =>
 
 /** The question of the head of the file. */
 export const onlineBench: Benchmark = async ({ quick }: Ask) => {
-  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
   const tokens = quick ? 128 : 1024;
-  const ids = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + tokens);
-  const runner = await openRunner(loadModel(WIKI4M));
+  const { runner, ids: all } = await openEmbedded();
+  const ids = all.slice(1, 1 + tokens);
   const { kvHeads, headDim } = runner.config;
   const shape = [kvHeads, "tokens", headDim] as const;
   try {

@@ -13,16 +13,15 @@
  * Quality without the fixed-point pass, as in `models/runner.ts`; speed with the default schedule.
  * @module
  */
-import { readFileSync } from "node:fs";
 import { type Bits, bitsOf, FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../mod.ts";
 import { calibrate, GRAIN, KVTC } from "../models/calibrate.ts";
 import { cacheShape } from "../models/llama.ts";
-import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
 import { errorOf, meanKld, perplexity, sameTop, score } from "../models/quality.ts";
-import { EXACT, type Held, openRunner } from "../models/runner.ts";
+import { EXACT, type Held } from "../models/runner.ts";
 import type { Named, Sizes } from "./caches.ts";
 import { both } from "./compare/entries.ts";
 import { speeds } from "./compare/speed.ts";
+import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
 /** A scheme with the width of its codes. */
@@ -76,11 +75,8 @@ const SIZES: Sizes = { kv: 2, group: 2, dim: 64 };
 /** The question of the head of the file. */
 export const schemesBench: Benchmark = async ({ quick }: Ask) => {
   const tokens = quick ? 64 : 1024;
-  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
-  const all = loadTokenizer(WIKI4M).encode(text);
+  const { model, runner, ids: all } = await openEmbedded();
   const [ids, next, last] = [0, 1, 2].map((i) => all.slice(1 + i * tokens, 1 + (i + 1) * tokens));
-  const model = loadModel(WIKI4M);
-  const runner = await openRunner(model);
   const made = [];
   for (const [family, graded] of Object.entries({ grain: GRAIN, kvtc: KVTC })) {
     const fitted = await calibrate(runner, model, [next, last], graded);

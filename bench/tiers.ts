@@ -11,7 +11,6 @@
  * out the bits as a dynamic program would (without one). Scales are of the whole text.
  * @module
  */
-import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import {
   type Bits,
@@ -39,9 +38,8 @@ import {
   window,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
-import { loadModel, loadTokenizer, WIKI4M } from "../models/load.ts";
 import { DEVIATION, deviation, relative } from "../models/quality.ts";
-import { openRunner } from "../models/runner.ts";
+import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
 /** Tokens of a block. */
@@ -87,10 +85,9 @@ type Keep = (found: Found) => boolean;
 
 /** The question of the head of the file. */
 export const tiersBench: Benchmark = async ({ quick }: Ask) => {
-  const text = readFileSync(new URL("../models/text/lighthouses.txt", import.meta.url), "utf8");
   const tokens = quick ? BLOCK : 4 * BLOCK;
-  const ids = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + tokens);
-  const runner = await openRunner(loadModel(WIKI4M));
+  const { runner, ids: all } = await openEmbedded();
+  const ids = all.slice(1, 1 + tokens);
   const { kvHeads, headDim } = runner.config;
   const shape = [kvHeads, "tokens", headDim] as const;
   try {

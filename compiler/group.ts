@@ -165,9 +165,12 @@ const decide = (
     const heavy = heavyIn(stream.args, stored);
     const first = heavy.filter((t) => mustStore(t) || isStream(t));
     if (first.length > 0) return { need: first };
-    const own = scoreProducts(stream as Fold, stored);
-    const apart = heavy.filter((t) => big(t) && !own.has(t));
-    if (apart.length > 0) return { need: apart };
+    const large = heavy.filter(big);
+    if (large.length > 0) {
+      const own = scoreProducts(stream as Fold, stored);
+      const apart = large.filter((t) => !own.has(t));
+      if (apart.length > 0) return { need: apart };
+    }
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
   const again = inside.flatMap((t) => madeAgain(t, stored));

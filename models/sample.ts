@@ -8,6 +8,7 @@ import { type Device, wasm } from "../mod.ts";
 import { openGenerator } from "./generate.ts";
 import type { Model } from "./load.ts";
 import { EXACT } from "./runner.ts";
+import { uniforms } from "./uniforms.ts";
 
 /** How much text, and which. */
 export interface Sampling {
@@ -18,17 +19,6 @@ export interface Sampling {
   /** Another seed gives another text. */
   readonly seed: number;
 }
-
-/** Numbers evenly spread over [0, 1) from a seed (mulberry32). */
-export const uniforms = (seed: number): () => number => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ state >>> 15, state | 1);
-    t ^= t + Math.imul(t ^ t >>> 7, t | 61);
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-};
 
 /** The place that `share` of all e^logit lies before. */
 export const drawn = (logits: ArrayLike<number>, share: number): number => {

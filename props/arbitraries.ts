@@ -4,6 +4,7 @@
  * @module
  */
 import fc from "fast-check";
+import { uniforms } from "../models/uniforms.ts";
 
 /** What the numbers of a tensor are like. */
 export const KINDS = [
@@ -35,17 +36,6 @@ export interface Tensor {
   readonly shape: readonly [number, number, number];
   readonly data: Float64Array;
 }
-
-/** Numbers evenly spread over [0, 1) from a seed (mulberry32). */
-export const uniforms = (seed: number): () => number => {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ state >>> 15, state | 1);
-    t ^= t + Math.imul(t ^ t >>> 7, t | 61);
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-};
 
 /** Normal numbers from a seed (Box–Muller). */
 export const normals = (seed: number): () => number => {

@@ -25,7 +25,8 @@ import { decoquantA, decoquantB } from "../dsl/schemes/decoquant.ts";
 import { rtn, rtnGrouped } from "../dsl/schemes/rtn.ts";
 import { pipe } from "../fp.ts";
 import { compile } from "../mod.ts";
-import { normals, uniforms } from "./arbitraries.ts";
+import { uniforms } from "../models/uniforms.ts";
+import { normals } from "./arbitraries.ts";
 import { check, seedNow } from "./check.ts";
 import { lossy } from "./codecs.ts";
 import {
