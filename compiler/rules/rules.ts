@@ -22,7 +22,10 @@ import {
 import { piecesOf } from "./cut.ts";
 import {
   isCached,
+  isLess,
+  isStored,
   type Labelled,
+  meetsCache,
   relabel,
   renamed,
   smallFactor,
@@ -117,8 +120,9 @@ const separable = (t: Term): boolean =>
   (t.tag === "map" && t.op === "mul" &&
     t.args.some((a) => a.tag === "broadcast" || a.tag === "constant"));
 
-/** Is the value read from a cache, whatever is known of its size? */
-const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t);
+/** Is the value read from a cache, whatever is known of its size? Stored factors are met as a product. */
+const isRead = (t: Term): boolean =>
+  holdsCodes(t) || isCached(t) || (t.tag === "contract" && isStored(t));
 
 const addApart = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "map" || !holdsCodes(operand)) return undefined;
@@ -155,8 +159,9 @@ const scaledOther = (
   rest: Term,
 ): Term | undefined => {
   const [axis, other] = [term.labels.args[1 - i], term.args[1 - i]];
-  if (isDynamic(scale.shape) || !isCached(rest) || isCached(other)) return undefined;
+  if (isDynamic(scale.shape) || !meetsCache(rest, other)) return undefined;
   if (!own.every((l) => axis.includes(l))) return undefined;
+  if (!isLess([[axis, other]], [[term.labels.args[i], rest]])) return undefined;
   const scaled = map("mul", other, spreadTo(scale, own, axis, other.shape));
   return relabel(term, term.labels, replaced(replaced(term.args, 1 - i, scaled), i, rest));
 };
@@ -193,12 +198,19 @@ const scaleOut = onOperand((term, i, operand) => {
 
 const factorToOther = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "contract") return undefined;
-  const small = smallFactor(operand);
+  const names = term.labels.args[i];
+  const tokens = names.filter((l) =>
+    term.labels.out.includes(l) && !term.labels.args[1 - i].includes(l)
+  );
+  const small = smallFactor(operand, names, tokens);
   if (small < 0) return undefined;
-  const { args, gone } = renamed(operand, term.labels.args[i]);
+  const { args, gone } = renamed(operand, names);
   const [large, other] = [1 - small, 1 - i];
   // From the cache to the query, never back.
-  if (!isCached(operand.args[large]) || isCached(term.args[other])) return undefined;
+  if (!meetsCache(operand.args[large], term.args[other])) return undefined;
+  const before = operand.args.map((a, k) => [args[k], a] as const);
+  const met = [term.labels.args[other], term.args[other]] as const;
+  if (!isLess([met, before[small]], before)) return undefined;
   const wanted = new Set([...args[large], ...term.labels.out]);
   const seen = [...new Set([...term.labels.args[other], ...args[small]])];
   const out = seen.filter((l) => wanted.has(l));
