@@ -34,6 +34,15 @@ const gramIsContract = (term: Term): Term | undefined => {
   return contractBy(gramLabels(term.labels), term.args[0], term.args[0]);
 };
 
+/** A fold over no axis, as other rules may leave, is what it folds. */
+const foldOfNothing = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid === "gram" || term.monoid === "softmax") return undefined;
+  const { args: [axis], out } = term.labels;
+  if (axis.length !== out.length) return undefined;
+  const own = permute(term.args[0], out.map((l) => axis.indexOf(l)));
+  return own.dtype === term.dtype ? own : cast(own, term.dtype);
+};
+
 /** Can a reshape move below this operand without coming to rest on a broadcast? */
 const accepts = (arg: Term, term: Term): boolean => {
   if (term.tag !== "reshape") return true;
@@ -234,6 +243,7 @@ const identities = (term: Term): Term | undefined => {
 /** Where a value lies: views move towards the leaves, bottom-up, until none is left to move. */
 export const VIEW_RULES: readonly Rule[] = [
   { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
+  { name: "fold-of-nothing", says: "Σ x over no axis → x", apply: foldOfNothing },
   { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },
   {
     name: "view-of-broadcast",
