@@ -196,7 +196,7 @@ export const repeatedOutOfFold = (term: Term): Term | undefined => {
 };
 
 /** Does a factor of the values that differs along channels leave the fold? */
-const leavesScaled = (term: Term): boolean =>
+export const leavesScaled = (term: Term): boolean =>
   scaleOutOfFold(term) !== undefined &&
   argsOf(argsOf(term)[1]).every((factor) => factor.tag !== "constant");
 

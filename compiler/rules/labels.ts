@@ -2,7 +2,7 @@
  * Tools of the rules: labelled operands of contractions and folds, and splitting their axes.
  * @module
  */
-import { contractBy, foldBy, reshape } from "../../dsl/core/build.ts";
+import { cast, contractBy, foldBy, reshape } from "../../dsl/core/build.ts";
 import { concat } from "../../dsl/core/pieces.ts";
 import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import {
@@ -64,6 +64,23 @@ const runs = (dims: readonly Dim[], products: readonly Dim[]): number[][] | unde
   }
   while (at < dims.length && dims[at] === 1 && out.length > 0) out[out.length - 1].push(at++);
   return at === dims.length ? out : undefined;
+};
+
+/**
+ * Moves a permutation off an operand: its labels take the order of what it permutes.
+ *
+ * Before: `contract("k d, d t -> k t", q, permute 1 0 x)`; after: `contract("k d, t d -> k t", q, x)`.
+ */
+export const permuteOperand = (term: Labelled, which: number): Term | undefined => {
+  const operand = argsOf(term)[which];
+  if (operand.tag !== "permute") return undefined;
+  const axis = term.labels.args[which];
+  const own = operand.axes.map((_, k) => axis[operand.axes.indexOf(k)]);
+  return relabel(
+    term,
+    { ...term.labels, args: term.labels.args.map((l, i) => i === which ? own : l) },
+    argsOf(term).map((a, i) => i === which ? operand.args[0] : a),
+  );
 };
 
 /**
@@ -200,3 +217,9 @@ export const meetsCache = (cached: Term, other: Term): boolean =>
   isCached(cached)
     ? !isCached(other)
     : !isDynamic(cached.shape) && isStored(cached) && !holdsCodes(other);
+
+/** A term as f32, as what lies beside it is. */
+export const asNumber = (t: Term): Term => t.dtype === "f32" ? t : cast(t, "f32");
+
+/** What is seen as f32 only so that it may lie beside others. */
+export const bare = (t: Term): Term => t.tag === "cast" && t.dtype === "f32" ? t.args[0] : t;

@@ -26,12 +26,14 @@ import {
   isStored,
   type Labelled,
   meetsCache,
+  permuteOperand,
   relabel,
   renamed,
   smallFactor,
   splitOperand,
   splitPieces,
 } from "./labels.ts";
+import { outOfLonePiece, pieceOutOfFold } from "./lone.ts";
 import { keepsRange } from "./ranges.ts";
 import { scaleToSmallFactor } from "./small.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
@@ -54,16 +56,7 @@ const onOperand =
 const replaced = <A>(list: readonly A[], at: number, value: A): A[] =>
   list.map((x, i) => i === at ? value : x);
 
-const permuteOff = onOperand((term, i, operand) => {
-  if (operand.tag !== "permute") return undefined;
-  const axis = term.labels.args[i];
-  const own = operand.axes.map((_, k) => axis[operand.axes.indexOf(k)]);
-  return relabel(
-    term,
-    { ...term.labels, args: replaced(term.labels.args, i, own) },
-    replaced(term.args, i, operand.args[0]),
-  );
-});
+const permuteOff = onOperand((term, i) => permuteOperand(term, i));
 
 const reshapeOff = onOperand((term, i) => splitOperand(term, i) ?? splitPieces(term, i));
 
@@ -253,6 +246,16 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "concat-in-fold",
     says: "Σₜ f(A | B) → Σₜ (f A | f B): a fold over tokens in pieces merges the folds over each",
     apply: concatInFold,
+  },
+  {
+    name: "piece-out-of-fold",
+    says: "Σₜ pₜ (A | L·S) → Σₜ pₜ (A | 0) + Σₜ pₜ (0 | L·S): a piece whose factor leaves a fold",
+    apply: pieceOutOfFold,
+  },
+  {
+    name: "out-of-lone-piece",
+    says: "Σₜ pₜ (0 | L·S) → (Σₜ pₜ (0 | L))·S: what leaves a fold leaves one that is 0 elsewhere",
+    apply: outOfLonePiece,
   },
   {
     name: "scale-out",

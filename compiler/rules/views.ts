@@ -17,7 +17,14 @@ import { concat } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { codesIn } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
-import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import {
+  argsOf,
+  type Dim,
+  type Shape,
+  type Term,
+  type TermOf,
+  withArgs,
+} from "../../dsl/core/term.ts";
 import { cutter, piecesOf } from "./cut.ts";
 import { normalBetween } from "./ranges.ts";
 
@@ -279,3 +286,15 @@ export const VIEW_RULES: readonly Rule[] = [
     apply: permuteOfProduct,
   },
 ];
+
+/** A term with its views where these rules leave them. */
+export const viewed = (term: Term, known: Map<Term, Term> = new Map()): Term => {
+  const old = known.get(term);
+  if (old !== undefined) return old;
+  const here = withArgs(term, argsOf(term).map((a) => viewed(a, known)));
+  const after = VIEW_RULES.map((rule) => rule.apply(here))
+    .find((made) => made !== undefined && made !== here);
+  const out = after === undefined ? here : viewed(after, known);
+  known.set(term, out);
+  return out;
+};
