@@ -15,7 +15,7 @@ import {
 } from "../../dsl/core/build.ts";
 import { concat } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
-import { codesIn } from "../../dsl/core/dtype.ts";
+import { codesIn, DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
 import {
   argsOf,
@@ -48,6 +48,23 @@ const foldOfNothing = (term: Term): Term | undefined => {
   if (axis.length !== out.length) return undefined;
   const own = permute(term.args[0], out.map((l) => axis.indexOf(l)));
   return own.dtype === term.dtype ? own : cast(own, term.dtype);
+};
+
+/**
+ * A look-up among evenly spaced levels, as two of opposite sign are, is an affine code: no entry is looked up.
+ * Every level must be met exactly.
+ */
+const evenLevels = (term: Term): Term | undefined => {
+  if (term.tag !== "gather" || term.args[0].tag !== "table" || !isPacked(term.args[1].dtype)) {
+    return undefined;
+  }
+  const [{ values }, codes] = term.args;
+  const { max } = DTYPES[codes.dtype];
+  const [first, step] = [values[0], values[1] - values[0]];
+  // Beyond the end an index is the last one.
+  if (values.length <= max || Math.fround(step) !== step) return undefined;
+  if (values.some((x, i) => x !== first + i * step)) return undefined;
+  return map("add", map("mul", codes, step), first);
 };
 
 /** Can a reshape move below this operand without coming to rest on a broadcast? */
@@ -250,6 +267,7 @@ const identities = (term: Term): Term | undefined => {
 /** Where a value lies: views move towards the leaves, bottom-up, until none is left to move. */
 export const VIEW_RULES: readonly Rule[] = [
   { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
+  { name: "even-levels", says: "[a, a + d, …][c] → a + d·c", apply: evenLevels },
   { name: "fold-of-nothing", says: "Σ x over no axis → x", apply: foldOfNothing },
   { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },
   {
