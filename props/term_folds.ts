@@ -98,7 +98,8 @@ export const fold = (soil: Soil): Grown | undefined => {
   const given = before(soil);
   const a = soil.dice.chance(0.3) ? repeated(soil, given) : given;
   if (a.term.shape.length === 0) return undefined;
-  const axes = someAxes(soil, a.term.shape.length);
+  // Over no axis at all, as rules leave it where what they fold repeats.
+  const axes = soil.dice.chance(0.1) ? [] : someAxes(soil, a.term.shape.length);
   const [monoid, project] = soil.dice.pick(
     [["sum", "sum"], ["max", "max"], ["extent", "lo"], ["extent", "hi"]] as const,
   );
