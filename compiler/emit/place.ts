@@ -109,23 +109,25 @@ export const place = (body: Block, printer: Printer): string[] => {
       height: args.reduce((top, { height }) => Math.max(top, height), 0) + 1,
     };
   };
-  const named = (name: string): Written => ({ code: printer.ref(name), height: 0 });
   const use = (e: Expr): Written => {
     if (trivial(e)) return write(e);
     const known = find(e);
-    if (known !== undefined) return named(known);
+    if (known !== undefined) return { code: printer.ref(known), height: 0 };
     const here = frames.length - 1;
     let target = here;
     if (!e.volatile) {
       const wanted = level(e);
       while (target > wanted && !frames[target].guard) target--;
     }
-    const written = target === here ? write(e) : writeAt(target, e);
-    if (target === here && (uses.get(e) ?? 0) < 2 && written.height < DEEPEST) return written;
-    const name = `v${fresh++}`;
-    frames[target].lines.push(printer.bind(name, e, written.code));
-    (e.volatile ? local : frames[target].bound).set(e, name);
-    return named(name);
+    const bind = (name: string, { code }: Written): Written => {
+      frames[target].lines.push(printer.bind(name, e, code));
+      (e.volatile ? local : frames[target].bound).set(e, name);
+      return { code: printer.ref(name), height: 0 };
+    };
+    if (target !== here) return bind(`v${fresh++}`, writeAt(target, e));
+    if ((uses.get(e) ?? 0) > 1) return bind(`v${fresh++}`, write(e));
+    const written = write(e);
+    return written.height < DEEPEST ? written : bind(`v${fresh++}`, written);
   };
   // Operands of a hoisted expression are named in the block it moves to.
   const writeAt = (target: number, e: Expr): Written => {
