@@ -11,7 +11,7 @@
  * ```
  * @module
  */
-import { type Either, isLeft, isRight, right } from "./fp.ts";
+import { type Either, isLeft, isRight, left, right } from "./fp.ts";
 import type { Certify } from "./compiler/bounds.ts";
 import { type Cache, cacheOf } from "./compiler/cache.ts";
 import { type Certified, certified } from "./compiler/certify.ts";
@@ -22,9 +22,9 @@ import { type FixedBits, SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
-import type { Given } from "./compiler/bind.ts";
+import { type Given, refusedOutputs } from "./compiler/bind.ts";
 import type { Sizes } from "./dsl/core/shape.ts";
-import { type Candidates, chosen } from "./compiler/schedule.ts";
+import { type Candidates, chosen, refusedSchedule } from "./compiler/schedule.ts";
 import { type Tuned, tunedOf, tuneOn } from "./compiler/tune.ts";
 import type { Device, DeviceName } from "./compiler/runtime/device.ts";
 import { evalDevice, evalProgram } from "./compiler/runtime/eval.ts";
@@ -169,6 +169,9 @@ const webgpu = (software: boolean): Promise<Either<DeviceError, Device>> => {
 export const openDevice = async (name: DeviceName): Promise<Either<DeviceError, Device>> => {
   if (name === "eval") return right(evalDevice());
   if (name === "wasm") return right(wasm());
+  if (!["webgpu", "webgpu-software", "auto"].includes(name)) {
+    return left(new DeviceError(name, "is none of eval, wasm, webgpu, webgpu-software, auto"));
+  }
   const gpu = await webgpu(name === "webgpu-software");
   return name === "auto" && isLeft(gpu) ? right(wasm()) : gpu;
 };
@@ -204,6 +207,8 @@ const compiled = async (
   const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
   if (isLeft(found)) return found;
   const device = found.right;
+  const refused = refusedOutputs(outputs) ?? refusedSchedule(schedule ?? {});
+  if (refused !== undefined) return left(refused);
   const choice = chosen(schedule ?? {}, certify === undefined ? tunedOf(outputs, device) : {});
   const terms = Object.entries(outputs).map(([name, term]) => [name, term.id]);
   return programsOf(device)(
