@@ -66,7 +66,7 @@ const binder =
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const read: Record<string, Tensor> = {};
-    const rooms: Record<string, number> = {};
+    const rooms: Record<string, number> = Object.create(null);
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
