@@ -27,9 +27,8 @@ import type { Sizes } from "./dsl/core/shape.ts";
 import { type Candidates, chosen, refusedSchedule } from "./compiler/schedule.ts";
 import { type Tuned, tunedOf, tuneOn } from "./compiler/tune.ts";
 import type { Device, DeviceName } from "./compiler/runtime/device.ts";
-import { evalDevice, evalProgram } from "./compiler/runtime/eval.ts";
-import { openWasm } from "./compiler/runtime/wasm.ts";
-import { openWebgpu } from "./compiler/runtime/webgpu.ts";
+import { evalProgram } from "./compiler/runtime/eval.ts";
+import { openDevice } from "./compiler/runtime/open.ts";
 import { SKELETONS } from "./kernels/mod.ts";
 
 export * from "./dsl/core/build.ts";
@@ -151,37 +150,11 @@ export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
 export type { Slot, Step, Target } from "./compiler/kernel.ts";
 export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
-export { openWasm, openWebgpu };
+export { openDevice, wasm } from "./compiler/runtime/open.ts";
+export { openWasm } from "./compiler/runtime/wasm.ts";
+export { openWebgpu } from "./compiler/runtime/webgpu.ts";
 export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
 export type { GpuOptions, WebgpuDevice } from "./compiler/runtime/webgpu.ts";
-
-let shared: Device | undefined;
-
-/** The embedded WebAssembly device on one thread, opened once; {@link openWasm} has more threads. */
-export const wasm = (): Device => shared ??= openWasm();
-
-const opened = new Map<string, Promise<Either<DeviceError, Device>>>();
-
-/** A WebGPU device, opened once a kind of adapter. */
-const webgpu = (software: boolean): Promise<Either<DeviceError, Device>> => {
-  const key = String(software);
-  if (!opened.has(key)) opened.set(key, openWebgpu({ software }));
-  return opened.get(key)!;
-};
-
-/**
- * A device by name. `auto` takes a real GPU if there is one, else the embedded one; a software adapter
- * is taken only as `webgpu-software`.
- */
-export const openDevice = async (name: DeviceName): Promise<Either<DeviceError, Device>> => {
-  if (name === "eval") return right(evalDevice());
-  if (name === "wasm") return right(wasm());
-  if (!["webgpu", "webgpu-software", "auto"].includes(name)) {
-    return left(new DeviceError(name, "is none of eval, wasm, webgpu, webgpu-software, auto"));
-  }
-  const gpu = await webgpu(name === "webgpu-software");
-  return name === "auto" && isLeft(gpu) ? right(wasm()) : gpu;
-};
 
 /** How to compile. */
 export interface Options {
