@@ -294,9 +294,10 @@ export const kept = (codec: Codec, name: string, shape: Shape): Kept => {
  */
 export const bitsOf = (codec: Codec, shape: Shape, sizes: Sizes = {}): number => {
   checkCodec("bitsOf", codec);
-  const names = new Set(shape.filter((d) => typeof d === "string").map(rootOf));
+  const names = shape.filter((d) => typeof d === "string").map(rootOf);
+  const left = names.filter((name) => sizes[name] === undefined);
   for (const [name, size] of Object.entries(sizes)) {
-    if (!names.has(name)) {
+    if (left.length > 0 && !names.includes(name)) {
       throw new ValueError("bitsOf", `size ${name} is of no dim of ${shapeText(shape)}`);
     }
     if (!(Number.isInteger(size) && size > 0)) {
