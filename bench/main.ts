@@ -56,7 +56,7 @@ const COMMAND = {
   usage: `deno task bench [options]
 
 Questions: ${Object.keys(BENCHMARKS).join(", ")}.
-All of them take an hour; results of whole runs are written to bench/results.
+All of them take long; results of whole runs are written to bench/results.
 `,
   flags: {
     only: { wants: "NAME", says: "one question" },

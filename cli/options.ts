@@ -62,7 +62,7 @@ export class UsageError extends Error {
 export const helpOf = ({ usage, flags }: Command<Flags>): string => {
   const rows = Object.entries(flags).map(([name, { says, wants, otherwise, many }]) => {
     const more = [
-      ...otherwise === undefined ? [] : [`default ${otherwise}`],
+      ...otherwise === undefined || otherwise === "" ? [] : [`default ${otherwise}`],
       ...many ? ["may be given again"] : [],
     ];
     const head = wants === undefined ? `--${name}` : `--${name} ${wants}`;
