@@ -21,7 +21,7 @@ import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts
 import { openRunner } from "../models/runner.ts";
 import { adapted, chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
 import { measure, readText, sliced } from "./compare/measure.ts";
-import { type Found, pageOf, type Setting, textTable } from "./compare/report.ts";
+import { type Found, legendText, pageOf, type Setting, textTable } from "./compare/report.ts";
 import { speeds } from "./compare/speed.ts";
 import { machine, tableText } from "./harness.ts";
 import { pageHtml } from "./page/html.ts";
@@ -105,7 +105,7 @@ const main = async (): Promise<void> => {
       machine: machine(),
       date: new Date().toISOString().slice(0, 10),
     };
-    console.log(tableText(textTable(setting, found)));
+    console.log(`${tableText(textTable(setting, found))}\n\n${legendText()}`);
     writeFileSync(given.page, pageHtml(pageOf(setting, found)));
     console.log(`\nthe same as a page: ${given.page}`);
   } finally {
