@@ -9,7 +9,7 @@
  * ```
  * @module
  */
-import { argsOf, type Tag, type Term, topological } from "../core/term.ts";
+import { argsOf, type Term, topological, VIEWS } from "../core/term.ts";
 import { directOf, isLossy } from "../bound/ideal.ts";
 import { wholeOf } from "../bound/whole.ts";
 import type { Codec, Parts } from "./codec.ts";
@@ -24,9 +24,6 @@ const settledIn = (own: readonly Term[], direct: ReadonlySet<Term>): ReadonlySet
   const below = own.filter((t) => direct.has(t)).map((t) => [t, topological([t])] as const);
   return new Set(own.filter((t) => below.some(([by, cone]) => by !== t && cone.includes(t))));
 };
-
-/** Nodes that only say where values lie. */
-const VIEWS: ReadonlySet<Tag> = new Set(["reshape", "permute", "broadcast", "slice", "concat"]);
 
 /** What a part is a view of: a decoder may take that apart again. */
 export const behind = (part: Term): readonly Term[] =>
