@@ -166,7 +166,9 @@ export const boundedCache = async (
     );
     if (last > 1 || tokens() < budget) {
       const place = last > 1 ? { offset: [held.seen - last] } : {};
-      received = (await program.run({ q, ...keys, ...place }, { [TOKENS]: tokens() })).mass;
+      const rows = isTensor(q) ? q : upload(device, "q", "f32", want, q);
+      received = (await program.run({ q: rows, ...keys, ...place }, { [TOKENS]: tokens() })).mass;
+      if (rows !== q) rows.dispose();
       return;
     }
     looking ??= program.record({ q: tensorOn(device, "f32", want), ...keys }, { [TOKENS]: budget });

@@ -6,7 +6,7 @@
  * put(slots, x)    codes, scales = encode(x);    stored[slots] = codes, scales
  * ```
  *
- * Where two tokens share a word (an f16 scale a token) the word is made of both, in the program that encodes:
+ * Where two tokens share a word (an f16 scale a token) the word is made of both:
  *
  * ```text
  * stored  s0 s1 | s2 s3        a new s into slot 2:    old = s2 s3, from = 1 0    ->    s s3, put where s2 s3 were
@@ -16,13 +16,13 @@
  * @module
  */
 import type { Codec } from "../dsl/codec/codec.ts";
-import { type Parts, prefixed } from "../dsl/codec/parts.ts";
-import { type Alone, aloneParts, encodedAgainst, TOKENS } from "../dsl/codec/streaming.ts";
+import { type Alone, aloneParts, TOKENS } from "../dsl/codec/streaming.ts";
 import { broadcast, cast, gather, input, map } from "../dsl/core/build.ts";
 import { ValueError } from "../dsl/core/errors.ts";
+import type { DType } from "../dsl/core/dtype.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
-import type { Compile } from "./encoders.ts";
-import type { Recording } from "./recording.ts";
+import { type Compile, programsFor } from "./encoders.ts";
+import { type Recording, replay } from "./recording.ts";
 import type { Copy, Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn, viewOf } from "./runtime/tensor.ts";
 import { entriesUnder, leadsOf, wholeTo } from "./runtime/tokens.ts";
@@ -70,15 +70,32 @@ const NEW = "added";
 /** Which new token a half of a word is of, from 1 on; 0 for one that stays. */
 const FROM = "from";
 
+/** One token that comes: where it is written, what is run, and what comes of it. */
+interface Usual {
+  readonly inputs: Tensors;
+  readonly work: readonly Recording[];
+  readonly outputs: Tensors;
+}
+
 /** Two tokens of a part that share words: new ones where `from` says so, else what was there. */
-const mended = (name: string, fresh: Term, axis: number, from: Term): Term => {
-  const pairs = [...fresh.shape.slice(0, axis), NEW, 2];
-  const own = from.shape.length === 2 ? [axis, axis + 1] : [0, axis, axis + 1];
-  const which = broadcast(from, pairs, own);
-  const taken = gather(fresh, cast(map("max", map("sub", which, 1), 0), "u32"), axis);
-  const old = input(`old.${name}`, [...pairs, ...fresh.shape.slice(axis + 1)], fresh.dtype);
+const mended = (
+  name: string,
+  dtype: DType,
+  shape: Shape,
+  axis: number,
+  from: Term,
+): Term => {
+  const pairs = [...shape.slice(0, axis), NEW, 2];
+  const which = broadcast(
+    from,
+    pairs,
+    from.shape.length === 2 ? [axis, axis + 1] : [0, axis, axis + 1],
+  );
+  const index = cast(map("max", map("sub", which, 1), 0), "u32");
+  const taken = gather(input(`new.${name}`, shape, dtype), index, axis);
+  const old = input(`old.${name}`, [...pairs, ...shape.slice(axis + 1)], dtype);
   const mine = broadcast(map("min", which, 1), old.shape, pairs.map((_, i) => i));
-  return cast(map("select", mine, taken, old), fresh.dtype);
+  return cast(map("select", mine, taken, old), dtype);
 };
 
 /** Opens memory for tokens, none of which is written yet. */
@@ -108,40 +125,79 @@ export const slotted = async (
   const store = new Map(
     [...parts].map(([part, { part: t }]) => [part, made(t.dtype, t.shape, room)]),
   );
-  const fixed = [...parts.keys()].filter((part) => parts.get(part)!.axis === undefined);
   const halves = [...parts].filter(([, { whole }]) => whole > 1).map(([part]) => part);
 
-  // Programs that encode new tokens, the first ones and later ones.
-  const from = input(FROM, alike ? [NEW, 2] : [heads, NEW, 2], "u32");
-  const x = (side: string): Term => input(`x.${side}`, [heads, NEW, channels], "f32");
-  const written = (of: (side: Side) => Parts): Parts =>
-    Object.fromEntries(
-      SIDES.flatMap((side) => Object.entries(prefixed(side, of(side)))).map(([part, t]) => {
-        const { axis, whole } = parts.get(part)!;
-        return [part, whole > 1 ? mended(part, t, axis!, from) : t];
-      }),
-    );
-  const later = await compile(
-    written((side) => encodedAgainst(codecs[side], x(side), `fixed.${side}`)),
+  const x = input("x", [heads, NEW, channels], "f32");
+  const [k, v] = await Promise.all(
+    SIDES.map((side) => programsFor(compile, codecs[side], x, undefined)),
   );
-  const first = fixed.length === 0
-    ? later
-    : await compile(written((side) => codecs[side].encode(x(side))));
-  let begun = fixed.length === 0;
+  const encoders: Readonly<Record<Side, typeof k>> = { k, v };
+  const from = input(FROM, alike ? [NEW, 2] : [heads, NEW, 2], "u32");
+  const mend = halves.length === 0 ? undefined : await compile(
+    Object.fromEntries(halves.map((part) => {
+      const { part: { dtype, shape }, axis } = parts.get(part)!;
+      return [part, mended(part, dtype, shape.map((d, i) => i === axis ? NEW : d), axis!, from)];
+    })),
+  );
+  let begun = SIDES.every((side) => encoders[side].fixed.length === 0);
 
-  const against = (): Tensors =>
-    Object.fromEntries(fixed.map((part) => [`fixed.${part}`, store.get(part)!]));
+  const against = (side: Side): Tensors =>
+    Object.fromEntries(
+      encoders[side].fixed.map((part) => [`fixed.${part}`, store.get(`${side}.${part}`)!]),
+    );
+  /** What new tokens are read from, and words that two tokens share. */
   const inputsFor = (count: number): Record<string, Tensor> => ({
     ...Object.fromEntries(
       SIDES.map((side) => [`x.${side}`, made("f32", [heads, NEW, channels], count)]),
     ),
-    ...halves.length === 0 ? {} : { [FROM]: made("u32", from.shape, count) },
+    ...mend === undefined ? {} : { [FROM]: made("u32", from.shape, count) },
     ...Object.fromEntries(halves.map((part) => {
-      const { part: { dtype, shape: own }, axis } = parts.get(part)!;
-      const pairs = [...own.slice(0, axis), count, 2, ...own.slice(axis! + 1)];
+      const { part: { dtype, shape }, axis } = parts.get(part)!;
+      const pairs = [...shape.slice(0, axis), count, 2, ...shape.slice(axis! + 1)];
       return [`old.${part}`, made(dtype, pairs, count)];
     })),
   });
+  const under = (side: Side, tensors: Tensors): Tensors =>
+    Object.fromEntries(Object.entries(tensors).map(([part, t]) => [`${side}.${part}`, t]));
+  /** Inputs of the program that makes words of two tokens. */
+  const mending = (inputs: Tensors, fresh: Tensors): Tensors => ({
+    [FROM]: inputs[FROM],
+    ...Object.fromEntries(
+      halves.flatMap((p) => [[`old.${p}`, inputs[`old.${p}`]], [`new.${p}`, fresh[p]]]),
+    ),
+  });
+
+  /** What comes again and again: one token. */
+  const recorded = (): Usual => {
+    const inputs = inputsFor(1);
+    const each = SIDES.map((side) =>
+      encoders[side].later.record({ x: inputs[`x.${side}`], ...against(side) }, { [NEW]: 1 })
+    );
+    const fresh = Object.assign({}, ...SIDES.map((side, i) => under(side, each[i].outputs)));
+    const last = mend === undefined ? [] : [mend.record(mending(inputs, fresh), { [NEW]: 1 })];
+    return {
+      inputs,
+      work: [...each, ...last],
+      outputs: { ...fresh, ...last[0]?.outputs ?? {} },
+    };
+  };
+  /** Any number of tokens, in memory of its own. */
+  const once = async (
+    count: number,
+    inputs: Tensors,
+  ): Promise<{ outputs: Tensors; all: Tensor[] }> => {
+    const found: Record<string, Tensor> = {};
+    for (const side of SIDES) {
+      const { first, later } = encoders[side];
+      const own = { x: inputs[`x.${side}`], ...begun ? against(side) : {} };
+      Object.assign(found, under(side, await (begun ? later : first).run(own, { [NEW]: count })));
+    }
+    const whole = await mend?.run(mending(inputs, found), { [NEW]: count }) ?? {};
+    return {
+      outputs: { ...found, ...whole },
+      all: [inputs, found, whole].flatMap((t) => Object.values(t)),
+    };
+  };
 
   /** Entries of one tensor as those of another, at places that each head has for itself. */
   const scattered = (
@@ -167,18 +223,14 @@ export const slotted = async (
       [slot - slot % 2, slot - slot % 2 + 1].map((at) => slots.indexOf(at) + 1)
     );
 
-  let usual: Recording | undefined;
-  /** The tokens that `fill` puts where they are read go where `slots` says. */
-  const put = async (
-    slots: Slots,
-    fill: (inputs: Tensors) => void,
-  ): Promise<void> => {
+  let usual: Usual | undefined;
+  const put: Slotted["put"] = async (slots, fill) => {
     const count = slots[0].length;
-    const again = begun && count === 1;
-    if (again) usual ??= later.record({ ...inputsFor(1), ...against() }, { [NEW]: 1 });
-    const inputs = again ? usual!.inputs : inputsFor(count);
+    if (begun && count === 1) usual ??= recorded();
+    const again = count === 1 ? usual : undefined;
+    const inputs = again?.inputs ?? inputsFor(count);
     fill(inputs);
-    if (halves.length > 0) {
+    if (mend !== undefined) {
       inputs[FROM].write((alike ? slots.slice(0, 1) : slots).flatMap(halvesOf));
     }
     device.copy(halves.flatMap((part) =>
@@ -190,11 +242,10 @@ export const slotted = async (
         2,
       )
     ));
-    if (again) await usual!.replay();
-    const outputs = again ? usual!.outputs : await (begun ? later : first).run({
-      ...inputs,
-      ...begun ? against() : {},
-    }, { [NEW]: count });
+    if (again !== undefined) await replay(again.work);
+    const { outputs, all } = again === undefined
+      ? await once(count, inputs)
+      : { ...again, all: [] };
     device.copy(
       Object.entries(outputs).flatMap(([part, t]) => {
         const { axis, whole } = parts.get(part)!;
@@ -208,14 +259,15 @@ export const slotted = async (
         );
       }),
     );
-    if (!again) [...Object.values(inputs), ...Object.values(outputs)].forEach((t) => t.dispose());
+    all.forEach((t) => t.dispose());
     begun = true;
   };
 
   const all = (): Tensor[] => [
     ...store.values(),
-    ...Object.values(usual?.outputs ?? {}),
-    ...Object.entries(usual?.inputs ?? {}).flatMap(([n, t]) => n.startsWith("fixed.") ? [] : [t]),
+    ...usual === undefined
+      ? []
+      : [...Object.values(usual.inputs), ...usual.work.flatMap((r) => Object.values(r.outputs))],
   ];
   return {
     put,
@@ -229,7 +281,7 @@ export const slotted = async (
     bytes: () => all().reduce((n, t) => n + t.bytes, 0),
     dispose: () => {
       const given = all();
-      usual?.dispose();
+      usual?.work.forEach((r) => r.dispose());
       given.forEach((t) => t.dispose());
     },
   };

@@ -46,7 +46,8 @@ const received = ({ scores, hidden }: Scored): Term => {
   const top = foldOver("max", "max", seen(scores, -3e38), [3]);
   const above = map("sub", scores, eachToken(top, scores));
   const weights = seen(map("exp", map("min", above, 0)), 0);
-  const sums = foldOver("sum", "sum", weights, [3]);
+  // The largest weight of a row is 1; a row that sees nothing gives nothing.
+  const sums = map("max", foldOver("sum", "sum", weights, [3]), 1);
   return foldOver("sum", "sum", map("div", weights, eachToken(sums, scores)), [1, 2]);
 };
 
