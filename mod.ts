@@ -102,7 +102,14 @@ export { clip } from "./dsl/decompose/clip.ts";
 export { lowRank } from "./dsl/decompose/low_rank.ts";
 export { allot, type Grades, gradesOf, rangesOf, type Way, waysOf } from "./dsl/quantize/allot.ts";
 export { circle, quadrant, quadrantAngles } from "./dsl/quantize/angles.ts";
-export { normalGrid, type Pairs, pairs, type Point } from "./dsl/quantize/grid.ts";
+export {
+  type Grid,
+  gridOf,
+  normalGrid,
+  type Pairs,
+  pairs,
+  type Point,
+} from "./dsl/quantize/grid.ts";
 export { type Linear, linear, type Matrix } from "./dsl/decompose/linear.ts";
 export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
 export { type Normalization, normalize } from "./dsl/decompose/normalize.ts";
