@@ -35,7 +35,7 @@ import type { Recording } from "./recording.ts";
 import type { Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
 import { entriesTo, wholeTo } from "./runtime/tokens.ts";
-import { type Side, SIDES, slotted, type Tensors } from "./slotted.ts";
+import { type Side, SIDES, slotted } from "./slotted.ts";
 
 /** Keys and values of one layer, of which only some tokens stay. */
 export interface BoundedCache {

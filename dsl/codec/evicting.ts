@@ -26,7 +26,7 @@
  * every head, of K and V together. Of all tokens that ever came they go to 0.
  * @module
  */
-import { cast, growing, map } from "../core/build.ts";
+import { cast, growing } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Shape } from "../core/term.ts";
 import { bitsOf, cached, type Codec, type Kept } from "./codec.ts";
