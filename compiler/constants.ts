@@ -8,6 +8,7 @@
  * @module
  */
 import { input } from "../dsl/core/build.ts";
+import { knownCount } from "../dsl/core/shape.ts";
 import { exchanged, type Term, type TermOf, topological } from "../dsl/core/term.ts";
 import type { Outputs } from "./pipeline.ts";
 
@@ -23,6 +24,16 @@ export interface Hoisted {
   readonly lowered: (outputs: Outputs) => Outputs;
 }
 
+/** Columns of a table that stays in the text: coordinates of a point. */
+const COLUMNS = 4;
+
+/** The table of a look-up: numbers, or points of a few coordinates, as many as a kernel holds numbers. */
+const bookOf = ({ args: [rows] }: TermOf<"gather">): readonly Term[] => {
+  if (rows.tag !== "reshape") return [rows];
+  const [count, ...coordinates] = rows.shape;
+  return Number(count) <= LONGEST && knownCount(coordinates) <= COLUMNS ? rows.args : [];
+};
+
 const over = (outputs: Outputs, by: ReadonlyMap<Term, Term>): Outputs =>
   by.size === 0
     ? outputs
@@ -31,7 +42,7 @@ const over = (outputs: Outputs, by: ReadonlyMap<Term, Term>): Outputs =>
 /** Takes the tables out that are no codebooks. */
 export const hoist = (outputs: Outputs): Hoisted => {
   const order = topological(Object.values(outputs));
-  const books = new Set(order.flatMap((t) => t.tag === "gather" ? [t.args[0]] : []));
+  const books = new Set(order.flatMap((t) => t.tag === "gather" ? bookOf(t) : []));
   const large = order.filter((t): t is Term & TermOf<"table"> =>
     t.tag === "table" && t.values.length > LONGEST && !books.has(t)
   );

@@ -107,7 +107,10 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
   asI16: noForm,
   zip8: noForm,
   zip16: noForm,
-  zip32: noForm,
+  zip32: (e, [a, b]) => {
+    const [x, y] = e.value === 0 ? "xy" : "zw";
+    return `vec4<f32>((${a}).${x}, (${b}).${x}, (${a}).${y}, (${b}).${y})`;
+  },
   unzip16: noForm,
   unzip32: (e, [a, b]) => {
     const places = e.value === 0 ? "xz" : "yw";

@@ -144,12 +144,11 @@ export const divInt = (a: Expr, b: Expr): Expr => {
       return divInt(x, b);
     }
   }
-  return node(
-    "div",
-    "i32",
-    [a, b],
-    a.lo >= 0 ? { lo: 0, hi: isConst(b) ? Math.floor(a.hi / b.value) : a.hi } : {},
-  );
+  const exact = isConst(b) && a.factor !== 0 && a.factor % b.value === 0;
+  return node("div", "i32", [a, b], {
+    ...a.lo >= 0 ? { lo: 0, hi: isConst(b) ? Math.floor(a.hi / b.value) : a.hi } : {},
+    factor: exact ? a.factor / b.value : 1,
+  });
 };
 
 /** a % b of numbers that are not negative. */

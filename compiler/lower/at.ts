@@ -20,8 +20,9 @@ import {
 } from "../../dsl/core/term.ts";
 import { bin, type Expr, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
-import { entryOf } from "./entries.ts";
+import { columnOf, entryOf } from "./entries.ts";
 import { linear, type Source } from "./memory.ts";
+import { neighbours } from "./neighbours.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
 import { countAbove, placesOf } from "./places.ts";
 import { contractAt, contractWide, foldAt } from "./reductions.ts";
@@ -196,7 +197,12 @@ const AT: Reading<[Lower, Index], Expr> = {
   slice: (t, low, index) =>
     low.at(t.args[0], index.map((x, i) => i === t.axis ? bin("add", x, low.size(t.start)) : x)),
   concat: (t, low, index) => pickPart(low, t, index, (arg, at) => low.at(arg, at)),
-  gather: (t, low, index) => low.at(t.args[0], gatherIndex(low, t, index)),
+  gather: (t, low, index) => {
+    const at = gatherIndex(low, t, index);
+    const inText = !t.batch && !low.sources.has(t.args[0]);
+    const column = inText ? columnOf(t.args[0], at.slice(1)) : undefined;
+    return column === undefined ? low.at(t.args[0], at) : entryOf(column, at[0]);
+  },
   contract: (t, low, index) => contractAt(low, t, index),
   fold: (t, low, index) => foldAt(low, t, index),
   routine: (t) => outside(t as Term),
@@ -233,6 +239,11 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     if (group === undefined) return undefined;
     const inner = group.from[1] - 1;
     const at = unreshape(low, t, index);
+    if (t.args[0].shape[inner] === 2 && inner > group.from[0]) {
+      return inner === t.args[0].shape.length - 1
+        ? neighbours(t.args[0].shape, at, (i, along) => low.tryWide(t.args[0], i, along))
+        : undefined;
+    }
     const whole = t.args[0].shape[inner];
     const aligned = t.args[0].shape.slice(group.from[0], inner).every((d) => d === 1) ||
       (typeof whole === "number" && whole % 4 === 0);
@@ -267,10 +278,11 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
   gather: (t, low, index, axis) => {
     const [rows, codes] = t.args;
     const lead = codes.shape.length;
+    const column = axis < lead && !t.batch && !low.sources.has(rows)
+      ? columnOf(rows, index.slice(lead))
+      : undefined;
     return axis < lead
-      ? rows.tag === "table" && !low.sources.has(rows)
-        ? wideEntries(low, rows.values, codes, index, axis)
-        : undefined
+      ? column && wideEntries(low, column, codes, index.slice(0, lead), axis)
       : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1 + (t.batch ?? 0));
   },
   contract: (t, low, index, axis) => contractWide(low, t, index, axis),

@@ -8,11 +8,13 @@
  * @module
  */
 import { rint } from "../../dsl/core/dtype.ts";
+import type { Term } from "../../dsl/core/term.ts";
 import {
   asI16,
   bin,
   bytes,
   type Expr,
+  int,
   lanesOf,
   LOOKED,
   num,
@@ -24,6 +26,7 @@ import {
   zip16,
   zip8,
 } from "../ir/expr.ts";
+import { linear } from "./memory.ts";
 
 /** One or four entries by places that are whole numbers; beyond the end the last entry. */
 export const entryOf = (values: readonly number[], place: Expr): Expr => {
@@ -39,6 +42,21 @@ export const entryOf = (values: readonly number[], place: Expr): Expr => {
     });
   }
   return level[0];
+};
+
+/**
+ * What codes choose from at a place of the rows of a table: its numbers, or a column of a matrix made of them.
+ *
+ * Before: `reshape [a b c d] : [2, 2]` at place 1 of its rows; after: `[b d]`.
+ */
+export const columnOf = (table: Term, place: readonly Expr[]): readonly number[] | undefined => {
+  if (table.tag === "table") return place.length === 0 ? table.values : undefined;
+  if (table.tag !== "reshape" || table.args[0].tag !== "table") return undefined;
+  const [count, ...dims] = table.shape;
+  const { values } = table.args[0];
+  const width = values.length / (count as number);
+  const at = linear(dims.map((d) => int(d as number)), place);
+  return at.op === "const" ? values.filter((_, i) => i % width === at.value) : undefined;
 };
 
 /** Byte `plane` of each entry, as 16 bytes. */

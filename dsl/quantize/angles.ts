@@ -13,7 +13,7 @@
  */
 import type { Bits } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
-import type { Point } from "./grid.ts";
+import { type Grid, gridOf, type Point } from "./grid.ts";
 
 const pointAt = (angle: number): Point => [Math.cos(angle), Math.sin(angle)];
 
@@ -54,5 +54,5 @@ export const quadrantAngles = (bits: Bits, level: number): readonly number[] => 
 };
 
 /** The points at {@link quadrantAngles}. */
-export const quadrant = (bits: Bits, level: number): readonly Point[] =>
-  quadrantAngles(bits, level).map(pointAt);
+export const quadrant = (bits: Bits, level: number): Grid =>
+  gridOf(2 ** bits, () => quadrantAngles(bits, level).map(pointAt));

@@ -24,14 +24,35 @@ export type Point = readonly [number, number];
 /** Rings and angles over which a normal plane is summed. */
 const [RINGS, ANGLES, REACH] = [60, 120, 5];
 
-let found: readonly Point[] | undefined;
+/** Points that are found when they are first asked for: a scheme that nobody uses costs a script nothing. */
+export interface Grid {
+  /** How many points. */
+  readonly size: number;
+  /** All of them, the same each time. */
+  readonly points: () => readonly Point[];
+}
+
+/** A grid of `size` points, found once. */
+export const gridOf = (size: number, find: () => readonly Point[]): Grid => {
+  let found: readonly Point[] | undefined;
+  return { size, points: () => found ??= find() };
+};
+
+/** Index of the nearest of some points to (x, y), the first of equals. */
+const nearestIndex = (points: readonly Point[], x: number, y: number): number => {
+  let [best, at] = [Infinity, 0];
+  for (let i = 0; i < points.length; i++) {
+    const far = (x - points[i][0]) ** 2 + (y - points[i][1]) ** 2;
+    if (far < best) [best, at] = [far, i];
+  }
+  return at;
+};
 
 /**
  * Sixteen centroids of two independent normal numbers, by Lloyd's iteration from the origin and rings of 6
  * and 9 points, turned so that no point has another's coordinate.
  */
-export const normalGrid = (): readonly Point[] => {
-  if (found !== undefined) return found;
+export const normalGrid: Grid = gridOf(16, () => {
   const ring = (count: number, radius: number, first: number): Point[] =>
     Array.from({ length: count }, (_, i): Point => {
       const angle = first + 2 * Math.PI * i / count;
@@ -47,19 +68,15 @@ export const normalGrid = (): readonly Point[] => {
   for (let round = 0; round < 60; round++) {
     const sums = points.map(() => [0, 0, 0]);
     for (const [x, y, weight] of samples) {
-      let [best, at] = [Infinity, 0];
-      points.forEach(([a, b], i) => {
-        const far = (x - a) ** 2 + (y - b) ** 2;
-        if (far < best) [best, at] = [far, i];
-      });
-      sums[at][0] += weight * x;
-      sums[at][1] += weight * y;
-      sums[at][2] += weight;
+      const sum = sums[nearestIndex(points, x, y)];
+      sum[0] += weight * x;
+      sum[1] += weight * y;
+      sum[2] += weight;
     }
     points = sums.map(([x, y, weight]): Point => [x / weight, y / weight]);
   }
-  return found = points;
-};
+  return points;
+});
 
 /** Index of the nearest of some points: the largest x·a + y·b − (a² + b²)/2, the first of equals. */
 const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
@@ -76,8 +93,8 @@ const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
 
 /** What {@link pairs} is asked for. */
 export interface Pairs {
-  /** Points of the plane, as many as codes of some bits; the centroids of {@link normalGrid} unless given. */
-  readonly points?: readonly Point[];
+  /** Points of the plane, as many as codes of some bits; {@link normalGrid} unless given. */
+  readonly points?: readonly Point[] | Grid;
   /** What of a token is scaled to 1: the root of the mean square, or nothing. */
   readonly scale?: "norm" | "none";
   /** Which channels are a pair: those half a token apart, or neighbours. */
@@ -86,17 +103,16 @@ export interface Pairs {
 
 /** Pairs of channels by points of a plane, one norm a token if there is one; see the head of the file. */
 export const pairs = (
-  { points = normalGrid(), scale: statistic = "norm", of = "halves" }: Pairs = {},
+  { points: given = normalGrid, scale: statistic = "norm", of = "halves" }: Pairs = {},
 ): Codec => {
+  const { size, points } = "size" in given ? given : gridOf(given.length, () => given);
   const name = `pairs(${
-    [`${points.length}`, statistic, of].filter((x) => x !== "norm" && x !== "halves").join(", ")
+    [`${size}`, statistic, of].filter((x) => x !== "norm" && x !== "halves").join(", ")
   })`;
-  const bits = BITS.find((b) => 2 ** b === points.length);
+  const bits = BITS.find((b) => 2 ** b === size);
   if (bits === undefined) {
     throw new ValueError(name, `points are as many as codes of ${BITS.join(", ")} bits`);
   }
-  const tables = [0, 1].map((i) => table(points.map((p) => p[i])));
-  const rows = reshape(table(points.flat()), [points.length, 2]);
   const halved = (shape: Shape): number => {
     const channels = shape[shape.length - 1];
     if (typeof channels === "number" && channels % 2 === 0) return channels / 2;
@@ -111,12 +127,12 @@ export const pairs = (
       : [0, 1].map((i) =>
         reshape(slice(reshape(y, [...sides, half, 2]), axis + 1, i, i + 1), [...sides, half])
       );
-    return cast(nearest(points, a, b), packedOf(bits));
+    return cast(nearest(points(), a, b), packedOf(bits));
   };
   const pointsAt = (codes: Term, shape: Shape): Term =>
     of === "halves"
-      ? concat(tables.map((t) => gather(t, codes)), shape.length - 1)
-      : reshape(gather(rows, codes), shape);
+      ? concat([0, 1].map((i) => gather(table(points().map((p) => p[i])), codes)), shape.length - 1)
+      : reshape(gather(reshape(table(points().flat()), [size, 2]), codes), shape);
   return {
     name,
     encode: (x, batch = 0) => {
