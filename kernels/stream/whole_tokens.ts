@@ -28,7 +28,7 @@ const wordsOf = ({ shape, dtype }: Term): number => {
   return known.reduce((n, d) => n * d, 1) * DTYPES[dtype].bits / 32;
 };
 
-/** Packed codes of whole tokens, of which a group reads a share. */
+/** Packed codes of whole tokens, of which a group reads a share: several lines of memory each. */
 const wholeTokens = ({ roles }: Stream, leaves: readonly Term[]): Term[] => {
   const heads = roles.outer.map(roles.dim);
   const shared = heads.some((d) => typeof d === "number" && d > 1);
