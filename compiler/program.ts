@@ -26,8 +26,8 @@ import type { Device, Executable, Memory } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload } from "./runtime/tensor.ts";
 import { type Chosen, chosen } from "./schedule.ts";
 
-/** A compiled program; one serves every size of its named dims. */
-export interface Program {
+/** A compiled program; one serves every size of its named dims. Its outputs have the names that were given. */
+export interface Program<Name extends string = string> {
   /** The device it runs on. */
   readonly device: Device;
   /** Rewritten outputs: what the kernels compute, term for term. */
@@ -38,14 +38,14 @@ export interface Program {
   readonly run: (
     inputs: Readonly<Record<string, Given>>,
     sizes?: Sizes,
-  ) => Promise<Record<string, Tensor>>;
+  ) => Promise<Record<Name, Tensor>>;
   /** Runs and reads every output. */
   readonly values: (
     inputs: Readonly<Record<string, Given>>,
     sizes?: Sizes,
-  ) => Promise<Record<string, Float64Array>>;
+  ) => Promise<Record<Name, Float64Array>>;
   /** Binds it to inputs and to outputs of its own, to be run many times ({@link Recording}). */
-  readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording;
+  readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording<Name>;
   /** Bytes that each kernel reads and writes at most once, for some sizes. */
   readonly bytesMoved: (sizes: Sizes) => number;
   /** The text of its kernels, as the device takes it. */
