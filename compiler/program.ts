@@ -17,7 +17,7 @@ import {
 } from "./bind.ts";
 import type { Certify } from "./bounds.ts";
 import { hoist } from "./constants.ts";
-import { CompileError, DeviceError, InputError } from "./errors.ts";
+import { type CompileError, compileErrorOf, type DeviceError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
@@ -169,16 +169,18 @@ export const compileOn = async (
   choice: Chosen = chosen({}, {}),
   certify?: Certify,
 ): Promise<Either<CompileError | DeviceError, Program>> => {
-  const hoisted = hoist(outputs);
+  let hoisted: ReturnType<typeof hoist>;
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   let executable: Executable;
   try {
+    hoisted = hoist(outputs);
     inputs = inputsOf(hoisted.outputs);
     lowered = lower(hoisted.outputs, skeletons, device.target, choice.schedule, certify);
     executable = await device.build(lowered.steps);
   } catch (error) {
-    if (error instanceof CompileError || error instanceof DeviceError) return left(error);
+    const refused = compileErrorOf(error);
+    if (refused !== undefined) return left(refused);
     throw error;
   }
   const constants = Object.fromEntries(
