@@ -23,6 +23,7 @@ import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { writeReport } from "./report.ts";
 import { prefillBench } from "./prefill.ts";
+import { retrievalBench } from "./retrieval.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 import { tiersBench } from "./tiers.ts";
@@ -49,6 +50,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   hypotheses: hypothesesBench,
   tiers: tiersBench,
   online: onlineBench,
+  retrieval: retrievalBench,
 };
 
 const args = process.argv.slice(2);
