@@ -23,6 +23,7 @@ import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { writeReport } from "./report.ts";
 import { prefillBench } from "./prefill.ts";
+import { longerBench } from "./longer.ts";
 import { retrievalBench } from "./retrieval.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
@@ -51,6 +52,7 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   tiers: tiersBench,
   online: onlineBench,
   retrieval: retrievalBench,
+  longer: longerBench,
 };
 
 const args = process.argv.slice(2);

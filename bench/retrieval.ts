@@ -29,6 +29,7 @@ import {
 import { copier } from "../models/copier.ts";
 import { openGenerator } from "../models/generate.ts";
 import type { Model } from "../models/load.ts";
+import { losses } from "../models/quality.ts";
 import { type Codecs, MEASURED, openRunner, type Runner } from "../models/runner.ts";
 import { uniforms } from "../models/uniforms.ts";
 import { openEmbedded } from "./embedded.ts";
@@ -186,15 +187,9 @@ const lossOf = (
   text: readonly number[],
   last: number,
   vocab: number,
-): number => {
-  let sum = 0;
-  for (let at = text.length - last; at < text.length; at++) {
-    const row = rowOf(logits, at - 1, vocab);
-    const top = Math.max(...row);
-    sum += top + Math.log(row.reduce((s, x) => s + Math.exp(x - top), 0)) - row[text[at]!]!;
-  }
-  return sum / last;
-};
+): number =>
+  losses(logits.subarray((text.length - last - 1) * vocab), vocab, text.slice(-last))
+    .reduce((a, b) => a + b) / last;
 
 /** What a passage gains from being read before. */
 const passage = async (ask: Ask): Promise<readonly Row[]> => {
