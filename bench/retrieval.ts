@@ -11,7 +11,8 @@
  *
  * A cache that decides at each step takes eight tokens a step.
  *
- * `tokens` are those that are held of all, `bits` what is stored of a value of all tokens when the text ends.
+ * `tokens` are those that are held of all when the text ends, what came behind the prompt among them where a cache
+ * decides once; `bits` is what is stored of a value of all tokens.
  */
 import {
   bitsOf,
@@ -41,8 +42,8 @@ type Reader = (ids: readonly number[], prompt: number) => Promise<Float32Array>;
 /** A cache under test. */
 interface Way {
   readonly name: string;
-  /** Tokens that are held of so many. */
-  readonly held: (tokens: number) => number;
+  /** Tokens that are held in the end, of so many and of so many behind the prompt. */
+  readonly held: (tokens: number, later: number) => number;
   /** Bits a value of a token that is held. */
   readonly bits: number;
   /** Does it know where the prompt ends? */
@@ -87,7 +88,7 @@ const OBSERVED = 16;
 /** As many tokens as a budget, chosen when the prompt ends; later ones are all kept. */
 const once = (name: string, budget: number, scheme: typeof h2o, codec: Codec): Way => ({
   name,
-  held: () => budget,
+  held: (_, later) => budget + later,
   bits: bitsOf(codec, SHAPE) + 32 / 64,
   prompted: true,
   open: (_, runner) => async (ids, prompt) => {
@@ -124,9 +125,9 @@ const waysOf = (budgets: readonly number[]): readonly Way[] => [
 ];
 
 /** Bits of a value, and tokens, of a text of so many. */
-const sizesOf = (way: Way, tokens: number): Row => ({
-  tokens: `${way.held(tokens)} of ${tokens}`,
-  bits: (way.bits * way.held(tokens) / tokens).toFixed(2),
+const sizesOf = (way: Way, tokens: number, later: number): Row => ({
+  tokens: `${way.held(tokens, later)} of ${tokens}`,
+  bits: (way.bits * way.held(tokens, later) / tokens).toFixed(2),
 });
 
 const rowOf = (logits: Float32Array, at: number, vocab: number): Float32Array =>
@@ -170,13 +171,16 @@ const needle = async (ask: Ask): Promise<readonly Row[]> => {
       };
       const asked = await share(tokens - 2);
       const later = way.prompted ? await share(tokens - 3) : asked;
-      rows.push({ cache: way.name, ...sizesOf(way, tokens), asked, later });
+      rows.push({ cache: way.name, ...sizesOf(way, tokens, 2), asked, later });
     }
     return rows;
   } finally {
     runner.close();
   }
 };
+
+/** The first tokens of the passage are the question, and end the prompt. */
+const ASKED = 8;
 
 /** A passage, how often it is read, and what lies between. */
 const [PASSAGE, TIMES, BETWEEN, LEAD] = [48, 4, 64, 16];
@@ -219,10 +223,8 @@ const passage = async (ask: Ask): Promise<readonly Row[]> => {
   try {
     for (const way of waysOf(ask.quick ? [32] : [128, 64])) {
       const read = way.open(model, runner);
-      // The first tokens of the passage are the question.
-      const asked = 8;
       const loss = async (text: number[]): Promise<number> =>
-        lossOf(await read(text, tokens - PASSAGE + asked), text, PASSAGE - asked, vocab);
+        lossOf(await read(text, tokens - PASSAGE + ASKED), text, PASSAGE - ASKED, vocab);
       const gains: number[] = [];
       let all = 0;
       for (const { told, untold } of texts) {
@@ -237,7 +239,7 @@ const passage = async (ask: Ask): Promise<readonly Row[]> => {
       if (rows.length === 0) exact = mean;
       rows.push({
         cache: way.name,
-        ...sizesOf(way, tokens),
+        ...sizesOf(way, tokens, PASSAGE - ASKED),
         loss: all.toFixed(3),
         gain: `${mean.toFixed(3)} ± ${spread.toFixed(3)}`,
         kept: `${(100 * mean / exact).toFixed(0)} %`,
