@@ -116,11 +116,22 @@ const NONE: readonly Term[] = [];
 /** The operands of a term. */
 export const argsOf = (term: Term): readonly Term[] => "args" in term ? term.args : NONE;
 
-const table = new Map<string, WeakRef<Term>>();
+/** The terms of a process, and the number of the next one. */
+interface Terms {
+  readonly table: Map<string, WeakRef<Term>>;
+  next: number;
+}
+
+/**
+ * Copies of this package in one process (that of a dependency beside one's own) share their terms: what one
+ * builds, another compiles.
+ */
+const SHARED = Symbol.for("kvfold.terms");
+const terms = ((globalThis as { [SHARED]?: Terms })[SHARED] ??= { table: new Map(), next: 0 });
+const { table } = terms;
 const dead = new FinalizationRegistry<string>((key) => {
   if (table.get(key)?.deref() === undefined) table.delete(key);
 });
-let next = 0;
 
 /**
  * The one term with these contents: equal subterms are the same object, so sharing is by construction.
@@ -145,7 +156,7 @@ export const intern = <T extends Tag>(
   if (known !== undefined) return known;
   const term = Object.freeze({
     tag,
-    id: next++,
+    id: terms.next++,
     shape: Object.freeze([...shape]),
     dtype,
     ...fields,
@@ -155,22 +166,21 @@ export const intern = <T extends Tag>(
   return term as unknown as Term;
 };
 
-/** Node kinds whose values are those of their first operand, in its element type. */
-const VIEWS: ReadonlySet<Tag> = new Set<Tag>([
+/** Node kinds that only say where values lie. */
+export const VIEWS: ReadonlySet<Tag> = new Set<Tag>([
   "reshape",
   "permute",
   "broadcast",
   "slice",
   "concat",
-  "gather",
 ]);
 
-/** Rebuilds a term with other operands (same contents otherwise); a view has the dtype of its operand. */
+/** Rebuilds a term with other operands (same contents otherwise); a view or a look-up has the dtype of its first. */
 export const withArgs = (term: Term, args: readonly Term[]): Term => {
   const old = argsOf(term);
   if (old.length === args.length && old.every((a, i) => a === args[i])) return term;
   const { tag, id: _id, shape, dtype, ...fields } = term;
-  const viewed = VIEWS.has(tag) ? args[0].dtype : dtype;
+  const viewed = VIEWS.has(tag) || tag === "gather" ? args[0].dtype : dtype;
   return intern(tag, { ...fields, args } as unknown as Nodes[Tag], shape, viewed);
 };
 

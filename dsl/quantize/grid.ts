@@ -10,7 +10,7 @@
  * where two scalar codes leave .1175.
  * @module
  */
-import { cast, gather, map, reshape, table } from "../core/build.ts";
+import { cast, constant, gather, map, reshape, table } from "../core/build.ts";
 import { concat, slice } from "../core/pieces.ts";
 import { BITS, packedOf } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
@@ -82,7 +82,7 @@ export const normalGrid: Grid = gridOf(16, () => {
 const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
   const closeness = ([a, b]: Point): Term =>
     map("sub", map("add", map("mul", x, a), map("mul", y, b)), (a * a + b * b) / 2);
-  let [best, at] = [closeness(points[0]), map("mul", x, 0)];
+  let [best, at]: Term[] = [closeness(points[0]), constant(0, x.shape)];
   points.slice(1).forEach((point, i) => {
     const here = closeness(point);
     at = map("select", map("less", best, here), i + 1, at);
@@ -118,7 +118,7 @@ export const pairs = (
     if (typeof channels === "number" && channels % 2 === 0) return channels / 2;
     throw new ShapeError("pairs", `channels of ${shapeText(shape)} are not even`);
   };
-  const scoped = (shape: Shape, batch: number): Scope => scopeOf("token", shape, batch);
+  const scoped = (shape: Shape, batch: number): Scope => scopeOf("pairs", "token", shape, batch);
   const coded = (y: Term): Term => {
     const half = halved(y.shape);
     const [axis, sides] = [y.shape.length - 1, y.shape.slice(0, -1)];
