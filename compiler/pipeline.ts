@@ -25,6 +25,7 @@ import {
 import { butterflies } from "./rules/butterfly.ts";
 import { fixedPoint } from "./rules/fixed.ts";
 import { rewrite, type Trace } from "./rules/rewrite.ts";
+import { ALGEBRA_RULES, CERTIFIED_RULES } from "./rules/rules.ts";
 
 /** Outputs of a program by name. */
 export type Outputs = Readonly<Record<string, Term>>;
@@ -77,12 +78,17 @@ const checked = <A, B>(pass: Pass<A, B>, value: B): void => {
   }
 };
 
+const checkRewritten = ({ outputs }: Rewritten): void => checkTerms(Object.values(outputs));
+
 /** Algebra: work moves out of the token loop. */
-export const rulesPass: Pass<Outputs, Rewritten> = {
+export const rulesPass = (asked: Certify | undefined): Pass<Outputs, Rewritten> => ({
   name: "rules",
-  run: (outputs) => ({ ...rewrite(outputs), held: new Set() }),
-  check: ({ outputs }) => checkTerms(Object.values(outputs)),
-};
+  run: (outputs) => ({
+    ...rewrite(outputs, new Set(), asked === undefined ? ALGEBRA_RULES : CERTIFIED_RULES),
+    held: new Set(),
+  }),
+  check: checkRewritten,
+});
 
 /** Integers where the target multiplies them and the schedule allows it. */
 export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, Rewritten> => ({
@@ -91,7 +97,7 @@ export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, R
     schedule.fixed !== false && target.dot16
       ? { ...level, outputs: fixedPoint(level.outputs, schedule.fixed) }
       : level,
-  check: rulesPass.check,
+  check: checkRewritten,
 });
 
 /** Bounds of the outputs beside them, where they are asked for. */
@@ -102,7 +108,7 @@ export const boundsPass = (asked: Certify | undefined): Pass<Rewritten, Rewritte
     const { outputs, trace, held } = withBounds(level.outputs, asked, F32);
     return { outputs, trace: [...level.trace, ...trace], held };
   },
-  check: rulesPass.check,
+  check: checkRewritten,
 });
 
 /** Products with a Hadamard matrix as sums and differences, where a group has one lane. */
@@ -118,7 +124,7 @@ export const butterflyPass = (target: Target): Pass<Rewritten, Rewritten> => ({
         held: new Set([...level.held].map(butterflies)),
       }
       : level,
-  check: rulesPass.check,
+  check: checkRewritten,
 });
 
 /** Which terms one kernel makes. */
@@ -161,7 +167,7 @@ export const pipeline = (
   schedule: Schedule = SCHEDULE,
   certify?: Certify,
 ): Pass<Outputs, Lowered> => {
-  const bounded = then(then(rulesPass, fixedPass(schedule, target)), boundsPass(certify));
+  const bounded = then(then(rulesPass(certify), fixedPass(schedule, target)), boundsPass(certify));
   const terms = then(bounded, butterflyPass(target));
   return then(then(terms, groupPass(schedule, target)), skeletonPass(skeletons, schedule, target));
 };

@@ -15,6 +15,8 @@ import {
   turboquant,
   window,
 } from "../mod.ts";
+import type { Certify } from "../compiler/bounds.ts";
+import { SCHEDULE } from "../compiler/kernel.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { WEBGPU_TARGET } from "../compiler/runtime/webgpu.ts";
@@ -95,4 +97,12 @@ Deno.test("a factor of one piece of the tokens leaves the fold, and its codes ke
     const values = plans[0].pieces!.flatMap((p) => p.roots.map((t) => (t as Fold).args[1]));
     deepEqual(topological(values).filter((t) => t.tag === "contract"), [], codec.name);
   }
+});
+
+Deno.test("what is certified keeps a fold over pieces whole: errors of two sums would add up", () => {
+  const out = attention(window({ sinks: 4, tail: 32 }, quarot(4)));
+  const folds = (certify?: Certify): number =>
+    topological([lower({ out }, SKELETONS, WASM_TARGET, SCHEDULE, certify).outputs.out])
+      .filter((t) => t.tag === "fold" && t.monoid === "softmax").length;
+  deepEqual([folds(), folds({ codes: true, sharp: false })], [2, 1]);
 });

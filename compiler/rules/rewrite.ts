@@ -21,6 +21,7 @@ const LIMIT = 2_000;
 export const rewrite = (
   outputs: Readonly<Record<string, Term>>,
   kept: ReadonlySet<Term> = new Set(),
+  algebraRules: readonly Rule[] = ALGEBRA_RULES,
 ): { outputs: Readonly<Record<string, Term>>; trace: readonly Trace[] } => {
   const trace: Trace[] = [];
   const fire = (term: Term, rules: readonly Rule[]): Term | undefined => {
@@ -53,9 +54,9 @@ export const rewrite = (
     if (known !== undefined) return known;
     let here = term;
     for (
-      let after = fire(here, ALGEBRA_RULES);
+      let after = fire(here, algebraRules);
       after !== undefined;
-      after = fire(here, ALGEBRA_RULES)
+      after = fire(here, algebraRules)
     ) {
       here = views(after);
     }

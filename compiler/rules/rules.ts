@@ -304,5 +304,13 @@ export const ALGEBRA_RULES: readonly Rule[] = [
   },
 ];
 
+/**
+ * The same for what is certified: a fold over pieces stays one. As a sum of two its errors would be those of
+ * both, each as far as its values reach: half as much again for a window.
+ */
+export const CERTIFIED_RULES: readonly Rule[] = ALGEBRA_RULES.filter((rule) =>
+  rule.apply !== pieceOutOfFold
+);
+
 /** Every rule. */
 export const RULES: readonly Rule[] = [...VIEW_RULES, ...ALGEBRA_RULES];
