@@ -12,7 +12,7 @@
  */
 import process from "node:process";
 import { seedNow } from "./check.ts";
-import { CLIMBS } from "./climbs.ts";
+import { CLAIM_CLIMBS, CLIMBS } from "./climbs.ts";
 import { count, WANTED } from "./coverage.ts";
 import { spread } from "./fuzz/pool.ts";
 import { DEVICES, type Job } from "./fuzz/worker.ts";
@@ -71,7 +71,9 @@ const programs = async (): Promise<number> => {
 /** Climbs; the number of bounds that were passed. */
 const climb = async (): Promise<number> => {
   const evaluations = Number(option("evaluations", "100000"));
-  const names = Object.keys(CLIMBS).filter((name) => name.includes(option("only", "")));
+  const names = Object.keys({ ...CLIMBS, ...CLAIM_CLIMBS }).filter((name) =>
+    name.includes(option("only", ""))
+  );
   console.log(`${evaluations} evaluations for each of ${names.length}, seed ${seed}`);
   const jobs = names.map((what): Job => ({ mode: "climb", what, seed, evaluations }));
   let [passed, top] = [0, 0];

@@ -262,8 +262,8 @@ const cutOut = (t: Term): Term | undefined => {
   });
 };
 
-/** The claim of `back` for all `x` (`[heads, tokens, channels]`, tokens by name); nothing where there is none. */
-export const claimOf = (x: Term, back: Term): Claim | undefined => {
+/** What `back` loses of any `x` (`[heads, tokens, channels]`, tokens by name); nothing where there is none. */
+export const lossOf = (x: Term, back: Term): Claim | undefined => {
   const [heads, tokens] = x.shape;
   if (typeof heads !== "number" || typeof tokens !== "string" || x.shape.length !== 3) {
     return undefined;

@@ -36,6 +36,12 @@ interface Standing {
   readonly row: Row;
 }
 
+/** Has the one a number for every pair of the other's last axis? */
+const isHalf = ({ shape: a }: Term, { shape: b }: Term): boolean => {
+  const [n, m] = [a, b].map((s) => s[s.length - 1]);
+  return typeof n === "number" && m === 2 * n && a.slice(0, -1).join() === b.slice(0, -1).join();
+};
+
 /** The tokens behind lengths of lengths of pairs. */
 const tokensIn = (lengths: Term, c: Claiming): Row | undefined => {
   const row = c.of(lengths);
@@ -44,7 +50,8 @@ const tokensIn = (lengths: Term, c: Claiming): Row | undefined => {
   const [top] = lengths.tag === "map" ? lengths.args : [];
   const pair = top?.tag === "fold" && top.args[0].tag === "map" ? top.args[0].args[0] : undefined;
   const below = pair?.tag === "reshape" ? pair.args[0] : pair;
-  return below && pairLengths(below) === lengths ? tokensIn(below, c) : undefined;
+  const paired = below !== undefined && isHalf(lengths, below) && pairLengths(below) === lengths;
+  return paired ? tokensIn(below, c) : undefined;
 };
 
 /** The directions that both coordinates of pairs are slices of. */
@@ -74,13 +81,13 @@ const standing = (t: Term, c: Claiming): Standing | undefined => {
   const looked = directions && c.seen(directions);
   const radius = lengths && lengthsIn(lengths);
   if (looked?.tag !== "gather" || radius === undefined) return undefined;
-  if (directed(directions!, radius) !== t) return undefined;
+  if (!isHalf(radius, directions!) || directed(directions!, radius) !== t) return undefined;
   const of = pointsOf(looked, c);
   const inner = standing(radius, c);
   if (of === undefined || inner === undefined) return undefined;
   // Directions of what is no length have any sign.
-  const [z, by] = of.directions.tag === "map" ? of.directions.args : [];
-  if (z === undefined || by === undefined || directionsOf(z, inner.of) !== of.directions) {
+  const [z] = of.directions.tag === "map" ? of.directions.args : [];
+  if (z === undefined || !isHalf(inner.of, z) || directionsOf(z, inner.of) !== of.directions) {
     return undefined;
   }
   if (pairLengths(z) !== inner.of) return undefined;
