@@ -28,6 +28,7 @@ import { evalAll } from "../read/eval.ts";
 import { directedBack } from "./directions.ts";
 import { divided, multiplied, unstored } from "./scales.ts";
 import {
+  type Claiming,
   type Coded,
   columnsOf,
   HALF,
@@ -49,20 +50,6 @@ export interface Claim {
   readonly least: number;
   /** The longest token whose stored numbers are in the range of their type. */
   readonly upTo: number;
-}
-
-/** What the rules share. */
-export interface Claiming {
-  readonly x: Term;
-  readonly heads: number;
-  /** What is known of the tokens of a term, if anything is. */
-  readonly of: (t: Term) => Row | undefined;
-  /** Are the first axes of a term those of x: heads and tokens? */
-  readonly leads: (t: Term) => boolean;
-  /** Behind views that keep a token's numbers in their order, parts of a cache side by side included. */
-  readonly seen: (t: Term) => Term;
-  /** Says that a half is stored which is up to this for tokens of length 1. */
-  readonly limit: (size: number) => void;
 }
 
 const given = anywhere((t) => t.tag === "input");

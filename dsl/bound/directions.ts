@@ -10,8 +10,7 @@
 import type { Term, TermOf } from "../core/term.ts";
 import { directed, directionsOf, pairLengths } from "../decompose/polar.ts";
 import { nearestIn, type Point } from "../quantize/grid.ts";
-import type { Claiming } from "./claim.ts";
-import { columnsOf, HALF, type Off, type Row, spectral } from "./tokens.ts";
+import { type Claiming, columnsOf, HALF, type Off, type Row, spectral } from "./tokens.ts";
 import { unstored } from "./scales.ts";
 
 /** Angles that are looked at. */

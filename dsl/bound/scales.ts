@@ -12,8 +12,16 @@ import { map } from "../core/build.ts";
 import { HELD, held } from "../core/held.ts";
 import { type Term, type TermOf, topological } from "../core/term.ts";
 import { rootMeanSquare } from "../quantize/scope.ts";
-import type { Claiming } from "./claim.ts";
-import { columnsOf, HALF, own, rebased, type Row, settled, spectral } from "./tokens.ts";
+import {
+  type Claiming,
+  columnsOf,
+  HALF,
+  own,
+  rebased,
+  type Row,
+  settled,
+  spectral,
+} from "./tokens.ts";
 
 const rms = (z: Term): Term => rootMeanSquare(z, { view: z.shape, axes: [z.shape.length - 1] });
 

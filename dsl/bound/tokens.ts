@@ -44,6 +44,20 @@ export interface Row {
   readonly codes: ReadonlyMap<Term, Coded>;
 }
 
+/** What the rules share. */
+export interface Claiming {
+  readonly x: Term;
+  readonly heads: number;
+  /** What is known of the tokens of a term, if anything is. */
+  readonly of: (t: Term) => Row | undefined;
+  /** Are the first axes of a term those of x: heads and tokens? */
+  readonly leads: (t: Term) => boolean;
+  /** Behind views that keep a token's numbers in their order, parts of a cache side by side included. */
+  readonly seen: (t: Term) => Term;
+  /** Says that a half is stored which is up to this for tokens of length 1. */
+  readonly limit: (size: number) => void;
+}
+
 /** What a stored half is off, relative and at least, and the largest there is. */
 export const HALF = { relative: 2 ** -11, least: 2 ** -25, most: 65504 } as const;
 
