@@ -21,7 +21,10 @@ export interface Centring {
   readonly stored?: "f16" | "f32";
 }
 
-/** The codec of the mean and the values around it; see the head of the file. */
+/**
+ * The mean of every channel over all tokens, and the values around it: x = mean + values. Parts: `mean`
+ * `[heads, d]` and `values` of x's shape.
+ */
 export const center = ({ stored = "f16" }: Centring = {}): Factored => {
   const tokens = (shape: Shape): number => shape.length - 2;
   const without = (shape: Shape): Shape => shape.filter((_, i) => i !== tokens(shape));

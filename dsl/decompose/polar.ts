@@ -53,7 +53,11 @@ export const directionsOf = (x: Term, lengths: Term): Term =>
 export const directed = (directions: Term, lengths: Term): Term =>
   map("mul", directions, spread(lengths, directions.shape));
 
-/** The codec of a radius and directions of every level; see the head of the file. */
+/**
+ * Polar coordinates, level after level: 2^levels neighbouring channels have one radius, and points of unit circles.
+ * Parts: `radius` `[…, tokens, d / 2^levels]` and `direction1` `[…, tokens, d]`, `direction2` `[…, tokens, d / 2]`, …,
+ * each pair of places one point; `pairs` of neighbours codes them.
+ */
 export const polar = ({ levels }: Polar): Factored => {
   const name = `polar(${levels})`;
   if (!(Number.isInteger(levels) && levels > 0)) {
