@@ -27,6 +27,7 @@ import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { peak } from "../dsl/decompose/peak.ts";
 import { polar } from "../dsl/decompose/polar.ts";
+import { preRope } from "../dsl/decompose/pre_rope.ts";
 import { qr } from "../dsl/decompose/qr.ts";
 import { reorder } from "../dsl/decompose/reorder.ts";
 import { rotate } from "../dsl/decompose/rotate.ts";
@@ -117,6 +118,8 @@ const LOSSLESS: readonly Codec[] = [
   split([16]),
   split([4, 5, 7]),
   reorder(ORDER),
+  preRope({ base: 100, pairs: "halves" }),
+  perHead(preRope({ base: 1e4, pairs: "neighbours" })),
   linear({ name: "turned", to: [TURNED], back: [TURNED] }),
   residual(coded(2)),
   perHead(residual(pca({ rank: 2 }))),
