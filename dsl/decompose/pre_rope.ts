@@ -85,12 +85,16 @@ export const preRope = ({ base, pairs: of }: Rope): Factored => {
     if (channels % 2 === 0) return channels / 2;
     throw new ShapeError(name, `the ${channels} channels of ${shapeText(shape)} are no pairs`);
   };
+  /** Both sides turned by the places of their tokens, or turned back by exactly as much. */
   const turned = (sides: readonly [Term, Term], back: boolean): readonly [Term, Term] => {
     const [a, b] = sides;
     const tokens = a.shape.length - 2;
     const half = a.shape[tokens + 1] as number;
-    const turns = turnsOf(iota([a.shape[tokens]], 0), half, base);
-    const [c, s] = turns.map((t) => broadcast(t, a.shape, [tokens, tokens + 1]));
+    const [cos, sin] = turnsOf(iota([a.shape[tokens]], 0), half, base);
+    // Tables are rounded, so that a turn is longer than 1 by that; what is taken off when keys are stored.
+    const long = map("add", map("mul", cos, cos), map("mul", sin, sin));
+    const [c, s] = (back ? [map("div", cos, long), map("div", sin, long)] : [cos, sin])
+      .map((t) => broadcast(t, a.shape, [tokens, tokens + 1]));
     const [ac, as, bc, bs] = [[a, c], [a, s], [b, c], [b, s]].map(([x, y]) => map("mul", x, y));
     return back
       ? [map("add", ac, bs), map("sub", bc, as)]
