@@ -95,6 +95,7 @@ export { pca, type Principal } from "./dsl/decompose/pca.ts";
 export { peak } from "./dsl/decompose/peak.ts";
 export { directionOf, type Polar, polar } from "./dsl/decompose/polar.ts";
 export { qr } from "./dsl/decompose/qr.ts";
+export { preRope, type Rope } from "./dsl/decompose/pre_rope.ts";
 export { reorder } from "./dsl/decompose/reorder.ts";
 export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
 export { type Shrinking, shrunk } from "./dsl/decompose/shrink.ts";

@@ -20,8 +20,9 @@ import { broadcast, cast, gather, iota, map, permute, reshape, table } from "../
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { concat, slice } from "../core/pieces.ts";
 import type { Shape, Term } from "../core/term.ts";
-import { type Factored, VALUES } from "../codec/codec.ts";
+import { type Codec, type Factored, identity, VALUES } from "../codec/codec.ts";
 import { axesOf } from "./labelled.ts";
+import { reorder } from "./reorder.ts";
 
 /** How keys were turned. */
 export interface Rope {
@@ -100,17 +101,11 @@ export const preRope = ({ base, pairs: of }: Rope): Factored => {
       ? [map("add", ac, bs), map("sub", bc, as)]
       : [map("sub", ac, bs), map("add", as, bc)];
   };
-  /** First channels of pairs, then second ones, and back. */
-  const sorted = (x: Term, half: number, back: boolean): Term => {
-    if (of === "halves") return x;
-    const lead = x.shape.slice(0, -1);
-    const axes = lead.map((_, i) => i);
-    const view = back ? [2, half] : [half, 2];
-    return reshape(
-      permute(reshape(x, [...lead, ...view]), [...axes, lead.length + 1, lead.length]),
-      x.shape,
-    );
-  };
+  /** First channels of pairs, then second ones: a codec of its own, which attention moves to the query. */
+  const sorted = (half: number): Codec =>
+    of === "halves"
+      ? identity
+      : reorder(Array.from({ length: 2 * half }, (_, i) => 2 * (i % half) + Math.floor(i / half)));
   const inSides = (x: Term, half: number, back: boolean): Term => {
     const axis = x.shape.length - 1;
     const [a, b] = [0, half].map((start) => slice(x, axis, start, start + half));
@@ -120,11 +115,11 @@ export const preRope = ({ base, pairs: of }: Rope): Factored => {
     name,
     encode: (x, batch = 0) => {
       const half = halfOf(x.shape, batch);
-      return { [VALUES]: inSides(sorted(x, half, false), half, true) };
+      return { [VALUES]: inSides(sorted(half).encode(x, batch)[VALUES], half, true) };
     },
     decode: (parts, shape, batch = 0) => {
       const half = halfOf(shape, batch);
-      return sorted(inSides(parts[VALUES], half, false), half, true);
+      return sorted(half).decode({ [VALUES]: inSides(parts[VALUES], half, false) }, shape, batch);
     },
     partShapes: (shape) => ({ [VALUES]: shape }),
   };
