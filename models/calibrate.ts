@@ -39,7 +39,7 @@ import type { ModelConfig } from "./config.ts";
 import { cacheShape } from "./llama.ts";
 import type { Model } from "./load.ts";
 import { meanKld, score } from "./quality.ts";
-import { fromPlaces, ropeOf, storedUnturned } from "./rope.ts";
+import { aroundMean, ropeOf } from "./rope.ts";
 import { type Codecs, EXACT, type LayerRun, type Run, type Runner } from "./runner.ts";
 
 type Side = keyof Codecs;
@@ -172,21 +172,17 @@ const partsOf = async (
     const of = (pick: (run: LayerRun) => Float64Array, turned: boolean) => {
       const each = runs.map((run) => {
         const x = pick(run.layers[layer]);
-        return turned && beforeRope ? storedUnturned(model.config, x, tokensOf(run)) : x;
+        return turned && beforeRope ? aroundMean(model.config, x, tokensOf(run)) : x;
       });
       return gramsOf(gathered(each, kvHeads), kvHeads, d);
     };
     const tokensOf = (run: Run) => run.layers[layer].q!.length / heads / d;
-    const queries = await of((run) => run.q!, true);
+    const queries = await of((run) => run.q!, false);
     for (const side of ["k", "v"] as const) {
       const { centred } = await of((run) => run.seen![side][0], side === "k");
       const bases = Array.from({ length: kvHeads }, (_, head) => {
         const own = rowsOf(queries.plain, d, head);
-        const weight = !weighed
-          ? unit(d)
-          : side === "k"
-          ? (beforeRope ? fromPlaces(model.config, own, tokensOf(runs[0])) : own)
-          : outputWeight(model, layer, head);
+        const weight = !weighed ? unit(d) : side === "k" ? own : outputWeight(model, layer, head);
         return basisOf(weight, rowsOf(centred, d, head));
       });
       all.push({ layer, side, ...joined(bases) });
@@ -225,7 +221,8 @@ const codecOf = (
     to: [to.map((row) => row.slice(0, kept))],
     back: [back.slice(0, kept)],
   }, grades));
-  return side === "k" && beforeRope ? pipe(preRope(ropeOf(config)), on(VALUES, coded)) : coded;
+  if (side === "v" || !beforeRope) return coded;
+  return pipe(center({ within: preRope(ropeOf(config)) }), on(VALUES, coded));
 };
 
 /** Two bits for every coordinate: what parts are probed with. */
