@@ -13,9 +13,11 @@
  */
 import { type Either, isLeft, isRight, right } from "./fp.ts";
 import type { Certify } from "./compiler/bounds.ts";
+import { type BoundedCache, boundedCache } from "./compiler/bounded.ts";
 import { type Cache, cacheOf } from "./compiler/cache.ts";
 import { type Certified, certified } from "./compiler/certify.ts";
 import type { Codec } from "./dsl/codec/codec.ts";
+import type { Evicting } from "./dsl/codec/evicting.ts";
 import type { Compile } from "./compiler/encoders.ts";
 import { type GrowingCache, growingCache } from "./compiler/growing.ts";
 import { type FixedBits, SCHEDULE, type Schedule } from "./compiler/kernel.ts";
@@ -54,53 +56,8 @@ export type {
   Term,
 } from "./dsl/core/term.ts";
 export * from "./dsl/codec/codec.ts";
-export { type Adaptive, adaptive, type Measured, type Rule } from "./dsl/codec/adaptive.ts";
-export { type CodecBound, codecBound } from "./dsl/codec/bound.ts";
-export { byHead } from "./dsl/codec/by_head.ts";
-export { byToken, keep, SALIENCE, type TokenOrder, told } from "./dsl/codec/by_token.ts";
-export { type Window, window, type Windowed } from "./dsl/codec/window.ts";
-export { codecVariance } from "./dsl/codec/expected.ts";
-export { type Outliers, outliers } from "./dsl/codec/outliers.ts";
-export { type Online, online, type Refresh } from "./dsl/codec/online.ts";
-export { predict } from "./dsl/codec/predict.ts";
-export { residual } from "./dsl/codec/residual.ts";
-export { split } from "./dsl/codec/split.ts";
-export { together } from "./dsl/codec/together.ts";
-export * from "./dsl/quantize/affine.ts";
-export { quantizeGroups } from "./dsl/quantize/groups.ts";
-export { type Codebook, codebook } from "./dsl/quantize/codebook.ts";
-export { e2m1, fp4, lloydMax, lloydMaxError, nf4 } from "./dsl/quantize/levels.ts";
-export type { Per } from "./dsl/quantize/scope.ts";
 export * from "./dsl/attention/attend.ts";
-export { type Balance, balance } from "./dsl/decompose/balance.ts";
-export { attentionMass, type Observed, pooled } from "./dsl/attention/salience.ts";
-export { center, type Centring } from "./dsl/decompose/center.ts";
-export { hadamard } from "./dsl/decompose/hadamard.ts";
-export { clip } from "./dsl/decompose/clip.ts";
-export { lowRank } from "./dsl/decompose/low_rank.ts";
-export { allot, type Grades, gradesOf, rangesOf, type Way, waysOf } from "./dsl/quantize/allot.ts";
-export { circle, quadrant, quadrantAngles } from "./dsl/quantize/angles.ts";
-export {
-  type Grid,
-  gridOf,
-  normalGrid,
-  type Pairs,
-  pairs,
-  type Point,
-} from "./dsl/quantize/grid.ts";
-export { type Linear, linear, type Matrix } from "./dsl/decompose/linear.ts";
-export { type Chain, mpo } from "./dsl/decompose/mpo.ts";
-export { type Normalization, normalize } from "./dsl/decompose/normalize.ts";
-export { pca, type Principal } from "./dsl/decompose/pca.ts";
-export { peak } from "./dsl/decompose/peak.ts";
-export { directionOf, type Polar, polar } from "./dsl/decompose/polar.ts";
-export { qr } from "./dsl/decompose/qr.ts";
-export { preRope, type Rope } from "./dsl/decompose/pre_rope.ts";
-export { reorder } from "./dsl/decompose/reorder.ts";
-export { rotate, type Rotation } from "./dsl/decompose/rotate.ts";
-export { type Shrinking, shrunk } from "./dsl/decompose/shrink.ts";
-export { smooth, type Smoothing } from "./dsl/decompose/smooth.ts";
-export { type Singular, svd } from "./dsl/decompose/svd.ts";
+export * from "./dsl/attention/salience.ts";
 export {
   type Calibration,
   calibrationOf,
@@ -110,6 +67,10 @@ export {
   type Shared,
   type WeightScheme,
 } from "./dsl/weights/scheme.ts";
+export * from "./dsl/codec/mod.ts";
+export * from "./dsl/decompose/mod.ts";
+export * from "./dsl/quantize/mod.ts";
+export type { Grid } from "./dsl/quantize/grid.ts";
 export * from "./dsl/schemes/papers.ts";
 export { type Env, evalAll, evaluate, type Value } from "./dsl/read/eval.ts";
 export { boundOf, normBoundOf } from "./dsl/bound/bound.ts";
@@ -122,15 +83,10 @@ export { type Rounded, rounding } from "./dsl/read/rounding.ts";
 export { CompileError, DeviceError, type FixedBits, InputError, SCHEDULE, type Schedule };
 export { type Choice, choose } from "./compiler/adapt.ts";
 export { TierError } from "./compiler/errors.ts";
+export type { BoundedCache } from "./compiler/bounded.ts";
 export type { GrowingCache } from "./compiler/growing.ts";
 export type { PartWords, Sealed } from "./compiler/sealed.ts";
-export {
-  openTier,
-  type Spilled,
-  type Tier,
-  type TierOptions,
-  tryRestore,
-} from "./compiler/tier.ts";
+export * from "./compiler/tier.ts";
 export type { Candidates, Given, Tuned };
 export { inputsOf } from "./compiler/bind.ts";
 export type { Certificate, Certified } from "./compiler/certify.ts";
@@ -138,20 +94,11 @@ export type { Structure } from "./compiler/explain.ts";
 export type { Program } from "./compiler/program.ts";
 export { type Recording, replay } from "./compiler/recording.ts";
 export { type Tensor, upload } from "./compiler/runtime/tensor.ts";
-export type {
-  Copy,
-  Device,
-  DeviceName,
-  Executable,
-  Launch,
-  Memory,
-  Recorded,
-} from "./compiler/runtime/device.ts";
+export type * from "./compiler/runtime/device.ts";
 export type { Outputs } from "./compiler/pipeline.ts";
 export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
 export type { Slot, Step, Target } from "./compiler/kernel.ts";
-export type { Common as ChainOptions } from "./dsl/decompose/plan.ts";
 export { openWasm, openWebgpu };
 export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
 export type { GpuOptions, WebgpuDevice } from "./compiler/runtime/webgpu.ts";
@@ -339,12 +286,55 @@ export const openCache = async (
   [heads, channels]: readonly [heads: number, channels: number],
   { device: asked = "wasm", schedule, capacity = 1024 }: CacheOptions = {},
 ): Promise<GrowingCache> => {
+  const { device, make } = await makerOn(asked, schedule);
+  return await growingCache(make, device, codec, heads, channels, capacity);
+};
+
+/** The device that is asked for, and what compiles for it. */
+const makerOn = async (
+  asked: Device | DeviceName,
+  schedule?: Partial<Schedule>,
+): Promise<{ readonly device: Device; readonly make: Compile }> => {
   const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
   if (isLeft(found)) throw found.left;
   const device = found.right;
   const make: Compile = (outputs) =>
     compile(outputs, { device, ...schedule === undefined ? {} : { schedule } });
-  return await growingCache(make, device, codec, heads, channels, capacity);
+  return { device, make };
+};
+
+/**
+ * Opens an empty cache of bounded memory, of keys and values `[heads, n, channels]` of one layer: as many tokens
+ * as the budget of `evicting(…)`, each new one in the place of another (`compiler/bounded.ts`). A codec whose
+ * tokens cannot go one by one is a `ValueError`.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { attend, compile, evicting, input, keptOf, openBounded, rtnGrouped } from "kvfold";
+ * const codecs = evicting({ sinks: 2, recent: 6, heavy: 8 }, rtnGrouped(4));
+ * const cache = await openBounded(codecs, [2, 64]);
+ * const q = input("q", [2, 1, 1, 64], "f32");
+ * const program = await compile({ out: attend({ q, ...keptOf(codecs, cache.shape) }) });
+ * for (let token = 0; token < 100; token++) {
+ *   const [query, k, v] = [1, 2, 3].map((n) => Array.from({ length: 128 }, (_, i) => Math.sin(i * n + token)));
+ *   await cache.append({ k, v });
+ *   await cache.observe(query); // what attention looks at stays
+ *   const { out } = await program.values({ q: query, ...cache.parts() });
+ *   ok(out.length === 128);
+ * }
+ * ok(cache.seen() === 100 && cache.tokens() === 16);
+ * ok((await cache.held()).places[0].includes(99));
+ * cache.dispose();
+ * ```
+ */
+export const openBounded = async (
+  codecs: Evicting,
+  [heads, channels]: readonly [heads: number, channels: number],
+  { device: asked = "wasm", schedule }: Options = {},
+): Promise<BoundedCache> => {
+  const { device, make } = await makerOn(asked, schedule);
+  return await boundedCache(make, device, codecs, heads, channels);
 };
 
 /** How to certify. */

@@ -33,6 +33,9 @@ import { costly, isHeavy, isStream, madeAgain, withRepeated } from "./repeated.t
 import { scoreProducts, streamPlan } from "./stream_plan.ts";
 import { Lower } from "./lower/at.ts";
 
+/** Folds and products that one kernel makes: its text grows with each, and so do the locals of a WebAssembly function. */
+const MOST_HEAVY = 12;
+
 type Decision = { readonly need: readonly Term[] } | { readonly plans: readonly Plan[] };
 
 const plain = (skeleton: Plan["skeleton"], roots: readonly Term[]): Plan => ({
@@ -173,6 +176,8 @@ const decide = (
     }
   }
   if (inside.length === 0) return { plans: [plain("map", [root])] };
+  const many = inside.filter((t) => t !== root && !isStream(t));
+  if (many.length > MOST_HEAVY) return { need: many };
   const again = inside.flatMap((t) => madeAgain(t, stored));
   if (again.length > 0) return { need: again };
   const row = rowPlan([root], withRepeated(root, inside, stored), stored, schedule, target) ??

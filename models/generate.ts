@@ -1,28 +1,25 @@
 /**
- * A model token by token, on caches that grow. Tokens are fed once: each goes through the layers, is put
- * behind the caches of K and V, and attends to all that is there. Programs are compiled for any number of
- * tokens; a prompt is fed at once.
+ * A model token by token, on caches that grow or hold as many tokens as a budget. Tokens are fed once: each goes
+ * through the layers, is put into the caches of K and V, and attends to all that is there. Programs are compiled
+ * for any number of tokens; a prompt is fed at once, or in as few steps as a cache of bounded memory takes.
  *
  * ```text
  * feed(ids):  x = embed(ids);  for each layer:  q, k, v = project(x);  K, V append k, v;  x = layer(x, q, K, V)
  *             logits of the last token = head(x)
  * ```
+ *
+ * Keys are turned by the place where their token stood, in a text of any length. In a cache of bounded memory
+ * queries then stand further from the first tokens than in any text that the model was trained on, once the text
+ * is longer than its context; StreamingLLM turns keys by their place in the cache, which is not done here.
  * @module
  */
-import {
-  type Device,
-  type Given,
-  openCache,
-  type Schedule,
-  type Tensor,
-  upload,
-  wasm,
-} from "../mod.ts";
+import { type Device, type Given, type Schedule, type Tensor, upload, wasm } from "../mod.ts";
+import { type Cached, openLayerCache } from "./caches.ts";
 import * as llama from "./llama.ts";
 import type { Model } from "./load.ts";
 import { LAYER, PROJECT } from "./precision.ts";
 import { ropeTables } from "./rope.ts";
-import { type Codecs, library } from "./runner.ts";
+import { library } from "./runner.ts";
 
 /** A model with its caches. */
 export interface Generator {
@@ -43,15 +40,21 @@ export const largest = (xs: ArrayLike<number>): number => {
   return at;
 };
 
-/** Opens a model whose caches are held by codecs. */
+/** How to generate. */
+export interface Generating {
+  readonly device?: Device;
+  readonly schedule?: Partial<Schedule>;
+  /** Tokens that caches that grow have room for from the start; 64 if not given. */
+  readonly capacity?: number;
+  /** The most tokens that are fed at once; as many as the cache takes if not given. */
+  readonly most?: number;
+}
+
+/** Opens a model whose caches are held by codecs, of all tokens or of as many as a budget. */
 export const openGenerator = async (
   { config, weights }: Model,
-  codecs: Codecs,
-  { device = wasm(), schedule = {}, capacity = 64 }: {
-    readonly device?: Device;
-    readonly schedule?: Partial<Schedule>;
-    readonly capacity?: number;
-  } = {},
+  codecs: Cached,
+  { device = wasm(), schedule = {}, capacity = 64, most = Infinity }: Generating = {},
 ): Promise<Generator> => {
   const compiled = library(device, schedule);
   const held = new Map<string, Tensor>();
@@ -63,18 +66,17 @@ export const openGenerator = async (
     Object.fromEntries(
       Object.entries(names).map(([name, of]) => [name, weight(`model.layers.${i}.${of}`)]),
     );
-  const shape = [config.kvHeads, config.headDim] as const;
   const caches = await Promise.all(
-    Array.from({ length: config.layers }, async () => ({
-      k: await openCache(codecs.k, shape, { device, schedule, capacity }),
-      v: await openCache(codecs.v, shape, { device, schedule, capacity }),
-    })),
+    Array.from(
+      { length: config.layers },
+      () => openLayerCache(config, codecs, { device, schedule, capacity }),
+    ),
   );
-  const { k, v } = caches[0]!;
+  const [{ past, most: taken }] = caches as [typeof caches[number]];
   const [embed, project, head] = [llama.embed, llama.project, llama.head].map((f) => f(config));
-  const layer = llama.layer(config, k.codec, v.codec, llama.PAST);
-  const tables = ropeTables(config, config.contextLength);
-  const half = config.headDim / 2;
+  const layer = llama.layerOn(config, past);
+  const embedding = weight("model.embed_tokens");
+  let tokens = 0;
 
   const run = async (
     formula: llama.Formula,
@@ -82,28 +84,35 @@ export const openGenerator = async (
     sizes = {},
   ): Promise<Record<string, Tensor>> => await (await compiled(formula)).run(inputs, sizes);
 
-  const feed = async (ids: readonly number[]): Promise<Float64Array> => {
-    const before = k.tokens();
-    const past = before + ids.length;
-    const angles = Object.fromEntries(
-      Object.entries(tables).map(([name, t]) => [name, t.subarray(before * half, past * half)]),
-    );
-    const embedding = weight("model.embed_tokens");
+  /** Feeds some tokens at once. */
+  const step = async (ids: readonly number[]): Promise<Tensor> => {
+    const angles = ropeTables(config, ids.length, tokens);
     let { x } = await run(embed!, { embedding, ids });
     for (const [i, cache] of caches.entries()) {
       const now = await run(project!, { x: x!, ...angles, ...ofLayer(i, PROJECT) });
-      await cache.k.append(now.k!);
-      await cache.v.append(now.v!);
+      await cache.append(now.k!, now.v!);
       const next = await run(layer, {
         x: x!,
         q: now.q!,
-        offset: [before],
-        ...cache.k.parts("k"),
-        ...cache.v.parts("v"),
+        offset: [tokens],
+        ...cache.parts(),
         ...ofLayer(i, LAYER),
-      }, { [llama.PAST]: past });
+      }, { [llama.PAST]: cache.held() });
+      await cache.observe(now.q!);
       [x!, ...Object.values(now)].forEach((t) => t.dispose());
       x = next.x;
+    }
+    tokens += ids.length;
+    return x!;
+  };
+
+  const feed = async (ids: readonly number[]): Promise<Float64Array> => {
+    if (ids.length === 0) throw new RangeError("feed: there are no tokens");
+    let x: Tensor | undefined;
+    const each = Math.min(most, taken);
+    for (let at = 0; at < ids.length; at += each) {
+      x?.dispose();
+      x = await step(ids.slice(at, at + each));
     }
     const { logits } = await run(head!, { x: x!, norm: weight("model.norm"), embedding });
     const all = await logits!.read();
@@ -112,11 +121,11 @@ export const openGenerator = async (
   };
   return {
     feed,
-    tokens: () => k.tokens(),
-    bytes: () => caches.reduce((n, cache) => n + cache.k.bytes() + cache.v.bytes(), 0),
+    tokens: () => tokens,
+    bytes: () => caches.reduce((n, cache) => n + cache.bytes(), 0),
     close: () => {
       held.forEach((t) => t.dispose());
-      caches.forEach((cache) => [cache.k, cache.v].forEach((c) => c.dispose()));
+      caches.forEach((cache) => cache.dispose());
     },
   };
 };

@@ -1,5 +1,14 @@
 import { equal, ok } from "node:assert/strict";
-import { f16, identity, kivi, rtnGrouped, window } from "../mod.ts";
+import {
+  f16,
+  heavyHitters,
+  identity,
+  kivi,
+  movingWindow,
+  rtnGrouped,
+  tova,
+  window,
+} from "../mod.ts";
 import { largest, openGenerator } from "./generate.ts";
 import { loadModel, WIKI4M } from "./load.ts";
 import { type Codecs, EXACT, MEASURED, openRunner } from "./runner.ts";
@@ -38,5 +47,32 @@ Deno.test("greedy generation with a compressed cache goes on, token by token", a
   equal(generator.tokens(), prompt.length + 30);
   ok(generator.bytes() < plain.bytes());
   generator.close();
+  plain.close();
+});
+
+Deno.test("a cache of bounded memory is exact within its budget, and does not grow beyond it", async () => {
+  const plain = await openGenerator(model, both(identity), { schedule: MEASURED });
+  const exact = [await plain.feed(prompt), await plain.feed(prompt)];
+  for (
+    const codecs of [
+      movingWindow({ sinks: 2, recent: 8 }, identity),
+      heavyHitters({ heavy: 4, recent: 5, sinks: 1 }, identity),
+      tova({ budget: 10 }, identity),
+    ]
+  ) {
+    const generator = await openGenerator(model, codecs, { schedule: MEASURED });
+    const within = await generator.feed(prompt);
+    const far = (a: Float64Array, b: Float64Array) =>
+      Math.max(...a.map((x, i) => Math.abs(x - b[i])));
+    ok(far(within, exact[0]) < 1e-3, `${codecs.name}: ${far(within, exact[0])}`);
+    let beyond = within;
+    for (const id of prompt) beyond = await generator.feed([id]);
+    ok(far(beyond, exact[1]) > 1e-2, codecs.name);
+    const bytes = generator.bytes();
+    for (const id of prompt) await generator.feed([id]);
+    equal(generator.bytes(), bytes);
+    equal(generator.tokens(), 3 * prompt.length);
+    generator.close();
+  }
   plain.close();
 });

@@ -22,11 +22,14 @@ import {
   type Codec,
   concat,
   contract,
+  type Evicting,
   foldOver,
   gather,
   identity,
   input,
+  type Kept,
   kept,
+  keptOf,
   map,
   permute,
   reshape,
@@ -148,24 +151,37 @@ export const decode = (c: ModelConfig, codec: Codec): Formula => ({
   x: cached(codec, "x", cacheShape(c)),
 });
 
-/**
- * Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. In a cache that holds earlier
- * tokens too, {@link PAST} of them in all, `offset` lie before the first one.
- */
-export const attention = (c: ModelConfig, k: Codec, v: Codec, tokens: string = TOKENS): Term =>
-  attend({
-    q: input("q", queryShape(c), "f32"),
-    k: kept(k, "k", cacheShape(c, tokens)),
-    v: kept(v, "v", cacheShape(c, tokens)),
-    causal: { offset: tokens === TOKENS ? 0 : input("offset", [], "f32") },
-  });
+/** A cache as attention reads it. */
+export interface Past {
+  readonly k: Kept;
+  readonly v: Kept;
+  /** Where the first of the new tokens stands; before it are others. */
+  readonly offset: number | Term;
+}
+
+/** A cache held by codecs. In one that holds earlier tokens too, {@link PAST} of them in all, `offset` lie before the first one. */
+export const pastOf = (c: ModelConfig, k: Codec, v: Codec, tokens: string = TOKENS): Past => ({
+  k: kept(k, "k", cacheShape(c, tokens)),
+  v: kept(v, "v", cacheShape(c, tokens)),
+  offset: tokens === TOKENS ? 0 : input("offset", [], "f32"),
+});
+
+/** A cache that holds some of the tokens that came, {@link PAST} of them: new ones, and what is left of others. */
+export const boundedPast = (c: ModelConfig, codecs: Evicting): Past => ({
+  ...keptOf(codecs, cacheShape(c, PAST)),
+  offset: input("offset", [], "f32"),
+});
+
+/** Attention of every token on the cache up to itself: `[kv, group, tokens, d]`. */
+export const attention = (c: ModelConfig, { k, v, offset }: Past): Term =>
+  attend({ q: input("q", queryShape(c), "f32"), k, v, causal: { offset } });
 
 /** A layer from its queries and its cache, with the inputs of its linear maps on the way. */
-const inLayer = (c: ModelConfig, k: Codec, v: Codec, tokens: string, how: Precision) => {
+const inLayer = (c: ModelConfig, past: Past, how: Precision) => {
   const [width, inner] = [c.hiddenSize, c.intermediateSize];
   const of = (x: Term, name: string, ...shape: readonly number[]): Term =>
     linear(rounded(x, how), matrix(how, name, ...shape));
-  const seen = reshape(permute(attention(c, k, v, tokens), [2, 0, 1, 3]), [
+  const seen = reshape(permute(attention(c, past), [2, 0, 1, 3]), [
     TOKENS,
     c.heads * c.headDim,
   ]);
@@ -176,20 +192,25 @@ const inLayer = (c: ModelConfig, k: Codec, v: Codec, tokens: string, how: Precis
 };
 
 /** What a layer adds to x, from its queries and its cache. */
+export const layerOn = (c: ModelConfig, past: Past, how: Precision = {}): Formula => ({
+  x: inLayer(c, past, how).x,
+});
+
+/** The same on a cache held by codecs. */
 export const layer = (
   c: ModelConfig,
   k: Codec,
   v: Codec,
   tokens: string = TOKENS,
   how: Precision = {},
-): Formula => ({ x: inLayer(c, k, v, tokens, how).x });
+): Formula => layerOn(c, pastOf(c, k, v, tokens), how);
 
 /** What the queries, keys and values of a layer tell of the channels of their input. */
 export const projectInputs = (c: ModelConfig): Formula => told({ qkv: entered(c) });
 
 /** The same of the other linear maps of a layer, from its queries and its cache in f32. */
 export const layerInputs = (c: ModelConfig): Formula => {
-  const { seen, h, gated } = inLayer(c, identity, identity, TOKENS, {});
+  const { seen, h, gated } = inLayer(c, pastOf(c, identity, identity), {});
   return told({ out: seen, mlp: h, down: gated });
 };
 

@@ -209,7 +209,9 @@ export const openRunner = async (
       (await (await compiled(llama.decode(config, codec))).values(under("x", parts), { tokens }))
         .x!;
     const attention = async (codecs: Codecs, of: typeof stored): Promise<Float64Array> => {
-      const program = await compiled({ out: llama.attention(config, codecs.k, codecs.v, axis) });
+      const program = await compiled({
+        out: llama.attention(config, llama.pastOf(config, codecs.k, codecs.v, axis)),
+      });
       const inputs = { q, ...place, ...under("k", of.k), ...under("v", of.v) };
       return (await program.values(inputs, { [axis]: tokens })).out!;
     };

@@ -16,6 +16,7 @@ import {
   evalAll,
   F64,
   gather,
+  higgs,
   idealOf,
   input,
   map,
@@ -29,7 +30,7 @@ import {
   tryCertify,
 } from "../mod.ts";
 import { isLeft } from "../fp.ts";
-import { samples, tensorOf } from "./arbitraries.ts";
+import { normals, samples, tensorOf } from "./arbitraries.ts";
 import { hold } from "./check.ts";
 import { SYMMETRIC } from "./codecs.ts";
 import { onDevices } from "./devices.ts";
@@ -257,6 +258,22 @@ Deno.test("certify: codes given as inputs are off by half a code where they stan
   // Half a code and the rounding of a product.
   ok(bounds[0].every((b) => b > 0 && b < 1e-6));
   ok(bounds[1].every((b) => b > 0.25 && b < 0.25 * (1 + 1e-5)));
+});
+
+Deno.test("certify: of known few tokens no kernel is made of everything, and the certificate holds", async () => {
+  const shape = [1, 4, 64] as const;
+  const [k, v] = ["k", "v"].map((name) =>
+    higgs.decode(higgs.encode(input(name, shape, "f32")), shape)
+  );
+  const meant = withStored(attend({ q: input("q", [1, 1, 1, 64], "f32"), k, v }));
+  const next = normals(3);
+  const numbers = (count: number) =>
+    Float64Array.from({ length: count }, () => Math.fround(next()));
+  const env = { sizes: {}, inputs: { q: numbers(64), k: numbers(256), v: numbers(256) } };
+  // One kernel of it all took more locals than a function of WebAssembly may have.
+  const program = await certify(meant, { device: "wasm" });
+  const { excess, claims } = certificateVerdict(meant, await program.values(env.inputs), env);
+  ok(!(excess > 0) && claims === 64, `${excess} beyond the certificate, ${claims} claims`);
 });
 
 Deno.test("certify: where nothing is known the bound is Infinity", async () => {

@@ -25,7 +25,6 @@ import {
   type Term,
   ValueError,
 } from "../../mod.ts";
-import { topological } from "../../dsl/core/term.ts";
 import { cacheShape } from "../../models/llama.ts";
 import {
   DEVIATION,
@@ -136,15 +135,11 @@ const bounded = (bound: Float64Array, x: Float64Array): Deviation => ({
   size: x.reduce((s, b) => s + b * b, 0),
 });
 
-/** A bound of more terms takes minutes to compile (vector grids: every point is a comparison). */
-const LARGEST = 1000;
-
 /** The bound of each token's norm; nothing where none is known (a basis made of values that are off). */
 const boundTerm = (codec: Codec, x: Term): Term | undefined => {
   if (codec === identity) return constant(0, x.shape.slice(0, 2));
   try {
-    const bound = codecBound(codec, x, codec.encode(x), { machine: F32, norm: [2] });
-    return topological([bound]).length > LARGEST ? undefined : bound;
+    return codecBound(codec, x, codec.encode(x), { machine: F32, norm: [2] });
   } catch (error) {
     if (error instanceof ValueError) return undefined;
     throw error;

@@ -217,7 +217,7 @@ const FIGURES = [
   [
     "certified error of K",
     (f: Found) => f.certifiedK,
-    "Bits against what is certified of K before any text is read: the bound, not the measured error.",
+    "Bits against what is certified of K as it was stored: the bound, not the measured error.",
   ],
 ] as const;
 
@@ -257,7 +257,7 @@ export const pageOf = (setting: Setting, all: readonly Found[]): Page => {
         text: [
           "Press a head to sort. Marked rows are on the front of bits and divergence: no other scheme that " +
           "was read alike has both fewer bits and less divergence. Certified errors hold for every input with the same stored " +
-          `scales; speed is one decode step on ${setting.long} tokens, WebAssembly, one thread.`,
+          `scales, outliers and choices of points; speed is one decode step on ${setting.long} tokens, WebAssembly, one thread.`,
         ],
         figures: [],
         grids: [{

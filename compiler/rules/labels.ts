@@ -159,6 +159,11 @@ export const smallFactor = (inner: TermOf<"contract">): number => {
   return at;
 };
 
+/** Is the value looked up in a table, by a code or by a place? */
+export const looksUp: (term: Term) => boolean = anywhere((t) =>
+  t.tag === "gather" && (t.args[0].tag === "table" || argsOf(t.args[0])[0]?.tag === "table")
+);
+
 /** Is the value decoded from something stored along a dynamic axis: codes or stored floats of a cache? */
 export const isCached: (term: Term) => boolean = anywhere((t) =>
   (isPacked(t.dtype) || isFloat(t.dtype)) && isDynamic(t.shape)

@@ -22,6 +22,7 @@ import {
 import { piecesOf } from "./cut.ts";
 import {
   isCached,
+  looksUp,
   type Labelled,
   relabel,
   renamed,
@@ -117,11 +118,14 @@ const separable = (t: Term): boolean =>
   (t.tag === "map" && t.op === "mul" &&
     t.args.some((a) => a.tag === "broadcast" || a.tag === "constant"));
 
-/** Is the value read from a cache, whatever is known of its size? */
-const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t);
+/** Is the value read from a cache, whatever is known of its size, or from a table? */
+const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t) || looksUp(t);
+
+/** Is it made of codes, or of rows of a table? */
+const isDecoded = (t: Term): boolean => holdsCodes(t) || looksUp(t);
 
 const addApart = onOperand((term, i, operand) => {
-  if (term.tag !== "contract" || operand.tag !== "map" || !holdsCodes(operand)) return undefined;
+  if (term.tag !== "contract" || operand.tag !== "map" || !isDecoded(operand)) return undefined;
   if (operand.op !== "add" && operand.op !== "sub") return undefined;
   if (!operand.args.some(separable) && !operand.args.every(isRead)) return undefined;
   const [a, b] = operand.args.map((x) => relabel(term, term.labels, replaced(term.args, i, x)));
@@ -155,7 +159,7 @@ const scaledOther = (
   rest: Term,
 ): Term | undefined => {
   const [axis, other] = [term.labels.args[1 - i], term.args[1 - i]];
-  if (isDynamic(scale.shape) || !isCached(rest) || isCached(other)) return undefined;
+  if (isDynamic(scale.shape) || !isRead(rest) || isRead(other)) return undefined;
   if (!own.every((l) => axis.includes(l))) return undefined;
   const scaled = map("mul", other, spreadTo(scale, own, axis, other.shape));
   return relabel(term, term.labels, replaced(replaced(term.args, 1 - i, scaled), i, rest));
@@ -163,7 +167,7 @@ const scaledOther = (
 
 const scaleOut = onOperand((term, i, operand) => {
   if (
-    term.tag !== "contract" || operand.tag !== "map" || operand.op !== "mul" || !holdsCodes(operand)
+    term.tag !== "contract" || operand.tag !== "map" || operand.op !== "mul" || !isDecoded(operand)
   ) return undefined;
   const axis = term.labels.args[i];
   for (const [k, factor] of operand.args.entries()) {

@@ -18,6 +18,30 @@ const wordsOf = (dtype: DType, shape: readonly number[], axis: number, count: nu
   return count * each / row * blocksOf(codes, row).words;
 };
 
+/** Entries `at …` of one tensor as entries `into …` of another, under the index `lead` of the axes before. */
+export const entriesUnder = (
+  lead: number,
+  from: Tensor,
+  at: number,
+  to: Tensor,
+  into: number,
+  axis: number,
+  count: number,
+): Copy => {
+  const words = (t: Tensor, n: number): number => wordsOf(t.dtype, t.room, axis, n);
+  return {
+    from: from.memory,
+    at: lead * words(from, from.room[axis]) + words(from, at),
+    to: to.memory,
+    into: lead * words(to, to.room[axis]) + words(to, into),
+    words: words(from, count),
+  };
+};
+
+/** How many indices the axes before one have. */
+export const leadsOf = ({ room }: Tensor, axis: number): number =>
+  room.slice(0, axis).reduce((n, d) => n * d, 1);
+
 /** Entries `at …` of one tensor as entries `into …` of another, under every index of the axes before. */
 export const entriesTo = (
   from: Tensor,
@@ -26,18 +50,11 @@ export const entriesTo = (
   into: number,
   axis: number,
   count: number,
-): Copy[] => {
-  if (count === 0) return [];
-  const words = (t: Tensor, n: number): number => wordsOf(t.dtype, t.room, axis, n);
-  const lead = from.room.slice(0, axis).reduce((n, d) => n * d, 1);
-  return Array.from({ length: lead }, (_, i) => ({
-    from: from.memory,
-    at: i * words(from, from.room[axis]) + words(from, at),
-    to: to.memory,
-    into: i * words(to, to.room[axis]) + words(to, into),
-    words: words(from, count),
-  }));
-};
+): Copy[] =>
+  count === 0 ? [] : Array.from(
+    { length: leadsOf(from, axis) },
+    (_, lead) => entriesUnder(lead, from, at, to, into, axis, count),
+  );
 
 /** All of a tensor. */
 export const wholeTo = (from: Tensor, to: Tensor): Copy[] => [

@@ -12,8 +12,9 @@
  * @module
  */
 import { broadcast, contract, foldOver, iota, map, sizeTerm } from "../core/build.ts";
+import type { Kept } from "../codec/codec.ts";
 import { rangeDim } from "../core/dims.ts";
-import { ShapeError, shapeText } from "../core/errors.ts";
+import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { range } from "../core/pieces.ts";
 import type { Term } from "../core/term.ts";
 
@@ -32,6 +33,49 @@ export interface Observed {
 /** One number a row repeated along its tokens. */
 const eachToken = (x: Term, like: Term): Term => broadcast(x, like.shape, [0, 1, 2]);
 
+/** Scores `[kv, group, rows, tokens]` as those of attention, and which of them are hidden, if any are. */
+interface Scored {
+  readonly scores: Term;
+  readonly hidden?: Term;
+}
+
+/** Weights of attention, summed over rows and the heads that share a key head: `[kv, tokens]`. */
+const received = ({ scores, hidden }: Scored): Term => {
+  const seen = (x: Term, instead: number): Term =>
+    hidden === undefined ? x : map("select", hidden, instead, x);
+  const top = foldOver("max", "max", seen(scores, -3e38), [3]);
+  const above = map("sub", scores, eachToken(top, scores));
+  const weights = seen(map("exp", map("min", above, 0)), 0);
+  // The largest weight of a row is 1; a row that sees nothing gives nothing.
+  const sums = map("max", foldOver("sum", "sum", weights, [3]), 1);
+  return foldOver("sum", "sum", map("div", weights, eachToken(sums, scores)), [1, 2]);
+};
+
+const scored = (q: Term, k: Term): Term =>
+  map("div", contract("k g i d, k t d -> k g i t", q, k) as Term, Math.sqrt(q.shape[3] as number));
+
+/** Queries of some tokens and a cache that holds them, and others. */
+export interface Looking {
+  /** Queries `[kv, group, rows, d]`. */
+  readonly q: Term;
+  /** Keys `[kv, held, d]` with their places (`codec/evicting.ts`). */
+  readonly k: Kept;
+  /** Row i sees the tokens that stood up to i + offset; all that are held unless given. */
+  readonly offset?: Term;
+}
+
+/** Attention that each token of a cache receives from some rows of queries, `[kv, held]`. */
+export const attentionReceived = ({ q, k: { tokens, positions }, offset }: Looking): Term => {
+  const scores = scored(q, tokens);
+  if (offset === undefined) return received({ scores });
+  if (positions === undefined) {
+    throw new ValueError("attentionReceived", "there is an offset, and keys have no places");
+  }
+  const last = map("add", iota(scores.shape, 2), offset);
+  const hidden = map("less", last, broadcast(positions, scores.shape, [0, 3]));
+  return received({ scores, hidden });
+};
+
 /**
  * Attention that each token received, `[kv, tokens]`.
  *
@@ -47,7 +91,7 @@ const eachToken = (x: Term, like: Term): Term => broadcast(x, like.shape, [0, 1,
  * ```
  */
 export const attentionMass = ({ q, k, last, mean = false }: Observed): Term => {
-  const [tokens, d] = [q.shape[2], q.shape[3]];
+  const tokens = q.shape[2];
   if (q.shape.length !== 4 || k.shape.length !== 3 || k.shape[1] !== tokens) {
     throw new ShapeError(
       "attentionMass",
@@ -59,18 +103,10 @@ export const attentionMass = ({ q, k, last, mean = false }: Observed): Term => {
   const from = { start: 0, tail: last ?? 0, group: 1 };
   const rows = last === undefined ? q : range(q, 2, from)!;
   const first = last === undefined ? 0 : rangeDim(tokens, { start: 0 }, from);
-  const scores = map(
-    "div",
-    contract("k g i d, k t d -> k g i t", rows, k) as Term,
-    Math.sqrt(d as number),
-  );
+  const scores = scored(rows, k);
   const row = map("add", iota(scores.shape, 2), sizeTerm(first));
   const hidden = map("less", row, iota(scores.shape, 3));
-  const top = foldOver("max", "max", map("select", hidden, -3e38, scores), [3]);
-  const above = map("sub", scores, eachToken(top, scores));
-  const weights = map("select", hidden, 0, map("exp", map("min", above, 0)));
-  const sums = foldOver("sum", "sum", weights, [3]);
-  const mass = foldOver("sum", "sum", map("div", weights, eachToken(sums, scores)), [1, 2]);
+  const mass = received({ scores, hidden });
   if (!mean) return mass;
   const seen = foldOver("sum", "sum", map("sub", 1, hidden), [1, 2]);
   return map("div", mass, seen);

@@ -12,7 +12,7 @@ import { broadcast, constant, gather, map, permute, reshape, table } from "../co
 import { concat, sliced } from "../core/pieces.ts";
 import { DTYPES, isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
-import { besides, peakOf, tableOf, widestGap } from "../core/gaps.ts";
+import { besides, gapsOf, tableOf, widestGap } from "../core/gaps.ts";
 import {
   argsOf,
   read,
@@ -20,8 +20,10 @@ import {
   type Term,
   type TermOf,
   topological,
+  VIEWS,
   withArgs,
 } from "../core/term.ts";
+import { anywhere } from "../core/codes.ts";
 import { inflated } from "./inflate.ts";
 import { isLossy, type Known, parametersOf } from "./ideal.ts";
 import {
@@ -39,7 +41,9 @@ import { contractBound, foldBound } from "./labelled.ts";
 import { mappedFold } from "./mapped.ts";
 import { castBound, mapBound } from "./maps.ts";
 import { normOf, normOver } from "./norm.ts";
+import { endsOf } from "./range.ts";
 import { softmaxBound } from "./softmax.ts";
+import { wholeOf } from "./whole.ts";
 
 /** A view of a value is a view of all that is known of it. */
 const viewed = (b: Bounded, value: Term, view: (e: Term) => Term): Bounded => ({
@@ -58,9 +62,22 @@ const contraction = (t: TermOf<"contract">, value: Term, c: Context): Bounded =>
 const above = (x: number): number =>
   Math.fround(x) >= x ? Math.fround(x) : Math.fround(x * (1 + 2 ** -23));
 
+/** Is the index one of some that were compared, no number that was rounded? Nothing lies between two of those. */
+const isChosen = (index: Term, c: Context): boolean =>
+  isPacked(index.dtype) && !c.parameters.has(index) &&
+  (VIEWS.has(index.tag)
+    ? argsOf(index).some((a) => isChosen(a, c))
+    : index.tag === "cast" && wholeOf(index.args[0]) !== undefined && reads(index));
+
+/** Does the term depend on what a program is given? */
+const reads = anywhere((t) => t.tag === "input");
+
+const ascends = (values: readonly number[]): boolean => gapsOf(values).every((gap) => gap >= 0);
+
 /**
  * A look-up. By an index that is off, a table of numbers is off by its gaps (`core/gaps.ts`), a codebook by
- * half of the larger one beside the entry; a row that may be any other row has no claim.
+ * half of the larger one beside the entry. Where entries do not ascend, or were chosen, what the index stands
+ * for may be any of them, or between; a row that may be any other row has no claim.
  */
 const lookedUp = (t: TermOf<"gather">, value: Term, c: Context): Bounded => {
   const [rows, index] = t.args;
@@ -68,16 +85,21 @@ const lookedUp = (t: TermOf<"gather">, value: Term, c: Context): Bounded => {
   const off = total(at, c);
   const values = tableOf(rows);
   const known = viewed(c.of(rows), value, (e) => gather(e, at.value, t.batch));
-  if (values === undefined) {
-    return off === undefined ? known : { ...exact(value), error: constant(NO_CLAIM, t.shape) };
+  const { lo, hi } = endsOf(values === undefined ? rows : table(values));
+  const ended = hi - lo < Infinity;
+  const size = (): Term => constant(Math.max(-lo, hi, LEAST), t.shape);
+  const entries = ended ? { ...known, size } : known;
+  if (isChosen(index, c) || (off !== undefined && (values === undefined || !ascends(values)))) {
+    // A device may hold whole numbers near by instead.
+    const far = !ended ? NO_CLAIM : above(hi - lo + (rows.tag === "table" ? 0 : 1));
+    return { ...entries, error: sum(known.error, constant(far, t.shape)) };
   }
-  const size = (): Term => constant(Math.max(peakOf(values), LEAST), t.shape);
-  if (off === undefined) return { ...known, size };
+  if (values === undefined || off === undefined) return entries;
   const nearby = gather(table(besides(values, Math.max).map(above)), at.value);
   const gap = off.tag === "constant" && off.value <= 1
     ? nearby
     : map("select", map("less", 1, off), above(widestGap(values)), nearby);
-  return { ...known, error: sum(known.error, map("mul", off, gap)), size };
+  return { ...entries, error: sum(known.error, map("mul", off, gap)) };
 };
 
 /** One entry a node kind: what is known of a term from what is known of its operands. */

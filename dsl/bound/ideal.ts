@@ -32,6 +32,7 @@ export interface Known {
 
 /** Squares, of values or of the entries of a table that codes look up. */
 const isSquare = (t: Term): boolean =>
+  (t.tag === "reshape" && isSquare(t.args[0])) ||
   (t.tag === "map" && t.op === "mul" && t.args[0] === t.args[1]) ||
   (t.tag === "gather" && t.args[0].tag === "table" && t.args[0].values.every((x) => x >= 0));
 

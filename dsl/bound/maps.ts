@@ -19,6 +19,7 @@ import {
 } from "../core/dtype.ts";
 import type { Term, TermOf } from "../core/term.ts";
 import type { Machine } from "../read/machine.ts";
+import { widthOf } from "./range.ts";
 import { isExact, wholeOf } from "./whole.ts";
 import {
   abs,
@@ -126,6 +127,12 @@ const chosen = (value: Term, args: readonly Bounded[], c: Context): Bounded => {
   return { value, error, growth: growth + (c.machine === undefined ? 0 : 2), size };
 };
 
+/** Of a value that stays between two numbers whatever it is made of: off by no more than they are apart. */
+const within = (t: Term, error: Error): Error => {
+  const width = error && widthOf(t);
+  return width === undefined ? error : map("min", error!, width);
+};
+
 /** Against a constant that is further off than the error, the constant comes out whatever the error was. */
 const saturated = (
   t: TermOf<"map">,
@@ -140,7 +147,7 @@ const saturated = (
   if (off === undefined) return exact(value);
   const beyond = t.op === "max" ? map("sub", limit, other.value) : map("sub", other.value, limit);
   const out = map("less", times(off, c.again), times(beyond, 1 - 2 ** -20));
-  return { ...exact(value), error: map("select", out, 0, off) };
+  return { ...exact(value), error: within(t as Term, map("select", out, 0, off)) };
 };
 
 /** A sum: magnitudes add up, but for a code and its zero point. */
@@ -240,12 +247,13 @@ export const castBound = (t: TermOf<"cast">, value: Term, c: Context): Bounded =
     return { ...exact(value), error: sum(constant(0.5, t.shape), total(a, c)) };
   }
   if (isFloat(t.dtype)) {
-    return { ...exact(value), error: sum(halfStep(value, FLOATS[t.dtype]), total(a, c)) };
+    const off = sum(halfStep(value, FLOATS[t.dtype]), total(a, c));
+    return { ...exact(value), error: within(t as Term, off) };
   }
   const half = wholeOf(arg) === undefined ? constant(0.5, t.shape) : undefined;
   return {
     ...exact(value),
-    error: sum(half, total(a, c)),
+    error: within(t as Term, sum(half, total(a, c))),
     size: () => isPacked(t.dtype) ? constant(DTYPES[t.dtype].max, t.shape) : abs(value),
   };
 };

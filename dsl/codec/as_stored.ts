@@ -5,15 +5,17 @@
  * ```text
  * quantize               codes                follow x       scale        is as stored
  * residual(two, two)     rest.codes           follow x       base.codes   are as stored: the rest is what they leave
+ * pairs                  (nothing)                           codes        are as stored: a choice is no rounding
  * ```
  * @module
  */
-import { argsOf, type Term, topological } from "../core/term.ts";
+import { argsOf, type Term, topological, VIEWS } from "../core/term.ts";
 import { directOf, isLossy } from "../bound/ideal.ts";
+import { wholeOf } from "../bound/whole.ts";
 import type { Codec, Parts } from "./codec.ts";
 
 /** Roundings that factors are made of: those count as they were made, as the factors do. */
-const belowRoutines = (root: Term): Term[] =>
+export const belowRoutines = (root: Term): Term[] =>
   topological(topological([root]).filter((t) => t.tag === "routine").flatMap(argsOf))
     .filter(isLossy);
 
@@ -22,6 +24,14 @@ const settledIn = (own: readonly Term[], direct: ReadonlySet<Term>): ReadonlySet
   const below = own.filter((t) => direct.has(t)).map((t) => [t, topological([t])] as const);
   return new Set(own.filter((t) => below.some(([by, cone]) => by !== t && cone.includes(t))));
 };
+
+/** What a part is a view of: a decoder may take that apart again. */
+export const behind = (part: Term): readonly Term[] =>
+  VIEWS.has(part.tag) ? argsOf(part).flatMap(behind) : [part];
+
+/** Codes that are no rounded number but a choice (a place, the nearest of some points): the ideal has the same. */
+const isChoice = (part: Term): boolean =>
+  behind(part).every((t) => t.tag === "cast" && wholeOf(t.args[0]) !== undefined);
 
 /** What a codec makes of x, and what stands for its terms that were stored: the last codes follow x, the rest is given. */
 export const asStored = (
@@ -37,11 +47,13 @@ export const asStored = (
   const own = codec.encode(x, batch);
   const direct = directOf(topological(Object.values(own)));
   const settled = settledIn(Object.values(own), direct);
-  const kept = Object.entries(own).filter(([, t]) => !direct.has(t) || settled.has(t));
+  const kept = Object.entries(own).filter(([, t]) =>
+    !direct.has(t) || settled.has(t) || isChoice(t)
+  );
   const decoded = codec.decode(own, x.shape, batch);
   return {
     decoded,
     stored: new Map(kept.map(([name, t]): [Term, Term] => [t, parts[name]])),
-    exact: [...kept.map(([, t]) => t), ...belowRoutines(decoded)],
+    exact: [...kept.flatMap(([, t]) => [t, ...behind(t)]), ...belowRoutines(decoded)],
   };
 };

@@ -8,7 +8,7 @@ import { boundOf, normBoundOf } from "../bound/bound.ts";
 import { idealOf, type Known, parametersOf } from "../bound/ideal.ts";
 import { normOver } from "../bound/norm.ts";
 import type { Machine } from "../read/machine.ts";
-import { asStored } from "./as_stored.ts";
+import { asStored, behind, belowRoutines } from "./as_stored.ts";
 import type { Codec, Parts } from "./codec.ts";
 
 /** What a bound of a codec is asked for. */
@@ -53,7 +53,11 @@ export const codecBound = (
   const ideal = idealOf(decoded, known);
   const apart = map("abs", map("sub", x, ideal));
   // The ideal is computed too; scales are as they were stored.
-  const exact = [...stored.values(), ...parametersOf(decoded)];
+  const exact = [
+    ...[...stored.values()].flatMap((t) => [t, ...behind(t)]),
+    ...parametersOf(decoded),
+    ...belowRoutines(ideal),
+  ];
   const left = machine === undefined
     ? apart
     : map("add", apart, boundOf(ideal, { machine, exact }));

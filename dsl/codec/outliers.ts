@@ -11,7 +11,7 @@
  * codes. A number of outliers that differs from token to token is no tensor: this language cannot say it.
  * @module
  */
-import { broadcast, cast, constant, foldOver, iota, map, reshape } from "../core/build.ts";
+import { broadcast, cast, foldOver, iota, map, reshape } from "../core/build.ts";
 import { concat, slice } from "../core/pieces.ts";
 import { DTYPES } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
@@ -44,22 +44,19 @@ const join = (stats: readonly Term[]): Term => {
 const nth = (t: Term, i: number): Term =>
   reshape(slice(t, last(t.shape), i, i + 1), t.shape.slice(0, -1));
 
-/** Places of the largest magnitudes of each token, and marks at all of them. */
-const placesIn = (x: Term, count: number): { places: Term[]; marks: Term } => {
+/** Places of the largest magnitudes of each token, side by side. */
+const placesIn = (x: Term, count: number): Term => {
   const over = [last(x.shape)];
   const places: Term[] = [];
-  let marks: Term = constant(0, x.shape);
   let size: Term = map("abs", x);
   for (let i = 0; i < count; i++) {
     const top = repeated(foldOver("max", "max", size, over), x.shape);
     const index = map("select", map("less", size, top), 0, iota(x.shape, over[0]));
     places.push(foldOver("max", "max", index, over));
-    const mark = markAt(places[i], x.shape);
-    marks = i === 0 ? mark : map("add", marks, mark);
     // What was found stands below every magnitude.
-    size = map("select", mark, -1, size);
+    if (i < count - 1) size = map("select", markAt(places[i], x.shape), -1, size);
   }
-  return { places, marks };
+  return join(places);
 };
 
 /**
@@ -92,16 +89,17 @@ export const outliers = ({ count }: Outliers): (codec: Codec) => Codec => {
     encode: (x, batch) => {
       const over = [last(x.shape)];
       const others = channelsOf(x.shape) - count;
-      const { places, marks } = placesIn(x, count);
+      // What follows is made against the places as they are stored, whichever of two equals those are.
+      const places = cast(placesIn(x, count), "u8");
+      const each = Array.from({ length: count }, (_, i) => markAt(nth(places, i), x.shape));
+      const marks = each.reduce((a, b) => map("add", a, b));
       const mean = map("div", foldOver("sum", "sum", map("select", marks, 0, x), over), others);
       const values = codec.encode(map("select", marks, repeated(mean, x.shape), x), batch);
       const left = map("sub", x, codec.decode(values, x.shape, batch));
-      const found = places.map((place) =>
-        foldOver("sum", "sum", map("mul", markAt(place, x.shape), left), over)
-      );
+      const found = each.map((mark) => foldOver("sum", "sum", map("mul", mark, left), over));
       return {
         ...prefixed("values", values),
-        places: cast(join(places), "u8"),
+        places,
         outliers: cast(join(found), "f16"),
       };
     },

@@ -101,6 +101,36 @@ export const growingCodec = (codec: Codec, shape: Shape): Growing => {
   return { ...outer ?? { ...codec, held: { tail: 0, sinks: 0, group }, behind }, together: 1 };
 };
 
+/** A part of a codec that encodes each token by itself. */
+export interface Alone {
+  /** The part of all tokens. */
+  readonly part: Term;
+  /** The axis of the tokens; none for what all of them share. */
+  readonly axis: number | undefined;
+  /** Tokens that fill whole words. */
+  readonly whole: number;
+}
+
+/** The parts of a codec that encodes each token by itself, so that one can take the place of another. */
+export const aloneParts = (codec: Codec, shape: Shape): Readonly<Record<string, Alone>> => {
+  const refuse = (why: string): never => {
+    throw new ValueError("evicting cache", `${codec.name} ${why}`);
+  };
+  if (codec.selective !== undefined) refuse("chooses tokens itself");
+  if (isWindowed(codec)) refuse("holds its newest tokens apart: they cannot go one by one");
+  return Object.fromEntries(
+    Object.entries(codec.encode(input("x", sized(shape, TOKENS), "f32"))).map(([name, part]) => {
+      const dims = part.shape.filter((d) => typeof d === "string" && rootOf(d) === TOKENS);
+      const growth = growthOf(part);
+      if (dims.length > 0 && growth === undefined) refuse(`holds ${name} of some tokens`);
+      if (growth !== undefined && growth.tokens > 1) {
+        refuse(`has one ${name} for ${growth.tokens} tokens: they cannot go one by one`);
+      }
+      return [name, { part, axis: growth?.axis, whole: unitOf(part) }];
+    }),
+  );
+};
+
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
 
 /**

@@ -155,22 +155,21 @@ export const intern = <T extends Tag>(
   return term as unknown as Term;
 };
 
-/** Node kinds whose values are those of their first operand, in its element type. */
-const VIEWS: ReadonlySet<Tag> = new Set<Tag>([
+/** Node kinds that only say where values lie. */
+export const VIEWS: ReadonlySet<Tag> = new Set<Tag>([
   "reshape",
   "permute",
   "broadcast",
   "slice",
   "concat",
-  "gather",
 ]);
 
-/** Rebuilds a term with other operands (same contents otherwise); a view has the dtype of its operand. */
+/** Rebuilds a term with other operands (same contents otherwise); a view or a look-up has the dtype of its first. */
 export const withArgs = (term: Term, args: readonly Term[]): Term => {
   const old = argsOf(term);
   if (old.length === args.length && old.every((a, i) => a === args[i])) return term;
   const { tag, id: _id, shape, dtype, ...fields } = term;
-  const viewed = VIEWS.has(tag) ? args[0].dtype : dtype;
+  const viewed = VIEWS.has(tag) || tag === "gather" ? args[0].dtype : dtype;
   return intern(tag, { ...fields, args } as unknown as Nodes[Tag], shape, viewed);
 };
 

@@ -10,7 +10,7 @@
  * where two scalar codes leave .1175.
  * @module
  */
-import { cast, gather, map, reshape, table } from "../core/build.ts";
+import { cast, constant, gather, map, reshape, table } from "../core/build.ts";
 import { concat, slice } from "../core/pieces.ts";
 import { BITS, packedOf } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
@@ -82,7 +82,7 @@ export const normalGrid: Grid = gridOf(16, () => {
 const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
   const closeness = ([a, b]: Point): Term =>
     map("sub", map("add", map("mul", x, a), map("mul", y, b)), (a * a + b * b) / 2);
-  let [best, at] = [closeness(points[0]), map("mul", x, 0)];
+  let [best, at]: Term[] = [closeness(points[0]), constant(0, x.shape)];
   points.slice(1).forEach((point, i) => {
     const here = closeness(point);
     at = map("select", map("less", best, here), i + 1, at);

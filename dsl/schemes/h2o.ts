@@ -3,7 +3,8 @@
  *
  * salience_t = Σ over all queries i ≥ t, and the heads that share a key head, of their attention to t. Kept: the
  * share `keep` of the tokens before the last `recent`, and those; each key head by itself. The paper sums as it
- * goes and evicts a token at each step; here the sums are those of the prompt, and it evicts once, when that ends.
+ * goes and evicts a token at each step: {@link heavyHitters}. By {@link h2o} the sums are those of a prompt, and it
+ * evicts once, when that ends.
  * Bits: keep·(b + 32/d) in the limit, b of the codec, 32 of a token's index.
  *
  * Streaming: the sums are a fold over queries, so those of later queries add to them; tokens that are gone stay
@@ -12,6 +13,7 @@
  */
 import { attentionMass } from "../attention/salience.ts";
 import type { Codec } from "../codec/codec.ts";
+import { type Evicting, evicting } from "../codec/evicting.ts";
 import { budget, type Chosen, chosen } from "./chosen.ts";
 import type { KeysAndValues } from "./kivi.ts";
 
@@ -31,3 +33,19 @@ export const h2o = ({ keep, recent = 64 }: Heavy, codec: Codec | KeysAndValues):
     [codec],
     ({ q, k }) => attentionMass({ q, k }),
   );
+
+/** What {@link heavyHitters} keeps. */
+export interface Hitters {
+  /** Tokens that have received most attention. */
+  readonly heavy: number;
+  /** Newest tokens; as many as heavy ones unless given, as in the paper. */
+  readonly recent?: number;
+  /** First tokens, which stay whatever they receive; none unless given. */
+  readonly sinks?: number;
+}
+
+/** The same while decoding, in bounded memory: sums go on, and with each token the least looked at goes. */
+export const heavyHitters = (
+  { heavy, recent = heavy, sinks = 0 }: Hitters,
+  codec: Codec | KeysAndValues,
+): Evicting => evicting({ sinks, heavy, recent }, codec);

@@ -6,10 +6,12 @@
  * the limit. Keys stay turned by the place where they stood, as for the other schemes here; the paper turns them
  * by the place in the cache, so that a text may be longer than the model's context.
  *
- * Streaming: what is outside of the window when the prompt ends is dropped, later tokens are kept. Calibration: none.
+ * Streaming: what is outside of the window when the prompt ends is dropped, later tokens are kept; by
+ * {@link movingWindow} the window moves with each token, as in the paper. Calibration: none.
  * @module
  */
 import type { Codec } from "../codec/codec.ts";
+import { type Evicting, evicting } from "../codec/evicting.ts";
 import { constant } from "../core/build.ts";
 import { type Chosen, chosen } from "./chosen.ts";
 import type { KeysAndValues } from "./kivi.ts";
@@ -32,3 +34,9 @@ export const streamingllm = (
     [{ start: sinks + recent }],
     [codec],
   );
+
+/** The same while decoding, in bounded memory: the window moves on with each token. */
+export const movingWindow = (
+  { sinks = 4, recent }: Streaming,
+  codec: Codec | KeysAndValues,
+): Evicting => evicting({ sinks, recent }, codec);
