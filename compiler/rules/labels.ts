@@ -159,9 +159,11 @@ export const smallFactor = (inner: TermOf<"contract">): number => {
   return at;
 };
 
-/** Is the value looked up in a table, by a code or by a place? */
-export const looksUp: (term: Term) => boolean = anywhere((t) =>
-  t.tag === "gather" && (t.args[0].tag === "table" || argsOf(t.args[0])[0]?.tag === "table")
+const isGiven = anywhere((t) => t.tag === "input");
+
+/** Is the value made of rows of a table that are known from their places alone? */
+export const isPlaced: (term: Term) => boolean = anywhere((t) =>
+  t.tag === "gather" && !isGiven(t.args[1])
 );
 
 /** Is the value decoded from something stored along a dynamic axis: codes or stored floats of a cache? */

@@ -22,7 +22,7 @@ import {
 import { piecesOf } from "./cut.ts";
 import {
   isCached,
-  looksUp,
+  isPlaced,
   type Labelled,
   relabel,
   renamed,
@@ -118,11 +118,11 @@ const separable = (t: Term): boolean =>
   (t.tag === "map" && t.op === "mul" &&
     t.args.some((a) => a.tag === "broadcast" || a.tag === "constant"));
 
-/** Is the value read from a cache, whatever is known of its size, or from a table? */
-const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t) || looksUp(t);
+/** Is the value read from a cache, whatever is known of its size? */
+const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t);
 
-/** Is it made of codes, or of rows of a table? */
-const isDecoded = (t: Term): boolean => holdsCodes(t) || looksUp(t);
+/** Is it made of codes, or of rows of a table by places? */
+const isDecoded = (t: Term): boolean => holdsCodes(t) || isPlaced(t);
 
 const addApart = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "map" || !isDecoded(operand)) return undefined;
@@ -159,7 +159,9 @@ const scaledOther = (
   rest: Term,
 ): Term | undefined => {
   const [axis, other] = [term.labels.args[1 - i], term.args[1 - i]];
-  if (isDynamic(scale.shape) || !isRead(rest) || isRead(other)) return undefined;
+  if (isDynamic(scale.shape) || !(isCached(rest) || isPlaced(rest)) || isCached(other)) {
+    return undefined;
+  }
   if (!own.every((l) => axis.includes(l))) return undefined;
   const scaled = map("mul", other, spreadTo(scale, own, axis, other.shape));
   return relabel(term, term.labels, replaced(replaced(term.args, 1 - i, scaled), i, rest));

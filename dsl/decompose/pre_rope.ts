@@ -10,15 +10,25 @@
  * is what statistics along tokens want (KVQuant, arXiv 2401.18079). The part `values` has the first channels
  * of all pairs, then the second ones, whichever channels are a pair.
  *
- * Angles are no part of the cache and cost no bits: the place t is three digits of {@link DIGIT}, each turns by a row
- * of a table, and turns of one pair follow one another. So a place is exact, and an angle as good as f32.
- * Places count from the first token that the codec sees: behind the sinks of a window they count from there,
- * in writing and in reading alike.
+ * Angles are no part of the cache and cost no bits: a place is two digits, each turns by a row of a table, and
+ * one turn follows the other. So places are exact, and angles as good as f32.
+ * Places count from the first token that the codec sees, behind the sinks of a window from there, and from 0
+ * again after {@link PLACES}: alike in writing and in reading, so that nothing is lost by it.
  * @module
  */
-import { broadcast, cast, gather, iota, map, permute, reshape, table } from "../core/build.ts";
+import {
+  broadcast,
+  cast,
+  contractBy,
+  gather,
+  iota,
+  map,
+  permute,
+  reshape,
+  table,
+} from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
-import { concat, slice } from "../core/pieces.ts";
+import { same } from "../core/marks.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { type Codec, type Factored, identity, VALUES } from "../codec/codec.ts";
 import { axesOf } from "./labelled.ts";
@@ -32,10 +42,11 @@ export interface Rope {
   readonly pairs: "halves" | "neighbours";
 }
 
-/** Places are numbers of this base. */
-const DIGIT = 128;
-/** Digits of a place: two million tokens. */
-const DIGITS = 3;
+/** Places are numbers of this base, of two digits. */
+const DIGIT = 512;
+const DIGITS = 2;
+/** How many they are. */
+export const PLACES: number = DIGIT ** DIGITS;
 
 /** A cosine and a sine. */
 type Turn = readonly [Term, Term];
@@ -46,9 +57,7 @@ const after = ([c, s]: Turn, [d, t]: Turn): Turn => [
   map("add", map("mul", s, d), map("mul", c, t)),
 ];
 
-/**
- * Rows of one table for every digit: cosines of its 128 values, then sines. One table, since a device binds few.
- */
+/** Rows of one table, since a device binds few: for every digit cosines of all its values, then sines. */
 const rowsOf = (pairs: number, base: number): Term => {
   const angles = Array.from({ length: DIGITS }, (_, k) =>
     Array.from(
@@ -60,8 +69,7 @@ const rowsOf = (pairs: number, base: number): Term => {
 };
 
 /** The turns of places, `[…, pairs]` for places of `[…]`. */
-const turnsOf = (places: Term, pairs: number, base: number): Turn => {
-  const rows = rowsOf(pairs, base);
+const turnsOf = (places: Term, rows: Term): Turn => {
   /** The whole part of a place over n. Nothing is rounded: a half is never between. */
   const over = (n: number): Term =>
     n === 1 ? places : map("rint", map("sub", map("div", places, n), (n - 1) / (2 * n)));
@@ -81,45 +89,51 @@ export const preRope = ({ base, pairs: of }: Rope): Factored => {
   if (!(base > 0 && Number.isFinite(base))) {
     throw new ValueError(name, `the base ${base} is no positive number`);
   }
+  const found = new Map<number, Term>();
+  const rows = (half: number): Term => {
+    if (!found.has(half)) found.set(half, rowsOf(half, base));
+    return found.get(half)!;
+  };
   const halfOf = (shape: Shape, batch: number): number => {
     const { channels } = axesOf(name, shape, batch);
     if (channels % 2 === 0) return channels / 2;
     throw new ShapeError(name, `the ${channels} channels of ${shapeText(shape)} are no pairs`);
   };
-  /** Both sides turned by the places of their tokens, or turned back by exactly as much. */
-  const turned = (sides: readonly [Term, Term], back: boolean): readonly [Term, Term] => {
-    const [a, b] = sides;
-    const tokens = a.shape.length - 2;
-    const half = a.shape[tokens + 1] as number;
-    const [cos, sin] = turnsOf(iota([a.shape[tokens]], 0), half, base);
+  /** (a | b) turned by a right angle, (−b | a): as a product, which attention moves to the query. */
+  const quarter = (x: Term, half: number): Term => {
+    const lead = x.shape.slice(0, -1).map((_, i) => `x${i}`);
+    const view: Shape = [2, half, 2, half];
+    const [from, pair, to, other] = view.map((_, axis) => iota(view, axis));
+    const signs = map("mul", map("sub", to, from), same(pair, other));
+    const turn = reshape(signs, [2 * half, 2 * half]);
+    return contractBy({ args: [[...lead, "d"], ["d", "e"]], out: [...lead, "e"] }, x, turn);
+  };
+  /** (a | b) turned by the places of its tokens, or turned back by exactly as much. */
+  const turned = (x: Term, half: number, back: boolean): Term => {
+    const tokens = x.shape.length - 2;
+    const [cos, sin] = turnsOf(iota([x.shape[tokens]], 0), rows(half));
     // Tables are rounded, so that a turn is longer than 1 by that; what is taken off when keys are stored.
     const long = map("add", map("mul", cos, cos), map("mul", sin, sin));
+    const view = [...x.shape.slice(0, -1), 2, half];
+    // The same for both channels of a pair, as what repeats: a query is summed over them before it meets it.
     const [c, s] = (back ? [map("div", cos, long), map("div", sin, long)] : [cos, sin])
-      .map((t) => broadcast(t, a.shape, [tokens, tokens + 1]));
-    const [ac, as, bc, bs] = [[a, c], [a, s], [b, c], [b, s]].map(([x, y]) => map("mul", x, y));
-    return back
-      ? [map("add", ac, bs), map("sub", bc, as)]
-      : [map("sub", ac, bs), map("add", as, bc)];
+      .map((t) => reshape(broadcast(t, view, [tokens, tokens + 2]), x.shape));
+    return map(back ? "sub" : "add", map("mul", x, c), quarter(map("mul", x, s), half));
   };
   /** First channels of pairs, then second ones: a codec of its own, which attention moves to the query. */
   const sorted = (half: number): Codec =>
     of === "halves"
       ? identity
       : reorder(Array.from({ length: 2 * half }, (_, i) => 2 * (i % half) + Math.floor(i / half)));
-  const inSides = (x: Term, half: number, back: boolean): Term => {
-    const axis = x.shape.length - 1;
-    const [a, b] = [0, half].map((start) => slice(x, axis, start, start + half));
-    return concat(turned([a, b], back), axis);
-  };
   return {
     name,
     encode: (x, batch = 0) => {
       const half = halfOf(x.shape, batch);
-      return { [VALUES]: inSides(sorted(half).encode(x, batch)[VALUES], half, true) };
+      return { [VALUES]: turned(sorted(half).encode(x, batch)[VALUES], half, true) };
     },
     decode: (parts, shape, batch = 0) => {
       const half = halfOf(shape, batch);
-      return sorted(half).decode({ [VALUES]: inSides(parts[VALUES], half, false) }, shape, batch);
+      return sorted(half).decode({ [VALUES]: turned(parts[VALUES], half, false) }, shape, batch);
     },
     partShapes: (shape) => ({ [VALUES]: shape }),
   };
