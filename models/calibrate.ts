@@ -39,7 +39,7 @@ import type { ModelConfig } from "./config.ts";
 import { cacheShape } from "./llama.ts";
 import type { Model } from "./load.ts";
 import { meanKld, score } from "./quality.ts";
-import { aroundMean, ropeOf } from "./rope.ts";
+import { aroundMean, fromPlaces, ropeOf, storedUnturned } from "./rope.ts";
 import { type Codecs, EXACT, type LayerRun, type Run, type Runner } from "./runner.ts";
 
 type Side = keyof Codecs;
@@ -167,17 +167,18 @@ const partsOf = async (
   { weighed, beforeRope }: Graded,
 ): Promise<Part[]> => {
   const { headDim: d, heads, kvHeads, layers } = model.config;
+  const seenAs = { mean: aroundMean, all: storedUnturned }[beforeRope];
   const all: Part[] = [];
   for (let layer = 0; layer < layers; layer++) {
     const of = (pick: (run: LayerRun) => Float64Array, turned: boolean) => {
       const each = runs.map((run) => {
         const x = pick(run.layers[layer]);
-        return turned && beforeRope ? aroundMean(model.config, x, tokensOf(run)) : x;
+        return turned ? seenAs(model.config, x, tokensOf(run)) : x;
       });
       return gramsOf(gathered(each, kvHeads), kvHeads, d);
     };
     const tokensOf = (run: Run) => run.layers[layer].q!.length / heads / d;
-    const queries = await of((run) => run.q!, false);
+    const queries = await of((run) => run.q!, beforeRope === "all");
     for (const side of ["k", "v"] as const) {
       const { centred } = await of((run) => run.seen![side][0], side === "k");
       const bases = Array.from({ length: kvHeads }, (_, head) => {
@@ -197,15 +198,18 @@ export interface Graded {
   readonly scheme: (basis: Linear, grades: Grades) => Codec;
   /** Do errors count by what attention does with them, or all alike (principal axes)? */
   readonly weighed: boolean;
-  /** Are keys held as they were before RoPE? */
-  readonly beforeRope: boolean;
+  /** What of keys is held as it was before RoPE: their mean, which a query meets quickly, or all of them. */
+  readonly beforeRope: "mean" | "all";
 }
 
 /** Of this project: weighed, and a norm for each token. */
-export const GRAIN: Graded = { scheme: grain, weighed: true, beforeRope: true };
+export const GRAIN: Graded = { scheme: grain, weighed: true, beforeRope: "mean" };
 
-/** Principal axes, as the paper has them. */
-export const KVTC: Graded = { scheme: kvtc, weighed: false, beforeRope: true };
+/** The same of keys before RoPE: fewer bits for as much, and every key is turned as it is read. */
+export const GRAIN_BEFORE: Graded = { ...GRAIN, beforeRope: "all" };
+
+/** Principal axes of keys before RoPE, as the paper has them. */
+export const KVTC: Graded = { scheme: kvtc, weighed: false, beforeRope: "all" };
 
 /** The codec of a part with these grades. */
 const codecOf = (
@@ -221,8 +225,9 @@ const codecOf = (
     to: [to.map((row) => row.slice(0, kept))],
     back: [back.slice(0, kept)],
   }, grades));
-  if (side === "v" || !beforeRope) return coded;
-  return pipe(center({ within: preRope(ropeOf(config)) }), on(VALUES, coded));
+  if (side === "v") return coded;
+  const turned = preRope(ropeOf(config));
+  return pipe(beforeRope === "all" ? turned : center({ within: turned }), on(VALUES, coded));
 };
 
 /** Two bits for every coordinate: what parts are probed with. */

@@ -8,6 +8,9 @@
  * The values are against the mean as it is stored, so that what storing rounds off is not lost. Attention
  * takes the mean apart: the same number for all scores of a row, and once for the output. The mean belongs
  * to the prompt: later tokens meet the mean that is stored, unless `online` makes it anew.
+ *
+ * Keys that RoPE has turned have no mean but a mean that turns: `within: preRope(…)` takes it before they were
+ * turned and adds it as it is turned at each place, to keys that stay as they are.
  * @module
  */
 import { broadcast, cast, constant, foldOver, map, reshape } from "../core/build.ts";
