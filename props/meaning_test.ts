@@ -9,6 +9,7 @@ import {
   broadcast,
   cached,
   cast,
+  center,
   compile,
   CompileError,
   contract,
@@ -18,6 +19,7 @@ import {
   input,
   map,
   MASKED,
+  preRope,
   rtnGrouped,
   SCHEDULE,
   type Schedule,
@@ -169,6 +171,17 @@ const knownTokens: Sample = {
   inputs: valuesFor(manyScores, {}, 1),
 };
 
+/** One token less its mean, behind products: a count was taken along the rows of a product that it is not of. */
+const counted: Sample = (() => {
+  const x = input("x", [2, 1, 16], "f32");
+  const turned = preRope({ base: 100, pairs: "neighbours" });
+  return {
+    term: center({ stored: "f32", within: turned }).encode(x).mean,
+    sizes: {},
+    inputs: { x: Array.from({ length: 32 }, (_, i) => Math.sin(i * i + 1)) },
+  };
+})();
+
 const PINNED: readonly Sample[] = [
   knownTokens,
   selfScores,
@@ -183,6 +196,7 @@ const PINNED: readonly Sample[] = [
   perToken,
   needed,
   behind,
+  counted,
 ];
 
 /** Largest excess of a run over its bound. */
