@@ -11,7 +11,7 @@
  * ```
  * @module
  */
-import { type Either, isLeft, isRight, right } from "./fp.ts";
+import { type Either, isLeft, isRight, left, right } from "./fp.ts";
 import type { Certify } from "./compiler/bounds.ts";
 import { type BoundedCache, boundedCache } from "./compiler/bounded.ts";
 import { type Cache, cacheOf } from "./compiler/cache.ts";
@@ -24,14 +24,13 @@ import { type FixedBits, SCHEDULE, type Schedule } from "./compiler/kernel.ts";
 import { CompileError, DeviceError, InputError } from "./compiler/errors.ts";
 import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
-import type { Given } from "./compiler/bind.ts";
+import { type Given, refusedOutputs } from "./compiler/bind.ts";
 import type { Sizes } from "./dsl/core/shape.ts";
-import { type Candidates, chosen } from "./compiler/schedule.ts";
+import { type Candidates, chosen, refusedSchedule } from "./compiler/schedule.ts";
 import { type Tuned, tunedOf, tuneOn } from "./compiler/tune.ts";
 import type { Device, DeviceName } from "./compiler/runtime/device.ts";
-import { evalDevice, evalProgram } from "./compiler/runtime/eval.ts";
-import { openWasm } from "./compiler/runtime/wasm.ts";
-import { openWebgpu } from "./compiler/runtime/webgpu.ts";
+import { evalProgram } from "./compiler/runtime/eval.ts";
+import { openDevice } from "./compiler/runtime/open.ts";
 import { SKELETONS } from "./kernels/mod.ts";
 
 export * from "./dsl/core/build.ts";
@@ -99,34 +98,11 @@ export type { Outputs } from "./compiler/pipeline.ts";
 export type { Block, Kernel, Size, Stmt } from "./compiler/ir/stmt.ts";
 export type { Arr, Bin, Expr, Ty, Un } from "./compiler/ir/expr.ts";
 export type { Slot, Step, Target } from "./compiler/kernel.ts";
-export { openWasm, openWebgpu };
+export { openDevice, wasm } from "./compiler/runtime/open.ts";
+export { openWasm } from "./compiler/runtime/wasm.ts";
+export { openWebgpu } from "./compiler/runtime/webgpu.ts";
 export type { WasmDevice, WasmOptions } from "./compiler/runtime/wasm.ts";
 export type { GpuOptions, WebgpuDevice } from "./compiler/runtime/webgpu.ts";
-
-let shared: Device | undefined;
-
-/** The embedded WebAssembly device on one thread, opened once; {@link openWasm} has more threads. */
-export const wasm = (): Device => shared ??= openWasm();
-
-const opened = new Map<string, Promise<Either<DeviceError, Device>>>();
-
-/** A WebGPU device, opened once a kind of adapter. */
-const webgpu = (software: boolean): Promise<Either<DeviceError, Device>> => {
-  const key = String(software);
-  if (!opened.has(key)) opened.set(key, openWebgpu({ software }));
-  return opened.get(key)!;
-};
-
-/**
- * A device by name. `auto` takes a real GPU if there is one, else the embedded one; a software adapter
- * is taken only as `webgpu-software`.
- */
-export const openDevice = async (name: DeviceName): Promise<Either<DeviceError, Device>> => {
-  if (name === "eval") return right(evalDevice());
-  if (name === "wasm") return right(wasm());
-  const gpu = await webgpu(name === "webgpu-software");
-  return name === "auto" && isLeft(gpu) ? right(wasm()) : gpu;
-};
 
 /** How to compile. */
 export interface Options {
@@ -159,6 +135,8 @@ const compiled = async (
   const found = typeof asked === "string" ? await openDevice(asked) : right(asked);
   if (isLeft(found)) return found;
   const device = found.right;
+  const refused = refusedOutputs(outputs) ?? refusedSchedule(schedule ?? {});
+  if (refused !== undefined) return left(refused);
   const choice = chosen(schedule ?? {}, certify === undefined ? tunedOf(outputs, device) : {});
   const terms = Object.entries(outputs).map(([name, term]) => [name, term.id]);
   return programsOf(device)(

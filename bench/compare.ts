@@ -14,47 +14,47 @@ import { writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { called } from "../cli/options.ts";
 import { type Either, isLeft } from "../fp.ts";
 import { orThrow } from "../models/errors.ts";
 import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
 import { openRunner } from "../models/runner.ts";
 import { adapted, beforeRope, chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
 import { measure, readText, sliced } from "./compare/measure.ts";
-import { type Found, pageOf, type Setting, textTable } from "./compare/report.ts";
+import { type Found, legendText, pageOf, type Setting, textTable } from "./compare/report.ts";
 import { speeds } from "./compare/speed.ts";
 import { machine, tableText } from "./harness.ts";
 import { pageHtml } from "./page/html.ts";
 
-const OPTIONS = {
-  scheme: { type: "string", multiple: true, default: [] as string[] },
-  only: { type: "string" },
-  model: { type: "string", default: fileURLToPath(WIKI4M) },
-  text: {
-    type: "string",
-    default: fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url)),
+const COMMAND = {
+  usage: "deno task compare [options]",
+  flags: {
+    scheme: { wants: "FILE", many: true, says: "a module that exports codecs, or { k, v } of two" },
+    only: { wants: "A,B", says: "schemes whose names begin so; all of them take minutes" },
+    model: {
+      wants: "FOLDER",
+      says: "a LLaMA-like model in the layout of Hugging Face; the embedded one if not given",
+    },
+    text: { wants: "FILE", says: "what is read; an article on lighthouses if not given" },
+    slices: {
+      wants: "N",
+      from: 1,
+      otherwise: 3,
+      says: "how many slices of it, and one more for schemes that are fitted",
+    },
+    long: {
+      wants: "N",
+      from: 1,
+      otherwise: 16384,
+      says: "tokens of the cache that speed is measured on",
+    },
+    page: { wants: "FILE", otherwise: "compare.html", says: "where the page goes" },
   },
-  slices: { type: "string", default: "3" },
-  long: { type: "string", default: "16384" },
-  page: { type: "string", default: "compare.html" },
-  help: { type: "boolean", default: false },
 } as const;
+const TEXT = fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url));
 
 /** Decode steps that are timed. */
 const ROUNDS = 11;
-
-const HELP = `deno task compare [options]
-  --scheme FILE   a module whose exports are codecs, or { k, v } of two; may be given again
-  --only A,B      schemes whose names begin so
-  --model FOLDER  a LLaMA-like model in the Hugging Face layout (default: the embedded one)
-  --text FILE     what is read
-  --slices N      how many slices of it (default 3); one more is for schemes that are fitted
-  --long N        tokens of the cache that speed is measured on (default 16384)
-  --page FILE     where the page goes (default compare.html)`;
-
-class UsageError extends Error {
-  override readonly name = "UsageError";
-}
 
 const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
@@ -64,25 +64,18 @@ const valueOf = <A>(result: Either<Error, A>): A => {
   return result.right;
 };
 
-/** A whole number that is at least 1. */
-const count = (name: string, text: string): number => {
-  const n = Number(text);
-  if (Number.isInteger(n) && n > 0) return n;
-  throw new UsageError(`--${name}: a whole number from 1 on is wanted, and "${text}" is given`);
-};
-
 const main = async (): Promise<void> => {
-  const { values: given } = parseArgs({ options: OPTIONS });
-  if (given.help) return console.log(HELP);
-  const [slices, long] = [count("slices", given.slices), count("long", given.long)];
+  const { model: folder = fileURLToPath(WIKI4M), text: file = TEXT, ...given } =
+    called(COMMAND).values;
+  const { slices, long } = given;
   const own = [];
   for (const path of given.scheme) own.push(...valueOf(await tryOwn(path)));
-  const text = new TextDecoder().decode(orThrow(tryReadFile(given.text)));
-  const model = loadModel(given.model);
+  const text = new TextDecoder().decode(orThrow(tryReadFile(file)));
+  const model = loadModel(folder);
   const runner = await openRunner(model);
   try {
     const { config } = runner;
-    const ids = loadTokenizer(given.model).encode(text).slice(1);
+    const ids = loadTokenizer(folder).encode(text).slice(1);
     // The last slice is read by nobody else: it is what schemes are fitted to.
     const parts = sliced(ids, slices + 1, config.contextLength);
     const all = [
@@ -104,8 +97,8 @@ const main = async (): Promise<void> => {
       say(`${i + 1} of ${entries.length}: ${entry.name}`);
     }
     const setting: Setting = {
-      model: basename(resolve(given.model)),
-      text: basename(given.text),
+      model: basename(resolve(folder)),
+      text: basename(file),
       slices,
       length: reading.slices[0]!.length,
       perplexity: reading.perplexity,
@@ -113,7 +106,7 @@ const main = async (): Promise<void> => {
       machine: machine(),
       date: new Date().toISOString().slice(0, 10),
     };
-    console.log(tableText(textTable(setting, found)));
+    console.log(`${tableText(textTable(setting, found))}\n\n${legendText()}`);
     writeFileSync(given.page, pageHtml(pageOf(setting, found)));
     console.log(`\nthe same as a page: ${given.page}`);
   } finally {
@@ -125,10 +118,9 @@ try {
   await main();
 } catch (error) {
   // Errors of this project say what disagrees; anything else is a bug and shows where.
-  const { name, message, stack, code } = error as Error & { readonly code?: string };
+  const { name, message, stack } = error as Error;
   const known =
     /^(ModelFailure|(NoScheme|SchemeFile|Usage|Compile|Device|Input|Shape|Value)Error)$/;
-  const usage = code?.startsWith("ERR_PARSE_ARGS") === true;
-  say(usage ? message : known.test(name) ? `${name}: ${message}` : String(stack));
+  say(known.test(name) ? `${name}: ${message}` : String(stack));
   process.exitCode = 1;
 }

@@ -1,7 +1,7 @@
 /** The command as a user runs it: a table on the screen, a page in a file, refusals in words. */
 import { match, ok } from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -21,12 +21,17 @@ Deno.test("compare: a scheme of a file stands among others, on the screen and on
   const folder = mkdtempSync(join(tmpdir(), "compare-"));
   try {
     const page = join(folder, "page.html");
+    // Wherever a file lies, it finds the package.
+    const file = join(folder, "away.ts");
+    writeFileSync(file, 'import { rtn } from "kvfold";\nexport const away = rtn(8);\n');
     const { out, err, failed } = await compare(
-      ...["--scheme", `${here}../examples/compose.ts`, "--only", "mine,rtn 4"],
+      ...["--scheme", `${here}../examples/compose.ts`, "--scheme", file],
+      ...["--only", "mine,away,rtn 4"],
       ...["--slices", "16", "--long", "256", "--page", page],
     );
     ok(!failed, err);
     match(out, /^mine/m);
+    match(out, /^away/m);
     match(out, /^rtn 4/m);
     const html = readFileSync(page, "utf8");
     match(html, /<td>mine<\/td>/);

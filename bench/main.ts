@@ -7,6 +7,7 @@
  * @module
  */
 import process from "node:process";
+import { called, isCount, stop, UsageError } from "../cli/options.ts";
 import { appendBench } from "./append.ts";
 import { attentionBench } from "./attention.ts";
 import { boundsBench } from "./bounds.ts";
@@ -51,22 +52,32 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   online: onlineBench,
 };
 
-const args = process.argv.slice(2);
-const quick = args.includes("--quick");
-const after = (flag: string): string | undefined =>
-  args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined;
-const [only, cells] = [after("--only"), after("--cells")];
-const software = args.includes("--software");
-const dims = (after("--dim") ?? "64").split(",").map(Number);
-if (dims.some((d) => !(Number.isInteger(d) && d > 0))) {
-  console.error(`--dim ${dims.join()}: sizes of a head are whole numbers above 0`);
-  process.exit(1);
-}
-const html = args.includes("--html");
-const measures = !html || only !== undefined || args.includes("--all");
-if (only !== undefined && BENCHMARKS[only] === undefined) {
-  console.error(`no benchmark "${only}": there are ${Object.keys(BENCHMARKS).join(", ")}`);
-  process.exit(1);
+const COMMAND = {
+  usage: `deno task bench [options]
+
+Questions: ${Object.keys(BENCHMARKS).join(", ")}.
+All of them take long; results of whole runs are written to bench/results.
+`,
+  flags: {
+    only: { wants: "NAME", says: "one question" },
+    quick: { says: "see whether it runs: times mean nothing and are not written" },
+    cells: { wants: "WORDS", says: "the cells of a benchmark whose names have these words" },
+    software: { says: "of gpu: take a software adapter" },
+    dim: { wants: "A,B", otherwise: "64", says: "of gpu: sizes of a head" },
+    html: { says: "draw one page of what is stored; measures only what --only or --all says" },
+    all: { says: "of --html: measure everything first" },
+  },
+} as const;
+
+const { values: given } = called(COMMAND);
+const { only, cells, quick, software, html } = given;
+const sizes = given.dim.split(",");
+const noSize = sizes.find((d) => !isCount(d, 1));
+if (noSize !== undefined) stop(new UsageError(`--dim: "${noSize}" is no size of a head`));
+const dims = sizes.map(Number);
+const measures = !html || only !== undefined || given.all;
+if (only !== undefined && !Object.hasOwn(BENCHMARKS, only)) {
+  stop(new UsageError(`no benchmark "${only}": there are ${Object.keys(BENCHMARKS).join(", ")}`));
 }
 
 const where = machine();

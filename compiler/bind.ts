@@ -15,6 +15,14 @@ export type Given = Tensor | ArrayLike<number>;
 /** Is it a tensor on a device? */
 export const isTensor = (given: Given): given is Tensor => "memory" in given;
 
+/** Why an output is no term, where no type was checked. */
+export const refusedOutputs = (outputs: Outputs): CompileError | undefined => {
+  const wrong = Object.entries(outputs).find(([, t]) =>
+    !(typeof t === "object" && t !== null && "tag" in t && "id" in t)
+  );
+  return wrong && new CompileError("outputs", `"${wrong[0]}" is ${typeof wrong[1]}, not a term`);
+};
+
 /** Inputs below the outputs; one name is one input. */
 export const inputsOf = (outputs: Outputs): Map<string, Term> => {
   const found = new Map<string, Term>();
@@ -40,7 +48,8 @@ export const bindSizes = (
   given: Readonly<Record<string, Given>>,
   start: Sizes = {},
 ): Record<string, number> => {
-  const sizes: Record<string, number> = { ...start };
+  // No size has a name that every object knows, such as `constructor`.
+  const sizes: Record<string, number> = Object.assign(Object.create(null), start);
   for (const [name, size] of Object.entries(start)) {
     if (!(Number.isInteger(size) && size >= 0)) {
       throw new InputError("sizes", `dim ${name} is ${size}, not a count`);
@@ -54,8 +63,11 @@ export const bindSizes = (
   };
   const derived: { input: string; dim: string; size: number }[] = [];
   for (const [name, term] of inputs) {
-    const value = given[name];
+    const value = Object.hasOwn(given, name) ? given[name] : undefined;
     if (value === undefined) throw new InputError(name, "no value was given");
+    if (typeof value !== "object" || value === null) {
+      throw new InputError(name, `is ${value}, neither a tensor nor an array of numbers`);
+    }
     if (!isTensor(value)) continue;
     const text = `${value.dtype} ${JSON.stringify(value.shape)}`;
     const wanted = `${term.dtype} ${JSON.stringify(term.shape)}`;

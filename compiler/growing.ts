@@ -25,7 +25,7 @@ import { InputError } from "./errors.ts";
 import { type Learner, learnerOf } from "./online.ts";
 import type { Recording } from "./recording.ts";
 import type { Copy, Device } from "./runtime/device.ts";
-import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
+import { type Tensor, tensorOn, toWords, upload, viewOf } from "./runtime/tensor.ts";
 import { entriesTo, wholeTo } from "./runtime/tokens.ts";
 import { type Sealed, sealedOf } from "./sealed.ts";
 
@@ -72,6 +72,9 @@ export const growingCache = async (
   channels: number,
   room: number,
 ): Promise<GrowingCache> => {
+  if (!(Number.isInteger(room) && room >= 0)) {
+    throw new InputError("capacity", `is ${room}, not a count of tokens`);
+  }
   const shape: Shape = [heads, TOKENS, channels];
   const codec = growingCodec(asked, shape);
   const { held: { tail, sinks, group }, behind, together } = codec;
@@ -300,7 +303,10 @@ export const growingCache = async (
     const n = countOf(x);
     if (n === 0) return;
     reserve(tokens + n);
-    const fill = (to: Tensor): void => isTensor(x) ? device.copy(wholeTo(x, to)) : to.write(x);
+    const fill = (to: Tensor): void =>
+      isTensor(x)
+        ? device.copy(wholeTo(x, to))
+        : device.write(to.memory, toWords("append", to.dtype, to.shape, x));
     if (narrow === undefined) {
       if (n === 1) fill(one);
       const given = n === 1

@@ -17,7 +17,7 @@ import {
 } from "./bind.ts";
 import type { Certify } from "./bounds.ts";
 import { hoist } from "./constants.ts";
-import { CompileError, InputError } from "./errors.ts";
+import { CompileError, DeviceError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
@@ -66,7 +66,7 @@ const binder =
     checkIndices(lowered.outputs, given, sizes);
     const memory = new Map<Term | string, Memory>();
     const read: Record<string, Tensor> = {};
-    const rooms: Record<string, number> = {};
+    const rooms: Record<string, number> = Object.create(null);
     const results = new Map<Term, Tensor>();
     const uploaded: Tensor[] = [];
     const scratch: Memory[] = [];
@@ -158,25 +158,29 @@ const runOnce = async (
   return outputs;
 };
 
-/** Compiles outputs for a device; a term that no kernel can make is a {@link CompileError}. */
+/**
+ * Compiles outputs for a device; a term that no kernel can make is a {@link CompileError}, a kernel that the
+ * device refuses a {@link DeviceError}.
+ */
 export const compileOn = async (
   outputs: Outputs,
   device: Device,
   skeletons: Skeletons,
   choice: Chosen = chosen({}, {}),
   certify?: Certify,
-): Promise<Either<CompileError, Program>> => {
+): Promise<Either<CompileError | DeviceError, Program>> => {
   const hoisted = hoist(outputs);
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
+  let executable: Executable;
   try {
     inputs = inputsOf(hoisted.outputs);
     lowered = lower(hoisted.outputs, skeletons, device.target, choice.schedule, certify);
+    executable = await device.build(lowered.steps);
   } catch (error) {
-    if (error instanceof CompileError) return left(error);
+    if (error instanceof CompileError || error instanceof DeviceError) return left(error);
     throw error;
   }
-  const executable = await device.build(lowered.steps);
   const constants = Object.fromEntries(
     [...hoisted.tables].map(([name, values]) => [
       name,

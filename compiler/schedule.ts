@@ -7,6 +7,7 @@
  * ```
  * @module
  */
+import { CompileError } from "./errors.ts";
 import { SCHEDULE, type Schedule } from "./kernel.ts";
 
 /** Who chose a number: the default, who compiled, or {@link Chosen} by a tuner. */
@@ -34,6 +35,29 @@ export const CANDIDATES: Required<Candidates> = {
   queries: [1, 8, 32],
   rows: [2, 4, 8],
   splits: [32, 128, 512],
+};
+
+/** What a number is a multiple of, where that is more than 1. */
+const UNITS: Partial<Record<keyof Schedule, number>> = { rows: 2 };
+
+/** Why given numbers are none of a schedule, if they are not. */
+export const refusedSchedule = (given: Partial<Schedule>): CompileError | undefined => {
+  for (const [name, value] of Object.entries(given)) {
+    const known = NAMES.find((k) => k === name);
+    if (known === undefined) {
+      return new CompileError("schedule", `${name} is not one of ${NAMES.join(", ")}`);
+    }
+    const unit = UNITS[known] ?? 1;
+    const fits = known === "fixed"
+      ? [false, 8, 16].includes(value)
+      : Number.isInteger(value) && Number(value) > 0 && Number(value) % unit === 0;
+    if (fits) continue;
+    const wanted = known === "fixed"
+      ? "16, 8 or false"
+      : `a positive ${unit === 1 ? "integer" : `multiple of ${unit}`}`;
+    return new CompileError("schedule", `${name} is ${value}, not ${wanted}`);
+  }
+  return undefined;
 };
 
 /** Numbers that were given, else tuned, else the default. */

@@ -21,11 +21,14 @@ import {
   upload,
   wasm,
 } from "kvfold";
+import { called } from "../cli/options.ts";
 import { orThrow } from "../models/errors.ts";
 import { cacheShape } from "../models/llama.ts";
 import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
 import { errorOf, meanKld, perplexity, sameTop, score } from "../models/quality.ts";
 import { openRunner, type Run } from "../models/runner.ts";
+
+const TEXT = fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url));
 
 /** One row each: change the bits (8, 4, 2), or add a scheme of your own. */
 const SCHEMES: readonly (readonly [name: string, codec: Codec])[] = [
@@ -114,8 +117,11 @@ const main = async (): Promise<void> => {
   const start = performance.now();
   const runner = await openRunner(loadModel(WIKI4M));
   const { config } = runner;
-  const path = process.argv[2] ??
-    fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url));
+  const { words: [path = TEXT] } = called({
+    usage: "deno task demo [text file]",
+    words: 1,
+    flags: {},
+  });
   const text = new TextDecoder().decode(orThrow(tryReadFile(path)));
   // The model was trained on running text: no token is put in front.
   const tokens = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + WINDOW);

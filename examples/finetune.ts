@@ -1,13 +1,12 @@
 /**
  * Fine-tunes the embedded model for a cache in 2 bits, on text that it writes itself, and says what that
  * recovers on a text that it never read. As it is a few short steps, which teach it nothing but those few
-tokens; the true run takes minutes:
+ * tokens; the true run takes minutes:
  *
  * deno task finetune   or   deno task finetune --scheme decoquantB --steps 96
  */
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import {
   type Bits,
   bitsOf,
@@ -18,6 +17,7 @@ import {
   SCHEMES,
   WIDTHS,
 } from "kvfold";
+import { called, stop, UsageError } from "../cli/options.ts";
 import { orThrow } from "../models/errors.ts";
 import { finetune } from "../models/finetune.ts";
 import { cacheShape } from "../models/llama.ts";
@@ -26,59 +26,52 @@ import { meanKld, perplexity, score } from "../models/quality.ts";
 import { openRunner } from "../models/runner.ts";
 import { sampled } from "../models/sample.ts";
 
-const { values: given } = parseArgs({
-  options: {
-    scheme: { type: "string", default: "rtnGrouped" },
-    bits: { type: "string", default: "2" },
-    windows: { type: "string", default: "2" },
-    tokens: { type: "string", default: "32" },
-    steps: { type: "string", default: "3" },
-    rate: { type: "string", default: "3e-4" },
-    seed: { type: "string", default: "1" },
-    read: { type: "string", default: "128" },
-    text: {
-      type: "string",
-      default: fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url)),
-    },
+const TEXT = fileURLToPath(new URL("../models/text/lighthouses.txt", import.meta.url));
+
+const { values: given } = called({
+  usage: "deno task finetune [options]",
+  flags: {
+    scheme: { wants: "NAME", otherwise: "rtnGrouped", says: Object.keys(SCHEMES).join(", ") },
+    bits: { wants: "B", from: 1, otherwise: 2, says: "bits of a code" },
+    windows: { wants: "N", from: 1, otherwise: 2, says: "texts that it writes itself" },
+    tokens: { wants: "N", from: 2, otherwise: 32, says: "tokens of each" },
+    steps: { wants: "N", from: 1, otherwise: 3, says: "steps of the optimizer" },
+    rate: { wants: "X", otherwise: "3e-4", says: "its rate" },
+    seed: { wants: "N", from: 0, otherwise: 1, says: "of what it writes" },
+    read: { wants: "N", from: 2, otherwise: 128, says: "tokens of the text that is judged by" },
+    text: { wants: "FILE", says: "that text; an article on lighthouses if not given" },
   },
 });
 
 const say = (text: string): boolean => process.stderr.write(`${text}\n`);
 
-const stop = (why: string): never => {
-  say(why);
-  process.exit(1);
-};
-
-/** A number from `least` on. */
-const number = (name: keyof typeof given, least: number, whole = true): number => {
-  const n = Number(given[name]);
-  const fits = n >= least && (!whole || Number.isInteger(n));
-  return fits ? n : stop(`--${name}: a number from ${least} on is wanted, not "${given[name]}"`);
-};
-
-const [bits, steps, seed] = [number("bits", 1), number("steps", 1), number("seed", 0)];
+const rate = Number(given.rate);
+if (!(rate > 0)) stop(new UsageError(`--rate: "${given.rate}" is no number above 0`));
+const { bits, steps, seed } = given;
 const name = given.scheme as SchemeName;
-if (!WIDTHS[name]?.includes(bits as Bits)) {
-  stop(`--scheme ${name} --bits ${bits}: wanted is one of ${Object.keys(SCHEMES).join(", ")}`);
+if (!Object.hasOwn(WIDTHS, name)) {
+  stop(new UsageError(`--scheme: "${name}" is none of ${Object.keys(SCHEMES).join(", ")}`));
+}
+if (!WIDTHS[name].includes(bits as Bits)) {
+  stop(new UsageError(`--bits: ${name} has codes of ${WIDTHS[name].join(", ")} bits, not ${bits}`));
 }
 const codec = SCHEMES[name](bits as Bits);
 const model = loadModel(WIKI4M);
 const device = openWasm({ threads: "all" });
-const text = new TextDecoder().decode(orThrow(tryReadFile(given.text)));
-const heldOut = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + number("read", 2));
+const text = new TextDecoder().decode(orThrow(tryReadFile(given.text ?? TEXT)));
+const heldOut = loadTokenizer(WIKI4M).encode(text).slice(1, 1 + given.read);
 
 const start = performance.now();
 const seconds = (): string => `${((performance.now() - start) / 1000).toFixed(0)} s`;
 const windows = await sampled(model, {
-  windows: number("windows", 1),
-  tokens: number("tokens", 2),
+  windows: given.windows,
+  tokens: given.tokens,
   seed,
 }, device);
 say(`${windows.length} windows of ${given.tokens} tokens written after ${seconds()}`);
 const tuned = await finetune(model, { k: codec, v: codec }, windows, {
   steps,
-  rate: number("rate", 0, false),
+  rate,
   said: (step, kld) => say(`step ${step} of ${steps}: KLD ${kld.toFixed(4)}, ${seconds()}`),
 }, device);
 

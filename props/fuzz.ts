@@ -11,6 +11,7 @@
  * @module
  */
 import process from "node:process";
+import { called, stop, UsageError } from "../cli/options.ts";
 import { seedNow } from "./check.ts";
 import { CLIMBS } from "./climbs.ts";
 import { count, WANTED } from "./coverage.ts";
@@ -22,13 +23,35 @@ const BATCH = 500;
 /** From here on a kind of node that never occurred is a failure of the generator. */
 const ENOUGH = 2 * BATCH;
 
-const { argv } = process;
-const option = (name: string, otherwise: string): string => {
-  const at = argv.indexOf(`--${name}`);
-  return at < 0 ? otherwise : argv[at + 1] ?? otherwise;
-};
-const seed = Number(option("seed", String(seedNow())));
-const workers = Number(option("workers", String(navigator.hardwareConcurrency)));
+const COMMAND = {
+  usage: `deno task fuzz [programs | climb] [options]
+
+programs   random programs under random schedules, the default
+climb      towards the bound of every codec, to see how close an error comes
+`,
+  words: 1,
+  flags: {
+    runs: { wants: "N", from: 1, otherwise: 10000, says: "of programs: how many" },
+    device: { wants: "NAME", otherwise: "wasm", says: `of programs: ${DEVICES.join(" or ")}` },
+    evaluations: {
+      wants: "N",
+      from: 1,
+      otherwise: 100000,
+      says: "of climb: how many for each codec",
+    },
+    only: { wants: "PART", otherwise: "", says: "of climb: what has this in its name" },
+    seed: { wants: "N", from: 0, says: "repeats a run; another one each time if not given" },
+    workers: {
+      wants: "N",
+      from: 1,
+      otherwise: navigator.hardwareConcurrency,
+      says: "how many processes share the work",
+    },
+  },
+} as const;
+
+const { values: given, words: [mode = "programs"] } = called(COMMAND);
+const { seed = seedNow(), workers } = given;
 const started = performance.now();
 const seconds = (): string => `${((performance.now() - started) / 1000).toFixed()} s`;
 
@@ -39,9 +62,11 @@ const shown = (counts: Counts): string =>
 
 /** Random programs; the number of failures. */
 const programs = async (): Promise<number> => {
-  const runs = Number(option("runs", "10000"));
-  const device = DEVICES.find((d) => d === option("device", "wasm"));
-  if (device === undefined) throw new Error(`--device is none of ${DEVICES.join(", ")}`);
+  const { runs } = given;
+  const device = DEVICES.find((d) => d === given.device);
+  if (device === undefined) {
+    return stop(new UsageError(`--device: "${given.device}" is none of ${DEVICES.join(", ")}`));
+  }
   console.log(`${runs} programs on ${device}, seed ${seed}, ${workers} workers`);
   const batches = Array.from({ length: Math.ceil(runs / BATCH) }, (_, i): Job => {
     const batch = { seed: seed + i, runs: Math.min(BATCH, runs - i * BATCH) };
@@ -70,8 +95,9 @@ const programs = async (): Promise<number> => {
 
 /** Climbs; the number of bounds that were passed. */
 const climb = async (): Promise<number> => {
-  const evaluations = Number(option("evaluations", "100000"));
-  const names = Object.keys(CLIMBS).filter((name) => name.includes(option("only", "")));
+  const { evaluations } = given;
+  const names = Object.keys(CLIMBS).filter((name) => name.includes(given.only));
+  if (names.length === 0) stop(new UsageError(`--only: nothing has "${given.only}" in its name`));
   console.log(`${evaluations} evaluations for each of ${names.length}, seed ${seed}`);
   const jobs = names.map((what): Job => ({ mode: "climb", what, seed, evaluations }));
   let [passed, top] = [0, 0];
@@ -87,8 +113,8 @@ const climb = async (): Promise<number> => {
   return passed;
 };
 
-const mode = argv[2] ?? "programs";
-const modes: Readonly<Record<string, () => Promise<number>>> = { programs, climb };
-const chosen = modes[mode.startsWith("--") ? "programs" : mode];
-if (chosen === undefined) throw new Error(`no mode "${mode}": ${Object.keys(modes).join(", ")}`);
-if (await chosen() > 0) process.exit(1);
+const MODES = { programs, climb };
+if (!Object.hasOwn(MODES, mode)) {
+  stop(new UsageError(`no mode "${mode}": there are ${Object.keys(MODES).join(", ")}`));
+}
+if (await MODES[mode as keyof typeof MODES]() > 0) process.exit(1);

@@ -58,6 +58,9 @@ export interface Entry {
   readonly prompted?: boolean;
 }
 
+/** The family of schemes from a file; they need not have anything to do with one another. */
+export const OWN = "mine";
+
 const pair = (family: string, name: string, codecs: Codecs): Entry => ({
   name,
   family,
@@ -225,11 +228,11 @@ const isCodec = (x: unknown): x is Codec =>
   ["encode", "decode"].every((f) => typeof (x as Record<string, unknown>)[f] === "function");
 
 const entryOf = (name: string, x: unknown): Entry | undefined => {
-  if (isCodec(x)) return both("mine", name, x);
+  if (isCodec(x)) return both(OWN, name, x);
   if (typeof x !== "object" || x === null) return undefined;
   const { k, v, after } = x as Record<string, unknown>;
-  if (typeof after === "function") return choosing("mine", name, x as Chosen);
-  return isCodec(k) && isCodec(v) ? pair("mine", name, { k, v }) : undefined;
+  if (typeof after === "function") return choosing(OWN, name, x as Chosen);
+  return isCodec(k) && isCodec(v) ? pair(OWN, name, { k, v }) : undefined;
 };
 
 /** The schemes that a module exports; one that cannot be loaded or holds none is a value. */

@@ -7,7 +7,7 @@ import * as Plot from "@observablehq/plot";
 import { digits, type Machine, type Row, type Table } from "../harness.ts";
 import type { Figure } from "../page/figure.ts";
 import type { Cell, Page } from "../page/html.ts";
-import type { Entry } from "./entries.ts";
+import { type Entry, OWN } from "./entries.ts";
 import { front } from "./front.ts";
 import type { Quality } from "./measure.ts";
 import type { Speed } from "./speed.ts";
@@ -61,7 +61,7 @@ const COLUMNS: readonly Column[] = [
   },
   {
     head: "KLD 99.9 %",
-    about: "the divergence that one token in a thousand exceeds",
+    about: "the divergence, nats, that one token in a thousand exceeds",
     value: (f) => f.worst,
     text: (x) => x.toExponential(1),
   },
@@ -144,6 +144,12 @@ export const textTable = (setting: Setting, all: readonly Found[]): Table => {
   };
 };
 
+/** What each column of the table means. */
+export const legendText = (): string => {
+  const width = Math.max(...COLUMNS.map(({ head }) => head.length));
+  return COLUMNS.map(({ head, about }) => `${head.padEnd(width)}   ${about}`).join("\n");
+};
+
 /** Names stand right above their points: nothing of the front lies there. */
 const LABEL = {
   dx: 7,
@@ -165,6 +171,9 @@ const against = (
   const shown = all.filter((f) => loss(f) > 0 && Number.isFinite(loss(f)));
   const x = (f: Found): number => f.bits;
   const ahead = front(shown, x, loss);
+  // Whoever brings a scheme looks for it first, on the front or not.
+  const own = shown.filter((f) => f.family === OWN);
+  const named = [...ahead, ...own.filter((f) => !ahead.includes(f))];
   const [low, high] = [Math.min(...shown.map(x)), Math.max(...shown.map(x))];
   const title = (f: Found): string =>
     `${f.name}\n${f.bits.toFixed(3)} bits\n${label} ${digits(loss(f))}`;
@@ -173,6 +182,7 @@ const against = (
     plot: {
       insetLeft: 16,
       insetRight: 72,
+      insetTop: 16,
       x: {
         label: "bits a value →",
         type: "log",
@@ -182,7 +192,13 @@ const against = (
       y: { label: `↑ ${label}`, type: "log", tickFormat: "~g" },
       color: { legend: false },
       marks: [
-        Plot.line(shown, { x, y: loss, z: "family", stroke: "family", strokeOpacity: 0.35 }),
+        Plot.line(shown.filter((f) => f.family !== OWN), {
+          x,
+          y: loss,
+          z: "family",
+          stroke: "family",
+          strokeOpacity: 0.35,
+        }),
         Plot.line(ahead, {
           x,
           y: loss,
@@ -191,7 +207,8 @@ const against = (
           strokeDasharray: "3 3",
         }),
         Plot.dot(shown, { x, y: loss, fill: "family", r: 4, title }),
-        Plot.text(ahead, { x, y: loss, text: "name", ...LABEL }),
+        Plot.dot(own, { x, y: loss, stroke: "currentColor", strokeWidth: 1.5, r: 6, title }),
+        Plot.text(named, { x, y: loss, text: "name", ...LABEL }),
       ],
     },
   };

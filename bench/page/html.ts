@@ -52,7 +52,7 @@ const STYLE = `
 :root { color-scheme: light dark; --ink: #1a1c20; --soft: #5d6470; --line: #dcdfe5; --back: #fff; --mark: #fff6d9; --strong: #1b5fc1; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e7e9ee; --soft: #9aa3b2; --line: #343a46; --back: #14161b; --mark: #3a3216; --strong: #86b6ff; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 1180px; padding: 32px 24px 64px; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+body { margin: 0 auto; max-width: 1320px; padding: 32px 24px 64px; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 26px; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 19px; margin: 40px 0 8px; }
 p { max-width: 76ch; margin: 8px 0; } .lead, figcaption, footer { color: var(--soft); }
@@ -60,7 +60,7 @@ p { max-width: 76ch; margin: 8px 0; } .lead, figcaption, footer { color: var(--s
 figure { margin: 0; min-width: 0; } figure svg { width: 100%; height: auto; --plot-background: var(--back); } figcaption { font-size: 13px; }
 .scroll { overflow-x: auto; margin-top: 12px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 13px; }
-th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th, td { padding: 5px 8px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 th { position: sticky; top: 0; background: var(--back); } th button { all: unset; cursor: pointer; font-weight: 600; }
 th button:hover, th button:focus-visible { color: var(--strong); text-decoration: underline; }

@@ -191,7 +191,7 @@ export const bits = (result: Result): readonly Figure[] =>
     }, []);
     return {
       caption: `${shapeOf(title)}. Lower and further left is better; a stem reaches from the ` +
-        `fastest round to the median.`,
+        `fastest round to the median. After a name: bits of the integers that queries become.`,
       plot: {
         width: 620,
         marginRight: 70,
@@ -211,9 +211,17 @@ export const bits = (result: Result): readonly Figure[] =>
             stroke: OURS,
             strokeWidth: 1.5,
           }),
+          Plot.link(labels, {
+            x1: (d) => d.item.bits,
+            y1: (d) => d.item.best,
+            x2: (d) => d.item.bits * 1.07,
+            y2: "at",
+            stroke: SOFT,
+            strokeWidth: 0.7,
+          }),
           Plot.dot(points, { x: "bits", y: "best", fill: OURS, r: 4 }),
           Plot.text(labels, {
-            x: (d) => d.item.bits,
+            x: (d) => d.item.bits * 1.05,
             y: "at",
             text: (d) => d.item.cache,
             textAnchor: "start",

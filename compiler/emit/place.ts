@@ -4,11 +4,18 @@
  *
  * Before: `for t { for d { acc += load(q, d) * load(k, t * 64 + d) } }` with shared subterms;
  * after: addresses and loads that do not depend on `t` are named before the loop over `t`.
- * Reads of arrays this kernel writes stay where they are; nothing moves out of an `if`.
+ * Reads of arrays this kernel writes stay where they are; nothing moves out of an `if`. What is nested
+ * deeply is named on the way: parsers of a target's text recurse, and their stacks end.
  * @module
  */
 import type { Expr } from "../ir/expr.ts";
 import { type Block, GROUP, type Stmt } from "../ir/stmt.ts";
+
+/**
+ * Operators inside one another before a name comes between them. An operator's text nests up to seven deep,
+ * loops two each; the assembler's stack ends at 207, Tint's parser at 512.
+ */
+const DEEPEST = 24;
 
 /** How a target writes things. Operands come already written. */
 export interface Printer {
@@ -22,6 +29,12 @@ export interface Printer {
   readonly simple: (s: Stmt, args: readonly string[]) => string;
   /** A statement around a body. */
   readonly nested: (s: Stmt, args: readonly string[], body: readonly string[]) => readonly string[];
+}
+
+/** An expression as it stands in the text, and how many operators are inside one another there. */
+interface Written {
+  readonly code: string;
+  readonly height: number;
 }
 
 interface Frame {
@@ -89,41 +102,46 @@ export const place = (body: Block, printer: Printer): string[] => {
     }
     return local.get(e);
   };
-  const write = (e: Expr): string => printer.expr(e, e.args.map(use));
-  const use = (e: Expr): string => {
+  const write = (e: Expr): Written => {
+    const args = e.args.map(use);
+    return {
+      code: printer.expr(e, args.map(({ code }) => code)),
+      height: args.reduce((top, { height }) => Math.max(top, height), 0) + 1,
+    };
+  };
+  const use = (e: Expr): Written => {
     if (trivial(e)) return write(e);
     const known = find(e);
-    if (known !== undefined) return printer.ref(known);
+    if (known !== undefined) return { code: printer.ref(known), height: 0 };
     const here = frames.length - 1;
     let target = here;
     if (!e.volatile) {
       const wanted = level(e);
       while (target > wanted && !frames[target].guard) target--;
     }
-    if (target === here && (uses.get(e) ?? 0) < 2) return write(e);
-    const name = `v${fresh++}`;
-    if (e.volatile) {
-      frames[here].lines.push(printer.bind(name, e, write(e)));
-      local.set(e, name);
-    } else {
-      frames[target].lines.push(printer.bind(name, e, writeAt(target, e)));
-      frames[target].bound.set(e, name);
-    }
-    return printer.ref(name);
+    const bind = (name: string, { code }: Written): Written => {
+      frames[target].lines.push(printer.bind(name, e, code));
+      (e.volatile ? local : frames[target].bound).set(e, name);
+      return { code: printer.ref(name), height: 0 };
+    };
+    if (target !== here) return bind(`v${fresh++}`, writeAt(target, e));
+    if ((uses.get(e) ?? 0) > 1) return bind(`v${fresh++}`, write(e));
+    const written = write(e);
+    return written.height < DEEPEST ? written : bind(`v${fresh++}`, written);
   };
   // Operands of a hoisted expression are named in the block it moves to.
-  const writeAt = (target: number, e: Expr): string => {
+  const writeAt = (target: number, e: Expr): Written => {
     const inner = frames.splice(target + 1);
     const saved = local;
     local = new Map();
-    const code = write(e);
+    const written = write(e);
     local = saved;
     frames.push(...inner);
-    return code;
+    return written;
   };
   const statement = (s: Stmt): void => {
     local = new Map();
-    const args = operandsOf(s).map(use);
+    const args = operandsOf(s).map((e) => use(e).code);
     if (!("body" in s)) {
       if (s.tag === "var") depth.set(s.name, frames.length - 1);
       frames[frames.length - 1].lines.push(printer.simple(s, args));

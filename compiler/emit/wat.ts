@@ -110,6 +110,18 @@ const writtenOut = (op: string): Write => () => {
   throw new Error(`${op} is written out before it is printed`);
 };
 
+/** Quotients and rests of what is not negative: by powers of two they are one instruction, not three or four. */
+const byPowers = (name: string, instead: (n: number) => readonly [string, number]): Write => {
+  const any = integer(name);
+  return (e, args, at) => {
+    const [a, b] = e.args;
+    const power = b.op === "const" && b.value > 0 && (b.value & (b.value - 1)) === 0;
+    if (e.type !== "i32" || !(a.lo >= 0) || !power) return any(e, args, at);
+    const [op, by] = instead(b.value);
+    return `(i32.${op} ${args[0]} (i32.const ${by}))`;
+  };
+};
+
 /** One entry an operator. */
 const OPS: Readonly<Record<Expr["op"], Write>> = {
   const: (e) => literal(e),
@@ -222,8 +234,8 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   add: plain("add"),
   sub: plain("sub"),
   mul: plain("mul"),
-  div: integer("div"),
-  rem: integer("rem"),
+  div: byPowers("div", (n) => ["shr_u", Math.log2(n)]),
+  rem: byPowers("rem", (n) => ["and", n - 1]),
   min: (e, args) => smaller("min", e, args),
   max: (e, args) => smaller("max", e, args),
   and: bits("and"),

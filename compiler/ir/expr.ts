@@ -26,6 +26,10 @@ export const load = (arr: Arr, index: Expr, wide = false): Expr =>
 export const isAll = (e: Expr, value: number): boolean =>
   e.op === "splat" ? isAll(e.args[0], value) : e.op === "const" && e.value === value;
 
+/** A shift by nothing, whatever integer counts it. */
+const isZero = (e: Expr): boolean =>
+  e.op === "const" ? e.value === 0 : (e.op === "toU32" || e.op === "toI32") && isZero(e.args[0]);
+
 /** A binary operator; both sides have one type, a scalar spreads to the other's lanes. */
 export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
   if (lanesOf(a.type) && !lanesOf(b.type) && op !== "shl" && op !== "shr") {
@@ -66,7 +70,7 @@ export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
     return node("const", "bool", [], { value: 1 });
   }
   const type = compare ? (lanesOf(a.type) ? "bool4" : "bool") : a.type;
-  if ((op === "shl" || op === "shr") && b.op === "const" && b.value === 0) return a;
+  if ((op === "shl" || op === "shr") && isZero(b)) return a;
   return node(op, type, [a, b]);
 };
 

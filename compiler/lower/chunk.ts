@@ -1,6 +1,6 @@
 /**
  * How many tokens one part of a streaming fold takes: as many as group memory holds, and no more
- * values than stay close while they are walked again for every run of channels.
+ * values than stay close while many rows walk them again.
  * @module
  */
 import { DTYPES } from "../../dsl/core/dtype.ts";
@@ -73,7 +73,11 @@ const memoryOf = (
 ): { token: number; fixed: number } => {
   const { channels } = member;
   const count = countOf(member, channels);
-  const fixed = runsAlongTokens(member) ? 4 * rows * count * walksOf(count) : 0;
+  const fixed = runsAlongTokens(member)
+    ? 4 * rows * count * walksOf(count)
+    : member.term.weights === undefined
+    ? 0
+    : rows * count;
   if (channels.length === 0) return { token: 0, fixed };
   return {
     token: 2 * rows * groupsOf(member) * Math.max(1, scaledOf(member, stored).parts),
@@ -115,7 +119,7 @@ export const streamChunk = (
       : sum(movingCounts.flat()) + lanes.token;
     const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
     const near = target.cacheBytes === 0 ? Infinity : Math.min(
-      ...roles[i].members.filter((m) => m.term.weights !== undefined || rows > ROWS_AT_ONCE).map((
+      ...roles[i].members.filter((m) => m.term.weights === undefined && rows > ROWS_AT_ONCE).map((
         m,
       ) => target.cacheBytes / (countOf(m, m.channels) * bytesOf(m.term.args[1], stored))),
     );

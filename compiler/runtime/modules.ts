@@ -5,6 +5,7 @@
  */
 import wabtFactory from "wabt";
 import { cacheOf } from "../cache.ts";
+import { DeviceError } from "../errors.ts";
 import { fromFolder, toFolder } from "./folder.ts";
 
 /** A module, and the bytes it was made from. */
@@ -25,13 +26,36 @@ const FEATURES = { simd: true, relaxed_simd: true, bulk_memory: true, threads: t
  */
 export const startAssembler = (): Promise<Wabt> => assembler ??= wabtFactory();
 
-/** Text to bytes. */
+/**
+ * Text to bytes. A text that the assembler refuses is a {@link DeviceError}; one that ends its stack leaves
+ * it in pieces, so the next text gets another.
+ */
 export const encode = async (text: string): Promise<Uint8Array<ArrayBuffer>> => {
-  const parsed = (await startAssembler()).parseWat("kvfold.wat", text, FEATURES);
+  const wabt = await startAssembler();
   try {
-    return parsed.toBinary({}).buffer as Uint8Array<ArrayBuffer>;
-  } finally {
-    parsed.destroy();
+    const parsed = wabt.parseWat("kvfold.wat", text, FEATURES);
+    try {
+      return parsed.toBinary({}).buffer as Uint8Array<ArrayBuffer>;
+    } finally {
+      parsed.destroy();
+    }
+  } catch (error) {
+    assembler = undefined;
+    throw refused("the assembler", text, error);
+  }
+};
+
+const refused = (by: string, text: string, error: unknown): DeviceError => {
+  const [reason] = (error as Error).message.split("\n", 1);
+  return new DeviceError("wasm", `${by} refused ${text.length} bytes of text: ${reason}`);
+};
+
+/** Bytes to a module. */
+const moduleOf = (bytes: Uint8Array<ArrayBuffer>, text: string): WebAssembly.Module => {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (error) {
+    throw refused("the engine", text, error);
   }
 };
 
@@ -65,7 +89,7 @@ export const assemble = (text: string, folder?: string): Promise<Assembled> =>
     const known = folder === undefined ? undefined : await stored(folder, text);
     if (known !== undefined) return known;
     const bytes = await encode(text);
-    const module = new WebAssembly.Module(bytes);
+    const module = moduleOf(bytes, text);
     if (folder !== undefined) await toFolder(folder, text, bytes);
     return { module, bytes };
   });

@@ -115,6 +115,7 @@ export const openWasm = (
   const shared = threads > 1;
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
   const crew: Crew | undefined = shared ? openCrew(memory, threads) : undefined;
+  let closed: DeviceError | undefined;
   const free = new Map<number, Block[]>();
   let top = PAGE;
   const reserve = (bytes: number): number => {
@@ -139,6 +140,7 @@ export const openWasm = (
     return rounded < 4096 ? rounded : Math.ceil(rounded / 4096) * 4096;
   };
   const alloc = (words: number): Block => {
+    if (closed) throw closed;
     const bytes = sizeClass(words * 4 + SLACK);
     const old = free.get(bytes)?.pop();
     const address = old?.address ?? reserve(bytes);
@@ -166,6 +168,7 @@ export const openWasm = (
   const unloaded = new FinalizationRegistry<Block>(giveBack);
 
   const build = async (steps: readonly Step[]): Promise<Executable> => {
+    if (closed) throw closed;
     const text = emitWat(steps.map((s) => s.kernel), shared);
     const { module, bytes } = await assemble(text, cache);
     const { exports } = new WebAssembly.Instance(module, { kvfold: { memory } });
@@ -198,6 +201,7 @@ export const openWasm = (
     target: wasmTarget(threads),
     build,
     run: (recorded) => {
+      if (closed) return Promise.reject(closed);
       for (const { calls, needed } of recorded as readonly Calls[]) {
         const scratch = scratchFor(needed);
         calls.forEach((call) => call(scratch));
@@ -221,6 +225,7 @@ export const openWasm = (
     free: (m) => giveBack(m as Block),
     start: () => crew?.start() ?? Promise.resolve(),
     close: () => {
+      closed = new DeviceError("wasm", "was closed");
       free.clear();
       crew?.close();
     },

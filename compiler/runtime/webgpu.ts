@@ -102,6 +102,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevic
   };
 
   const alloc = (words: number): GpuMemory => {
+    intact();
     const size = Math.max(16, Math.ceil(words / 4) * 16);
     if (size > device.limits.maxStorageBufferBindingSize) {
       throw new DeviceError(
@@ -114,6 +115,7 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevic
   };
 
   const build = async (steps: readonly Step[]): Promise<Executable> => {
+    intact();
     const texts = steps.map((s) => emitWgsl(s.kernel));
     const pipelines: GPUComputePipeline[] = [];
     for (const [i, code] of texts.entries()) {
@@ -210,7 +212,10 @@ const openDevice = async ({ software = false }: GpuOptions): Promise<WebgpuDevic
     copy,
     read,
     free: (m) => (m as GpuMemory).buffer.destroy(),
-    close: () => device.destroy(),
+    close: () => {
+      broken ??= "was closed";
+      device.destroy();
+    },
   };
 };
 

@@ -74,8 +74,21 @@ export interface Selective extends Codec {
   readonly selective: Selection;
 }
 
+/** Is it a codec, where no type was checked? Throws naming the operation. */
+export const checkCodec = (operation: string, codec: Codec): void => {
+  if (typeof codec?.encode === "function" && typeof codec.decode === "function") return;
+  const given: unknown = codec;
+  const why = typeof given === "function"
+    ? `the function ${given.name || "given"}: call it`
+    : typeof given === "object" && given !== null
+    ? `an object of ${Object.keys(given).join(", ") || "nothing"}`
+    : `${given}`;
+  throw new ValueError(operation, `wants a codec, got ${why}`);
+};
+
 /** A codec inside of another one, of all tokens: what is made of tokens that are not there would count as 0. */
 export const ofAllTokens = (operation: string, codec: Codec): Codec => {
+  checkCodec(operation, codec);
   if (!codec.selective?.drops) return codec;
   throw new ValueError(
     operation,
@@ -232,17 +245,21 @@ export const joinHeads = (codec: Codec): Codec => {
 };
 
 /** The stored parts of a tensor as inputs of a program: `k.codes`, `k.scale`, … */
-export const stored = (codec: Codec, name: string, shape: Shape): Parts =>
-  Object.fromEntries(
+export const stored = (codec: Codec, name: string, shape: Shape): Parts => {
+  checkCodec(`stored parts of "${name}"`, codec);
+  return Object.fromEntries(
     Object.entries(codec.encode(input(name, shape, "f32"))).map(([part, term]) => [
       part,
       growing(`${name}.${part}`, term.shape, term.dtype),
     ]),
   );
+};
 
 /** A tensor as a program reads it from its stored parts. */
-export const cached = (codec: Codec, name: string, shape: Shape): Term =>
-  codec.decode(stored(codec, name, shape), shape);
+export const cached = (codec: Codec, name: string, shape: Shape): Term => {
+  const parts = stored(codec, name, shape);
+  return codec.decode(parts, shape);
+};
 
 /** Tokens of a cache as attention reads them: those that are stored, in the order in which they are. */
 export interface Kept {
@@ -256,6 +273,7 @@ export interface Kept {
 
 /** What attention reads of a cache: where a codec drops tokens, those that are left. */
 export const kept = (codec: Codec, name: string, shape: Shape): Kept => {
+  checkCodec(`kept "${name}"`, codec);
   const { selective } = codec;
   if (selective === undefined) return { tokens: cached(codec, name, shape), which: [] };
   const which = selective.indices(shape);
@@ -275,6 +293,17 @@ export const kept = (codec: Codec, name: string, shape: Shape): Kept => {
  * ```
  */
 export const bitsOf = (codec: Codec, shape: Shape, sizes: Sizes = {}): number => {
+  checkCodec("bitsOf", codec);
+  const names = shape.filter((d) => typeof d === "string").map(rootOf);
+  const left = names.filter((name) => sizes[name] === undefined);
+  for (const [name, size] of Object.entries(sizes)) {
+    if (left.length > 0 && !names.includes(name)) {
+      throw new ValueError("bitsOf", `size ${name} is of no dim of ${shapeText(shape)}`);
+    }
+    if (!(Number.isInteger(size) && size > 0)) {
+      throw new ValueError("bitsOf", `size ${name} is ${size}, not a positive count`);
+    }
+  }
   const parts = Object.values(codec.encode(input("x", shape, "f32")));
   const free = (d: Dim): boolean => typeof d === "string" && sizes[rootOf(d)] === undefined;
   const growing = (d: Dim): boolean => typeof d === "string" && free(d) && grows(d);

@@ -18,7 +18,7 @@ import { isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
 import { summedDims } from "../core/shape.ts";
 import { argsOf, type Dim, exchanged, type Shape, type Term, topological } from "../core/term.ts";
-import type { Codec, Parts } from "./codec.ts";
+import { checkCodec, type Codec, type Parts } from "./codec.ts";
 import { isOnline, online } from "./online.ts";
 import { isWindowed, window, type Windowed } from "./window.ts";
 
@@ -70,6 +70,7 @@ export interface Growing extends Windowed {
  * is encoded by itself there is none: a token is written once more with the one that shares its words.
  */
 export const growingCodec = (codec: Codec, shape: Shape): Growing => {
+  checkCodec("growing cache", codec);
   const outer = isWindowed(codec) ? codec : undefined;
   const behind = outer?.behind ?? codec;
   const group = outer?.held.group ?? 1;

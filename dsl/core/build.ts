@@ -2,7 +2,7 @@
  * Smart constructors of terms: every shape is checked here, once.
  * @module
  */
-import type { DType } from "./dtype.ts";
+import { type DType, DTYPES } from "./dtype.ts";
 import { ShapeError, shapeText, ValueError } from "./errors.ts";
 import { canonical, type Contracted, labelDims, parseNotation } from "./notation.ts";
 import { type Op, OPS } from "./ops.ts";
@@ -28,13 +28,26 @@ const checkDims = (operation: string, shape: Shape): void =>
     if (dim === "") throw new ShapeError(operation, `a dim of ${shapeText(shape)} has no name`);
   });
 
+const checkDType = (operation: string, dtype: DType): void => {
+  if (Object.hasOwn(DTYPES, dtype)) return;
+  const names = Object.keys(DTYPES).join(", ");
+  throw new ValueError(operation, `dtype is ${dtype}, not one of ${names}`);
+};
+
+const checkInput = (name: string, shape: Shape, dtype: DType): void => {
+  const operation = `input "${name}"`;
+  if (name === "") throw new ValueError(operation, `of ${shapeText(shape)} has no name`);
+  checkDims(operation, shape);
+  checkDType(operation, dtype);
+};
+
 /** A tensor given when the program runs. */
 export const input = <const S extends Shape, D extends DType>(
   name: string,
   shape: S,
   dtype: D,
 ): Term<S, D> => {
-  checkDims(`input "${name}"`, shape);
+  checkInput(name, shape, dtype);
   return intern("input", { name }, shape, dtype) as Term<S, D>;
 };
 
@@ -45,7 +58,7 @@ export const growing = <const S extends Shape, D extends DType>(
   dtype: D,
 ): Term<S, D> => {
   if (!shape.slice(1).some((d) => typeof d === "string")) return input(name, shape, dtype);
-  checkDims(`input "${name}"`, shape);
+  checkInput(name, shape, dtype);
   return intern("input", { name, room: true }, shape, dtype) as Term<S, D>;
 };
 
@@ -143,6 +156,9 @@ export const map = <S extends Shape>(
   op: Op,
   ...args: readonly (Term<S> | Term | number)[]
 ): Term<S, "f32"> => {
+  if (!Object.hasOwn(OPS, op)) {
+    throw new ValueError("map", `${op} is not one of ${Object.keys(OPS).join(", ")}`);
+  }
   const { arity } = OPS[op];
   if (args.length !== arity) {
     throw new ValueError(op, `takes ${arity} operands, got ${args.length}`);
@@ -152,8 +168,11 @@ export const map = <S extends Shape>(
 };
 
 /** The value another element type stores: half to even, saturating at its range. */
-export const cast = <S extends Shape, D extends DType>(arg: Term<S>, dtype: D): Term<S, D> =>
-  (arg.dtype === dtype ? arg : intern("cast", { args: [arg] }, arg.shape, dtype)) as Term<S, D>;
+export const cast = <S extends Shape, D extends DType>(arg: Term<S>, dtype: D): Term<S, D> => {
+  if (arg.dtype === dtype) return arg as Term<S> as Term<S, D>;
+  checkDType("cast", dtype);
+  return intern("cast", { args: [arg] }, arg.shape, dtype) as Term<S, D>;
+};
 
 /** The same values in row-major order. */
 export const reshape = <const S extends Shape>(arg: Term, shape: S): Term<S, DType> => {

@@ -116,11 +116,22 @@ const NONE: readonly Term[] = [];
 /** The operands of a term. */
 export const argsOf = (term: Term): readonly Term[] => "args" in term ? term.args : NONE;
 
-const table = new Map<string, WeakRef<Term>>();
+/** The terms of a process, and the number of the next one. */
+interface Terms {
+  readonly table: Map<string, WeakRef<Term>>;
+  next: number;
+}
+
+/**
+ * Copies of this package in one process (that of a dependency beside one's own) share their terms: what one
+ * builds, another compiles.
+ */
+const SHARED = Symbol.for("kvfold.terms");
+const terms = ((globalThis as { [SHARED]?: Terms })[SHARED] ??= { table: new Map(), next: 0 });
+const { table } = terms;
 const dead = new FinalizationRegistry<string>((key) => {
   if (table.get(key)?.deref() === undefined) table.delete(key);
 });
-let next = 0;
 
 /**
  * The one term with these contents: equal subterms are the same object, so sharing is by construction.
@@ -145,7 +156,7 @@ export const intern = <T extends Tag>(
   if (known !== undefined) return known;
   const term = Object.freeze({
     tag,
-    id: next++,
+    id: terms.next++,
     shape: Object.freeze([...shape]),
     dtype,
     ...fields,

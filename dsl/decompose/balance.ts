@@ -40,9 +40,9 @@ export const balance = ({ rounds = 4, stored = "f16" }: Balance = {}): Factored 
   const spread = (size: Term, shape: Shape, from: number): Term =>
     broadcast(size, shape, shape.map((_, i) => i).filter((i) => i !== shape.length - from));
   const rowsOf = (x: Term, batch: number): Term =>
-    rootMeanSquare(x, scopeOf("token", x.shape, batch));
+    rootMeanSquare(x, scopeOf("balance", "token", x.shape, batch));
   const columnsOf = (x: Term, batch: number): Term =>
-    rootMeanSquare(x, scopeOf("channel", x.shape, batch));
+    rootMeanSquare(x, scopeOf("balance", "channel", x.shape, batch));
   return {
     name,
     encode: (x, batch = 0) => {

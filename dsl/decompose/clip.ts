@@ -37,7 +37,7 @@ export const clip = (at: number | { readonly quantile: number }): Factored => {
   return {
     name,
     encode: (x, batch = 0) => {
-      const scope = scopeOf("token", x.shape, batch);
+      const scope = scopeOf("clip", "token", x.shape, batch);
       const limit = spread(map("mul", rootMeanSquare(x, scope), multiple(x.shape)), scope);
       return { [VALUES]: map("max", map("min", x, limit), map("neg", limit)) };
     },

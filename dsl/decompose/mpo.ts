@@ -111,12 +111,18 @@ const join = (parts: Parts, plan: Plan, shape: Shape): Term => {
  * the tokens at the first site.
  */
 export const mpo = (chain: Chain): Factored => {
+  if (!("inner" in chain || "channels" in chain)) {
+    throw new ValueError("mpo", "neither inner nor channels is given");
+  }
   const written = "inner" in chain
     ? `inner ${chain.inner}`
     : `channels ${chain.channels.join(" x ")}`;
   const name = `mpo(${written}, tokens ${chain.tokens ?? 0}${
     chain.ranks === undefined ? "" : `, ranks ${chain.ranks.join(" ")}`
   })`;
+  const sizes = "inner" in chain ? [chain.inner] : chain.channels;
+  const wrong = sizes.find((n) => !(Number.isInteger(n) && n > 0));
+  if (wrong !== undefined) throw new ValueError(name, `${wrong} channels are no positive integer`);
   const bad = chain.ranks?.find((r) => !(Number.isInteger(r) && r > 0));
   if (bad !== undefined) throw new ValueError(name, `rank ${bad} is not a positive integer`);
   return {

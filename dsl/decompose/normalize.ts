@@ -26,7 +26,7 @@ export const normalize = ({ stored = "f16" }: Normalization = {}): Factored => {
   return {
     name: `normalize(${stored})`,
     encode: (x, batch = 0) => {
-      const norm = cast(rootMeanSquare(x, scopeOf("token", x.shape, batch)), stored);
+      const norm = cast(rootMeanSquare(x, scopeOf("normalize", "token", x.shape, batch)), stored);
       return { norm, direction: map("div", x, spread(norm, x.shape)) };
     },
     decode: ({ norm, direction }, shape) => map("mul", direction, spread(norm, shape)),

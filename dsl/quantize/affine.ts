@@ -14,7 +14,7 @@ import { cast, foldOver, map, reshape } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Term } from "../core/term.ts";
 import type { Codec, Parts } from "../codec/codec.ts";
-import { type Per, perText, type Scope, scopeOf, spread } from "./scope.ts";
+import { checkPer, type Per, perText, type Scope, scopeOf, spread } from "./scope.ts";
 
 /** What {@link quantize} is asked for. */
 export interface Affine {
@@ -34,9 +34,17 @@ export const quantize = (options: Affine): Codec => {
   if (!BITS.includes(bits)) {
     throw new ValueError("quantize", `bits are ${bits}, not one of ${BITS.join(", ")}`);
   }
+  checkPer("quantize", per);
   const centred = range !== "asymmetric";
   const zero = centred ? 2 ** (bits - 1) : 0;
-  const levels = { symmetric: zero - 1, asymmetric: 2 ** bits - 1, signed: -zero }[range];
+  const ranges = { symmetric: zero - 1, asymmetric: 2 ** bits - 1, signed: -zero };
+  if (!Object.hasOwn(ranges, range)) {
+    throw new ValueError(
+      "quantize",
+      `range is ${range}, not one of ${Object.keys(ranges).join(", ")}`,
+    );
+  }
+  const levels = ranges[range];
   if (levels === 0) {
     throw new ValueError(
       "quantize",
@@ -68,7 +76,7 @@ export const quantize = (options: Affine): Codec => {
   return {
     name: `quantize(${bits}, per ${perText(per)}, ${range})`,
     encode: (x, batch = 0) => {
-      const scope = scopeOf(per, x.shape, batch);
+      const scope = scopeOf("quantize", per, x.shape, batch);
       const view = reshape(x, scope.view);
       const { scale, min } = statistics(view, scope);
       const above = min === undefined ? view : map("sub", view, spread(min, scope));
@@ -86,6 +94,6 @@ export const quantize = (options: Affine): Codec => {
       };
     },
     decode: (parts, shape, batch = 0) =>
-      reshape(decodeView(parts, scopeOf(per, shape, batch)), shape),
+      reshape(decodeView(parts, scopeOf("quantize", per, shape, batch)), shape),
   };
 };

@@ -22,7 +22,16 @@ import { gapsOf, peakOf, placeIn } from "../core/gaps.ts";
 import { held } from "../core/held.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Codec } from "../codec/codec.ts";
-import { mean, type Per, perText, rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
+import {
+  checkPer,
+  mean,
+  type Per,
+  perText,
+  rootMeanSquare,
+  type Scope,
+  scopeOf,
+  spread,
+} from "./scope.ts";
 
 /** What {@link codebook} is asked for. */
 export interface Codebook {
@@ -37,6 +46,8 @@ export interface Codebook {
   /** Does the reconstruction keep the norm? */
   readonly keepNorm?: boolean;
 }
+
+const STATISTICS: readonly Codebook["scale"][] = ["absmax", "norm", "power", "none"];
 
 /** Below it a device may take two levels for one. */
 const LEAST_GAP = 2 ** -126;
@@ -62,6 +73,13 @@ const widthOf = (levels: readonly number[]): Bits => {
 export const codebook = (options: Codebook): Codec => {
   const { levels, per, scale: statistic, stored = "f16", keepNorm = false } = options;
   const bits = widthOf(levels);
+  checkPer("codebook", per);
+  if (!STATISTICS.includes(statistic)) {
+    throw new ValueError(
+      "codebook",
+      `scale is ${statistic}, not one of ${STATISTICS.join(", ")}`,
+    );
+  }
   // Codes that stand for no level are never stored; whatever a cache holds, a look-up finds the last.
   const entries = Array.from(
     { length: 2 ** bits },
@@ -89,7 +107,7 @@ export const codebook = (options: Codebook): Codec => {
       keepNorm ? ", norm" : ""
     })`,
     encode: (x, batch = 0) => {
-      const scope = scopeOf(per, x.shape, batch);
+      const scope = scopeOf("codebook", per, x.shape, batch);
       const view = reshape(x, scope.view);
       const coded = (y: Term): Term => cast(placeIn(steps, y), packedOf(bits));
       const whole = (codes: Term): Term => reshape(codes, x.shape);
@@ -104,7 +122,7 @@ export const codebook = (options: Codebook): Codec => {
       return { codes: whole(codes), scale: cast(kept, stored) };
     },
     decode: (parts, shape: Shape, batch = 0) => {
-      const scope = scopeOf(per, shape, batch);
+      const scope = scopeOf("codebook", per, shape, batch);
       const entries = gather(values, reshape(parts.codes, scope.view));
       if (statistic === "none") return reshape(entries, shape);
       return reshape(map("mul", entries, spread(parts.scale, scope)), shape);

@@ -118,7 +118,7 @@ export const pairs = (
     if (typeof channels === "number" && channels % 2 === 0) return channels / 2;
     throw new ShapeError("pairs", `channels of ${shapeText(shape)} are not even`);
   };
-  const scoped = (shape: Shape, batch: number): Scope => scopeOf("token", shape, batch);
+  const scoped = (shape: Shape, batch: number): Scope => scopeOf("pairs", "token", shape, batch);
   const coded = (y: Term): Term => {
     const half = halved(y.shape);
     const [axis, sides] = [y.shape.length - 1, y.shape.slice(0, -1)];

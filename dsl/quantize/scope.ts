@@ -4,7 +4,7 @@
  */
 import { broadcast, constant, foldOver, map } from "../core/build.ts";
 import { groupedDim } from "../core/dims.ts";
-import { ShapeError, shapeText } from "../core/errors.ts";
+import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { held } from "../core/held.ts";
 import { staticCount } from "../core/shape.ts";
 import type { Shape, Term } from "../core/term.ts";
@@ -27,14 +27,31 @@ export interface Scope {
   readonly axes: readonly number[];
 }
 
-/** The scope of a tensor whose first `batch` axes are independent. */
-export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
+const isCount = (n: number): boolean => Number.isInteger(n) && n > 0;
+
+/** Is it a scope at all? Throws naming the operation. */
+export const checkPer = (operation: string, per: Per): void => {
+  const known = typeof per === "number"
+    ? isCount(per)
+    : typeof per === "object"
+    ? isCount(per?.tokens)
+    : ["tensor", "token", "channel"].includes(per);
+  if (known) return;
+  throw new ValueError(
+    operation,
+    `per is ${JSON.stringify(per)}, not "tensor", "token", "channel", a count of channels or ` +
+      "{ tokens: count }",
+  );
+};
+
+/** The scope of a tensor whose first `batch` axes are independent, for `operation`. */
+export const scopeOf = (operation: string, per: Per, shape: Shape, batch: number): Scope => {
   const n = shape.length;
   const last = shape[n - 1];
   if (typeof per === "number") {
     if (typeof last !== "number" || last % per !== 0) {
       throw new ShapeError(
-        "quantize",
+        operation,
         `group ${per} does not divide the last axis of ${shapeText(shape)}`,
       );
     }
@@ -44,13 +61,13 @@ export const scopeOf = (per: Per, shape: Shape, batch: number): Scope => {
     const groups = groupedDim(shape[n - 2], per.tokens);
     if (groups === undefined) {
       throw new ShapeError(
-        "quantize",
+        operation,
         `group of ${per.tokens} tokens does not divide the tokens of ${shapeText(shape)}`,
       );
     }
     return { view: [...shape.slice(0, -2), groups, per.tokens, last], axes: [n - 1] };
   }
-  if (n < 2) throw new ShapeError("quantize", `needs tokens and channels, got ${shapeText(shape)}`);
+  if (n < 2) throw new ShapeError(operation, `needs tokens and channels, got ${shapeText(shape)}`);
   const axes = {
     token: [n - 1],
     channel: [n - 2],

@@ -11,6 +11,7 @@ const layers: Readonly<Record<string, number>> = {
   "compiler": 2,
   "kernels": 3,
   "mod.ts": 4,
+  "cli": 5,
   "models": 5,
   "props": 6,
   "bench": 6,
