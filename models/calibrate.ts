@@ -10,6 +10,7 @@
  * probe      divergence with one layer's K or V coded   how much its error costs
  * allot      words of 32 bits a token                   dynamic programming: least Σ cost·λ·error
  * ```
+ * Keys, or their mean alone, are held as they were before RoPE; queries look at such keys from all places.
  * @module
  */
 import {
