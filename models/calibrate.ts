@@ -136,6 +136,14 @@ const gramsOf = async (
   return { plain: plain.map((v) => v / rows), centred: centred.map((v) => v / rows) };
 };
 
+/** Σ q qᵀ as keys meet it that are held so. */
+const queryWeight = (
+  config: ModelConfig,
+  own: Matrix,
+  tokens: number,
+  held: Graded["beforeRope"],
+): Matrix => held === "all" ? fromPlaces(config, own, tokens) : own;
+
 /** Σ O Oᵀ of the output map of the query heads that share a key head. */
 const outputWeight = (model: Model, layer: number, head: number): number[][] => {
   const { headDim: d, heads, kvHeads, hiddenSize } = model.config;
@@ -183,8 +191,11 @@ const partsOf = async (
     for (const side of ["k", "v"] as const) {
       const { centred } = await of((run) => run.seen![side][0], side === "k");
       const bases = Array.from({ length: kvHeads }, (_, head) => {
-        const own = rowsOf(queries.plain, d, head);
-        const weight = !weighed ? unit(d) : side === "k" ? own : outputWeight(model, layer, head);
+        const weight = !weighed
+          ? unit(d)
+          : side === "k"
+          ? queryWeight(model.config, rowsOf(queries.plain, d, head), tokensOf(runs[0]), beforeRope)
+          : outputWeight(model, layer, head);
         return basisOf(weight, rowsOf(centred, d, head));
       });
       all.push({ layer, side, ...joined(bases) });

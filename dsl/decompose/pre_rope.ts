@@ -16,17 +16,7 @@
  * again after {@link PLACES}: alike in writing and in reading, so that nothing is lost by it.
  * @module
  */
-import {
-  broadcast,
-  cast,
-  contractBy,
-  gather,
-  iota,
-  map,
-  permute,
-  reshape,
-  table,
-} from "../core/build.ts";
+import { broadcast, cast, contractBy, gather, iota, map, reshape, table } from "../core/build.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { same } from "../core/marks.ts";
 import type { Shape, Term } from "../core/term.ts";
