@@ -149,10 +149,11 @@ const compiled = async (
 };
 
 /** Compiles, with the error as a value. */
-export const tryCompile = (
-  outputs: Outputs,
+export const tryCompile = <O extends Outputs>(
+  outputs: O,
   options: Options = {},
-): Promise<Either<CompileError | DeviceError, Program>> => compiled(outputs, options);
+): Promise<Either<CompileError | DeviceError, Program<keyof O & string>>> =>
+  compiled(outputs, options);
 
 /**
  * Compiles outputs to fused kernels. The same outputs for the same device and schedule are compiled
@@ -168,7 +169,10 @@ export const tryCompile = (
  * ok(y.join() === "2,4,6");
  * ```
  */
-export const compile = async (outputs: Outputs, options: Options = {}): Promise<Program> => {
+export const compile = async <O extends Outputs>(
+  outputs: O,
+  options: Options = {},
+): Promise<Program<keyof O & string>> => {
   const result = await tryCompile(outputs, options);
   if (isLeft(result)) throw result.left;
   return result.right;
@@ -327,10 +331,10 @@ export interface CertifyOptions extends Options {
 }
 
 /** Certifies, with the error as a value; what has no bound (a routine of a rounded value) is one. */
-export const tryCertify = async (
-  outputs: Outputs,
+export const tryCertify = async <O extends Outputs>(
+  outputs: O,
   { codes = false, sharp = true, ...options }: CertifyOptions = {},
-): Promise<Either<CompileError | DeviceError, Certified>> => {
+): Promise<Either<CompileError | DeviceError, Certified<keyof O & string>>> => {
   const program = await compiled(outputs, options, { codes, sharp });
   return isLeft(program) ? program : right(certified(program.right, Object.keys(outputs)));
 };
@@ -358,10 +362,10 @@ export const tryCertify = async (
  * ok(given.every((v, i) => Math.abs(back.value[i] - v) <= back.bound[i]));
  * ```
  */
-export const certify = async (
-  outputs: Outputs,
+export const certify = async <O extends Outputs>(
+  outputs: O,
   options: CertifyOptions = {},
-): Promise<Certified> => {
+): Promise<Certified<keyof O & string>> => {
   const result = await tryCertify(outputs, options);
   if (isLeft(result)) throw result.left;
   return result.right;

@@ -24,6 +24,8 @@ import { matmulBench } from "./matmul.ts";
 import { peersBench } from "./peers.ts";
 import { writeReport } from "./report.ts";
 import { prefillBench } from "./prefill.ts";
+import { longerBench } from "./longer.ts";
+import { retrievalBench } from "./retrieval.ts";
 import { schemesBench } from "./schemes.ts";
 import { threadsBench } from "./threads.ts";
 import { tiersBench } from "./tiers.ts";
@@ -50,6 +52,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   hypotheses: hypothesesBench,
   tiers: tiersBench,
   online: onlineBench,
+  retrieval: retrievalBench,
+  longer: longerBench,
 };
 
 const COMMAND = {

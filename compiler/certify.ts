@@ -16,12 +16,12 @@ export interface Certificate {
 }
 
 /** A compiled program whose values come with bounds; `run` leaves both on the device. */
-export interface Certified extends Omit<Program, "values"> {
+export interface Certified<Name extends string = string> extends Omit<Program<Name>, "values"> {
   /** Runs once and reads every output with its bound. */
   readonly values: (
     inputs: Readonly<Record<string, Given>>,
     sizes?: Sizes,
-  ) => Promise<Record<string, Certificate>>;
+  ) => Promise<Record<Name, Certificate>>;
 }
 
 /** Larger than any claim: what a device makes of 3e38, also where it rounds, and beyond. */

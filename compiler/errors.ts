@@ -25,6 +25,15 @@ export class DeviceError extends Error {
   }
 }
 
+/** What compiling says by a value: its own errors, and terms that are nested deeper than a runtime's stack. */
+export const compileErrorOf = (error: unknown): CompileError | DeviceError | undefined => {
+  if (error instanceof CompileError || error instanceof DeviceError) return error;
+  const ended = error instanceof RangeError && /call stack/i.test(error.message);
+  return ended
+    ? new CompileError("terms", `are nested deeper than the stack goes: ${error.message}`)
+    : undefined;
+};
+
 /** An input that does not fit its program. */
 export class InputError extends TypeError {
   /** Name of the class. */

@@ -17,7 +17,7 @@ import {
 } from "./bind.ts";
 import type { Certify } from "./bounds.ts";
 import { hoist } from "./constants.ts";
-import { CompileError, DeviceError, InputError } from "./errors.ts";
+import { type CompileError, compileErrorOf, type DeviceError, InputError } from "./errors.ts";
 import { bytesMovedBy, explainText, type Structure, structureOf } from "./explain.ts";
 import { roomOf, type Skeletons, type Slot, uniformOf } from "./kernel.ts";
 import { lower, type Lowered, type Outputs } from "./pipeline.ts";
@@ -26,8 +26,8 @@ import type { Device, Executable, Memory } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload } from "./runtime/tensor.ts";
 import { type Chosen, chosen } from "./schedule.ts";
 
-/** A compiled program; one serves every size of its named dims. */
-export interface Program {
+/** A compiled program; one serves every size of its named dims. Its outputs have the names that were given. */
+export interface Program<Name extends string = string> {
   /** The device it runs on. */
   readonly device: Device;
   /** Rewritten outputs: what the kernels compute, term for term. */
@@ -38,14 +38,14 @@ export interface Program {
   readonly run: (
     inputs: Readonly<Record<string, Given>>,
     sizes?: Sizes,
-  ) => Promise<Record<string, Tensor>>;
+  ) => Promise<Record<Name, Tensor>>;
   /** Runs and reads every output. */
   readonly values: (
     inputs: Readonly<Record<string, Given>>,
     sizes?: Sizes,
-  ) => Promise<Record<string, Float64Array>>;
+  ) => Promise<Record<Name, Float64Array>>;
   /** Binds it to inputs and to outputs of its own, to be run many times ({@link Recording}). */
-  readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording;
+  readonly record: (inputs: Readonly<Record<string, Given>>, sizes?: Sizes) => Recording<Name>;
   /** Bytes that each kernel reads and writes at most once, for some sizes. */
   readonly bytesMoved: (sizes: Sizes) => number;
   /** The text of its kernels, as the device takes it. */
@@ -169,16 +169,18 @@ export const compileOn = async (
   choice: Chosen = chosen({}, {}),
   certify?: Certify,
 ): Promise<Either<CompileError | DeviceError, Program>> => {
-  const hoisted = hoist(outputs);
+  let hoisted: ReturnType<typeof hoist>;
   let lowered: Lowered;
   let inputs: ReadonlyMap<string, Term>;
   let executable: Executable;
   try {
+    hoisted = hoist(outputs);
     inputs = inputsOf(hoisted.outputs);
     lowered = lower(hoisted.outputs, skeletons, device.target, choice.schedule, certify);
     executable = await device.build(lowered.steps);
   } catch (error) {
-    if (error instanceof CompileError || error instanceof DeviceError) return left(error);
+    const refused = compileErrorOf(error);
+    if (refused !== undefined) return left(refused);
     throw error;
   }
   const constants = Object.fromEntries(

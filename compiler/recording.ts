@@ -15,13 +15,13 @@ import type { Device, Recorded } from "./runtime/device.ts";
 import type { Tensor } from "./runtime/tensor.ts";
 
 /** A program bound to its inputs and outputs. */
-export interface Recording {
+export interface Recording<Name extends string = string> {
   /** The device it runs on. */
   readonly device: Device;
   /** What it reads: write new values to them, or let another recording make them. */
   readonly inputs: Readonly<Record<string, Tensor>>;
   /** What it makes; contents are undefined until it was replayed. */
-  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly outputs: Readonly<Record<Name, Tensor>>;
   /** The work, for the device; throws where one of its tensors was disposed of. */
   readonly work: () => Recorded;
   /** Runs it on what its inputs hold now. */

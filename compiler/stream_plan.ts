@@ -18,6 +18,7 @@ import { type StreamRoles, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
 import { cutter, piecesOf } from "./rules/cut.ts";
 import { weightBits } from "./rules/fixed.ts";
+import { bare } from "./rules/labels.ts";
 
 /** The folds over one run of the tokens. */
 type Piece = readonly Fold[];
@@ -63,7 +64,7 @@ const piecesIn = (folds: Piece, stored: ReadonlySet<Term>): readonly Piece[] => 
   return piecesOf(scores.args.map((own) => own.shape[axis])).flatMap((piece, i) => {
     const cut = cutter(piece, stored);
     const own = members.map(({ term, values }) =>
-      over(term, scores.args[i], cut(term.args[1], values.indexOf(token)))
+      over(term, scores.args[i], bare(cut(term.args[1], values.indexOf(token))))
     );
     return piecesIn(own, stored);
   });

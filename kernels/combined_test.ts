@@ -14,8 +14,10 @@ import {
   type Codec,
   compile,
   contract,
+  decoquantB,
   eoptshrink,
   f16,
+  FORMATS,
   fp8,
   gear,
   grain,
@@ -41,10 +43,13 @@ import {
   residual,
   type Rope,
   rotate,
+  type SchemeName,
+  SCHEMES,
   smoothed,
   snapkv,
   split,
   svdq,
+  WIDTHS,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { lower } from "../compiler/pipeline.ts";
@@ -122,6 +127,21 @@ Deno.test("attention over keys less a mean that turns: codes meet integers, the 
   // One product of codes with the query in integers; a cosine and a sine of a pair with two numbers of it.
   deepEqual(products.map((t) => t.args[0].dtype), ["i16", "f32", "f32"]);
   deepEqual(products.map((t) => t.args[0].shape.at(-1)), [64, 32, 32]);
+});
+
+Deno.test("attention over a known number of tokens takes the rules and kernels of any number", () => {
+  const made = (codec: Codec, tokens: number | string): string[] => {
+    const over = [2, tokens, 64];
+    const [k, v] = ["k", "v"].map((name) => cached(codec, name, over));
+    const out = attend({ q: input("q", [2, 2, 1, 64], "f32"), k, v });
+    const { plans, trace } = lower({ out }, SKELETONS, WASM_TARGET);
+    return [...plans.map((p) => p.skeleton), ...trace.map((step) => step.rule).sort()];
+  };
+  const all = Object.entries(SCHEMES).map(([name, make]) => make(WIDTHS[name as SchemeName][0]));
+  for (const codec of [...all, ...Object.values(FORMATS)]) {
+    deepEqual(made(codec, 512), made(codec, "tokens"), codec.name);
+  }
+  ok(made(decoquantB(4), 512).slice(0, 2).join() === "stream,encode");
 });
 
 Deno.test("attention over ranges, residuals and outliers: each sum by itself, one stream", () => {

@@ -10,7 +10,9 @@ import {
   input,
   kivi,
   quantize,
+  quarot,
   rtnGrouped,
+  turboquant,
   window,
 } from "../mod.ts";
 import { lower } from "../compiler/pipeline.ts";
@@ -76,4 +78,21 @@ Deno.test("groups of channels weigh once a group in every piece: the values of K
   const { plans } = lower({ out: attention(k, v) }, SKELETONS, WASM_TARGET);
   deepEqual(plans[0].pieces!.map((p) => (p.roots[0] as Fold).weights), [16, undefined]);
   deepEqual(plans[0].roots.map((t) => t.shape), [[2, 2, 1, 2, 32]]);
+});
+
+Deno.test("a factor of one piece of the tokens leaves the fold, and its codes keep their integer products", () => {
+  for (const packed of [decoquantB(4), turboquant(2), quarot(4)]) {
+    const codec = window({ sinks: 4, tail: 32 }, packed);
+    const { plans, steps } = lower({ out: attention(codec) }, SKELETONS, WASM_TARGET);
+    deepEqual(steps.map((s) => s.kernel.skeleton), ["stream", "encode"], codec.name);
+    // In halves, and the packed ones: each is 0 where the other is not.
+    deepEqual(
+      plans[0].pieces!.map((p) => p.roots.map((t) => (t as Fold).weights)),
+      [[undefined, undefined], [undefined, 16], [undefined, undefined]],
+      codec.name,
+    );
+    // No value is a product with the factor: tokens are met as they are stored.
+    const values = plans[0].pieces!.flatMap((p) => p.roots.map((t) => (t as Fold).args[1]));
+    deepEqual(topological(values).filter((t) => t.tag === "contract"), [], codec.name);
+  }
 });

@@ -25,6 +25,8 @@ import { library } from "./runner.ts";
 export interface Generator {
   /** Puts tokens behind those that were fed; the logits of the next one. */
   readonly feed: (ids: readonly number[]) => Promise<Float64Array>;
+  /** The same, with the logits after each of them: `[tokens, vocab]`. */
+  readonly read: (ids: readonly number[]) => Promise<Float32Array>;
   /** Tokens that were fed. */
   readonly tokens: () => number;
   /** Bytes of all caches. */
@@ -106,21 +108,46 @@ export const openGenerator = async (
     return x!;
   };
 
-  const feed = async (ids: readonly number[]): Promise<Float64Array> => {
+  /** Feeds tokens in as few steps as the cache takes; what comes out of each, to whoever takes it. */
+  const fed = async (
+    ids: readonly number[],
+    take: (x: Tensor, last: boolean) => Promise<void>,
+  ): Promise<void> => {
     if (ids.length === 0) throw new RangeError("feed: there are no tokens");
-    let x: Tensor | undefined;
     const each = Math.min(most, taken);
     for (let at = 0; at < ids.length; at += each) {
-      x?.dispose();
-      x = await step(ids.slice(at, at + each));
+      const x = await step(ids.slice(at, at + each));
+      await take(x, at + each >= ids.length);
+      x.dispose();
     }
-    const { logits } = await run(head!, { x: x!, norm: weight("model.norm"), embedding });
+  };
+  const logitsOf = async (x: Tensor): Promise<Float64Array> => {
+    const { logits } = await run(head!, { x, norm: weight("model.norm"), embedding });
     const all = await logits!.read();
-    [x!, logits!].forEach((t) => t.dispose());
+    logits!.dispose();
+    return all;
+  };
+
+  const feed: Generator["feed"] = async (ids) => {
+    let all: Float64Array = new Float64Array();
+    await fed(ids, async (x, last) => {
+      if (last) all = await logitsOf(x);
+    });
     return all.subarray(all.length - config.vocabSize);
+  };
+  const read: Generator["read"] = async (ids) => {
+    const all = new Float32Array(ids.length * config.vocabSize);
+    let at = 0;
+    await fed(ids, async (x) => {
+      const some = await logitsOf(x);
+      all.set(some, at);
+      at += some.length;
+    });
+    return all;
   };
   return {
     feed,
+    read,
     tokens: () => tokens,
     bytes: () => caches.reduce((n, cache) => n + cache.bytes(), 0),
     close: () => {

@@ -67,6 +67,17 @@ const normalise = (row: Float32Array): { readonly top: number; readonly log: num
   return { top, log: row[top]! + Math.log(sum) };
 };
 
+/** −log p of the tokens after the first rows of logits `[tokens, vocab]`. */
+export const losses = (
+  logits: Float32Array,
+  vocab: number,
+  targets: ArrayLike<number>,
+): Float64Array =>
+  Float64Array.from(targets, (target, at) => {
+    const row = logits.subarray(at * vocab, (at + 1) * vocab);
+    return normalise(row).log - row[target]!;
+  });
+
 /**
  * Scores the logits of a window `[tokens, vocab]` against those of a baseline. `targets[i]` is the
  * token after position i; there may be one fewer than positions, since a text ends.

@@ -4,6 +4,7 @@ import {
   bitsOf,
   cached,
   cast,
+  certify,
   codebook,
   compile,
   type Device,
@@ -130,4 +131,21 @@ Deno.test("arguments: a device that was closed", async () => {
     const again = await tryCompile({ y: map("mul", x, 3) }, { device });
     ok(isLeft(again) && /was closed/.test(again.left.message));
   }
+});
+
+Deno.test("arguments: a name of no output does not compile", async () => {
+  const program = await compile({ y: map("add", x, 1) });
+  const values = await program.values({ x: [1] });
+  ok(values.y.length === 1);
+  // @ts-expect-error there is y, and no z
+  ok(values.z === undefined);
+  const { y } = await program.run({ x: [1] });
+  y.dispose();
+  const certified = await certify({ y: map("rint", x) });
+  // @ts-expect-error there is y, and no z
+  ok((await certified.values({ x: [1.25] })).z === undefined);
+  // Names that are known when it runs only are any.
+  const { codes } = await (await compile({ ...rtn(4).encode(input("x", SHAPE, "f32")) }))
+    .values({ x: new Float32Array(128) });
+  ok(codes.length === 128);
 });

@@ -97,9 +97,10 @@ check(
     choiceArb,
     cutsArb,
     fc.integer({ min: -2, max: 12 }),
-    (t, choice, cuts, past) => {
+    fc.boolean(),
+    (t, choice, cuts, past, apart) => {
       const q = Float64Array.from({ length: t.heads * 2 * CHANNELS }, normals(past + 9));
-      return L.keptAttentionLaw(t, choice, cuts.slice(0, 1), coded(4), q, past);
+      return L.keptAttentionLaw(t, choice, cuts.slice(0, 1), coded(4), q, past, apart);
     },
   ),
   60,

@@ -202,6 +202,10 @@ Deno.test("what is refused says why, by name", async () => {
   (await refused(pipe(center(), on("values", rtnGrouped(4))), apart)).dispose();
   throws(() => evicting({ recent: 0 }, f16), /at least one stays/);
   throws(() => evicting({ recent: 1, decay: 2 }, f16), /decay is 2/);
+  throws(
+    () => evicting(one, rtn as never),
+    /evicting: wants a codec, got the function rtn: call it/,
+  );
   throws(() => stepped(evicting(one, f16), nothing(1), 5), /1 to 4 tokens, not 5/);
   const cache = await openBounded(movingWindow({ recent: 4 }, f16), [2, 64]);
   await rejects(cache.append({ k: [1], v: [1] }), /no tokens of \[2, n, 64\]/);

@@ -13,6 +13,8 @@ import {
   compile,
   CompileError,
   contract,
+  decoquantA,
+  decoquantB,
   type Device,
   foldOver,
   gram,
@@ -182,7 +184,16 @@ const counted: Sample = (() => {
   };
 })();
 
+const factored = attend({
+  q: input("q", [2, 2, 1, 64], "f32"),
+  k: cached(decoquantB(4), "k", [2, 40, 64]),
+  v: cached(decoquantA(4), "v", [2, 40, 64]),
+});
+/** Factors of a known number of tokens: the small one leaves, whichever of them holds the tokens. */
+const knownFactors: Sample = { term: factored, sizes: {}, inputs: valuesFor(factored, {}, 2) };
+
 const PINNED: readonly Sample[] = [
+  knownFactors,
   knownTokens,
   selfScores,
   sameSize,

@@ -1,7 +1,7 @@
 /** Binds the laws of rewriting as a whole; those of every rule are in `contract/rules.ts`. */
 import { ok } from "node:assert/strict";
 import fc from "fast-check";
-import { contract, input, reshape } from "../dsl/core/build.ts";
+import { broadcast, contract, input, reshape } from "../dsl/core/build.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { print } from "../dsl/read/print.ts";
 import { cachedArb, cachedSample, valuesFor } from "./caches.ts";
@@ -9,13 +9,14 @@ import { check } from "./check.ts";
 import * as L from "./laws/rules.ts";
 import { type Sample, termArb } from "./terms.ts";
 
-/** Rewriting keeps form and meaning from its first term to its last, and comes to an end. */
+/** Rewriting keeps form and meaning from its first term to its last, folds something, and comes to an end. */
 const lawful = ({ term, sizes, inputs }: Sample): void => {
   const whole = L.rewriteSteps(term).slice(-1);
   const text = ({ after }: L.Step): string => `${print(term)}\nbecame\n${print(after)}`;
   ok(whole.every(L.sameFormLaw), `form: ${text(whole[0])}`);
   const broken = L.meaningBroken(whole, { sizes, inputs });
   ok(broken === undefined, broken && `meaning: ${text(broken)}`);
+  ok(L.foldsSomethingLaw(term), `a fold over no axis is left of\n${print(term)}`);
   ok(L.settlesLaw(term), `rewriting does not settle:\n${print(term)}`);
 };
 
@@ -37,6 +38,13 @@ const PINNED: Readonly<Record<string, () => Term>> = {
     contract(
       "a b, c -> c b",
       reshape(input("x", [16, 1], "f32"), [8, 2]) as Term<[8, 2]>,
+      input("w", [2], "f32"),
+    ),
+  // `sum-first` folds what repeats, and `repeated-out-of-fold` left a sum over no axis.
+  "a sum of what repeats": () =>
+    contract(
+      "a b, c -> c a",
+      broadcast(input("s", [3], "f16"), [3, 4], [0]),
       input("w", [2], "f32"),
     ),
 };

@@ -98,7 +98,8 @@ export const fold = (soil: Soil): Grown | undefined => {
   const given = before(soil);
   const a = soil.dice.chance(0.3) ? repeated(soil, given) : given;
   if (a.term.shape.length === 0) return undefined;
-  const axes = someAxes(soil, a.term.shape.length);
+  // Over no axis at all, as rules leave it where what they fold repeats.
+  const axes = soil.dice.chance(0.1) ? [] : someAxes(soil, a.term.shape.length);
   const [monoid, project] = soil.dice.pick(
     [["sum", "sum"], ["max", "max"], ["extent", "lo"], ["extent", "hi"]] as const,
   );
@@ -215,6 +216,48 @@ const grouped = (soil: Soil, v: Valued): Valued => {
   const at = 1 + soil.dice.below(size - 1);
   const [a, b] = [slice(term, axis, 0, at), slice(term, axis, at, size)];
   return { ...v, values: { ...v.values, term: concat([B.map("neg", a), B.cast(b, "f32")], axis) } };
+};
+
+/** Values of some tokens with what leaves a fold over them: a small factor, often scaled, or scales of channels. */
+const leaving = (soil: Soil, tokens: number, width: number): Grown => {
+  const { dice } = soil;
+  const rank = 1 + dice.below(width);
+  if (dice.chance(0.3)) {
+    const [x, s] = [soil.fresh([tokens, width]), soil.fresh([width])];
+    const scaled = B.map("mul", x.term, B.broadcast(s.term, x.term.shape, [1]));
+    return grown(scaled, x.bound * s.bound, x, s);
+  }
+  const [large, small] = [soil.fresh([tokens, rank]), soil.fresh([rank, width])];
+  const product = B.contractBy(
+    { args: [["t", "i"], ["i", "c"]], out: ["t", "c"] },
+    large.term,
+    small.term,
+  );
+  const bound = large.bound * small.bound * rank;
+  if (dice.chance(0.5)) return grown(product, bound, large, small);
+  const s = soil.fresh([tokens]);
+  const scaled = B.map("mul", product, B.broadcast(s.term, product.shape, [0]));
+  return grown(scaled, bound * s.bound, large, small, s);
+};
+
+/** A mean of tokens in pieces, one of them with what leaves a fold, as a window around a packed cache has it. */
+export const windowed = (soil: Soil): Grown | undefined => {
+  const { dice } = soil;
+  const [rows, width] = [1 + dice.below(3), 1 + dice.below(6)];
+  const own = leaving(soil, rows + 1 + dice.below(6), width);
+  const others = [dice.below(3), 1 + dice.below(3)].map((n) =>
+    n === 0 ? undefined : soil.fresh([n, width], "f32")
+  );
+  const pieces = dice.shuffle([own, ...others].flatMap((g) => g ?? []));
+  const values = concat(pieces.map((g) => B.cast(g.term, "f32")), 0);
+  const plain = soil.fresh([rows, values.shape[0]], "f32");
+  const scores = clamped(plain, 40).term;
+  const labels = { args: [["r", "t"], ["t", "c"]], out: dice.shuffle(["r", "c"]) };
+  const term = B.foldBy("softmax", "mean", labels, [
+    dice.chance(0.5) ? masked(soil, scores, 1) : scores,
+    values,
+  ]);
+  return grown(term, Math.max(...pieces.map((g) => g.bound)), plain, ...pieces);
 };
 
 /** A softmax-weighted mean. */

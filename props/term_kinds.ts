@@ -10,7 +10,7 @@ import { type DType, DTYPES, PACKED } from "../dsl/core/dtype.ts";
 import type { Op } from "../dsl/core/ops.ts";
 import { countOf } from "../dsl/core/shape.ts";
 import type { Dim, Shape, Term } from "../dsl/core/term.ts";
-import { contract, fold, gram, siblings, softmax, weighed } from "./term_folds.ts";
+import { contract, fold, gram, siblings, softmax, weighed, windowed } from "./term_folds.ts";
 import {
   before,
   clamped,
@@ -324,4 +324,5 @@ export const KINDS: readonly Kind[] = [
   softmax,
   softmax,
   siblings,
+  windowed,
 ];

@@ -6,12 +6,17 @@ import { encode } from "../runtime/modules.ts";
 const x = input("x", ["n", 4], "f32");
 
 Deno.test("expressions nest deeper than the assembler does", async () => {
-  const deep = Array.from({ length: 400 }, (_, i) => i % 7)
+  const deep = Array.from({ length: 200 }, (_, i) => i % 7)
     .reduce<Term>((y, i) => map("sqrt", map("add", y, i)), x);
   const given = { x: Array.from({ length: 8 }, (_, i) => Math.fround(Math.sqrt(i))) };
   const { y } = await (await compile({ y: deep })).values(given);
   const want = evaluate(deep, { sizes: { n: 2 }, inputs: given }).data;
   deepEqual(Array.from(y, (v) => v.toFixed(5)), Array.from(want, (v) => v.toFixed(5)));
+});
+
+Deno.test("terms nested deeper than the stack are a CompileError", async () => {
+  const endless = Array.from({ length: 20000 }).reduce<Term>((y) => map("neg", map("exp", y)), x);
+  await rejects(compile({ y: endless }), { name: "CompileError", message: /nested deeper than/ });
 });
 
 Deno.test("a table of 256 entries has bounds that compile", async () => {

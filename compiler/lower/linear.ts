@@ -57,7 +57,7 @@ export const linearTerms = (
   stored: Stored = () => false,
 ): LinearTerms => {
   const shift = steady(term, axis, stored);
-  if (shift !== undefined) return { scaled: [], shifts: [shift] };
+  if (shift !== undefined) return { scaled: [], shifts: shift.by === 0 ? [] : [shift] };
   if (term.tag === "map" && !stored(term)) {
     const split = (t: Term): LinearTerms => linearTerms(t, axis, stored);
     const minus = (t: Term): LinearTerms => times(split(t), { terms: [], by: -1 });

@@ -31,7 +31,7 @@ import type { FixedBits } from "../kernel.ts";
 import { codesBehind, isFixed, isNarrow } from "../lower/fixed.ts";
 import { linearTerms } from "../lower/linear.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
-import { isCached } from "./labels.ts";
+import { asNumber, bare, isCached } from "./labels.ts";
 
 type Fold = Term & TermOf<"fold">;
 
@@ -119,7 +119,7 @@ const overPieces = (term: Fold): { axis: number; folds: readonly Fold[] } | unde
   return values.tag === "concat" && labels[values.axis] === token
     ? {
       axis: values.axis,
-      folds: values.args.map((own): Fold => ({ ...term, args: [scores, own] })),
+      folds: values.args.map((own): Fold => ({ ...term, args: [scores, bare(own)] })),
     }
     : undefined;
 };
@@ -127,7 +127,9 @@ const overPieces = (term: Fold): { axis: number; folds: readonly Fold[] } | unde
 /** Where values are looked up in a codebook, they are looked up in one of integers. */
 const integerValues = (term: Fold): Term => {
   const pieces = overPieces(term);
-  if (pieces !== undefined) return concat(pieces.folds.map(integerValues), pieces.axis);
+  if (pieces !== undefined) {
+    return concat(pieces.folds.map((own) => asNumber(integerValues(own))), pieces.axis);
+  }
   const { members: [{ channels, values }] } = streamRoles([term]);
   if (channels.length === 0) return term.args[1];
   const axis = values.indexOf(channels[channels.length - 1]);

@@ -10,7 +10,7 @@ import { argsOf, type Term, type TermOf, withArgs } from "../../dsl/core/term.ts
 import { markOf } from "../lower/marks.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
 import { cutter, jointsOf, piecesOf } from "./cut.ts";
-import { type Labelled, relabel, renamed, smallFactor } from "./labels.ts";
+import { isLess, type Labelled, relabel, renamed, smallFactor } from "./labels.ts";
 
 /** Labels of the values of a softmax fold along which they differ, if they are repeated or constant. */
 const heldLabels = (values: Term, axis: readonly string[]): readonly string[] | undefined =>
@@ -80,11 +80,11 @@ export const factorOutOfFold = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "softmax") return undefined;
   const [scores, values] = term.args;
   if (values.tag !== "contract") return undefined;
-  const small = smallFactor(values);
+  const token = term.labels.args[1].filter((l) => !term.labels.out.includes(l));
+  const small = smallFactor(values, term.labels.args[1], token);
   if (small < 0) return undefined;
   const { args, gone } = renamed(values, term.labels.args[1]);
   const large = args[1 - small];
-  const token = term.labels.args[1].filter((l) => !term.labels.out.includes(l));
   if (token.some((l) => args[small].includes(l)) || gone.some((l) => !large.includes(l))) {
     return undefined;
   }
@@ -96,6 +96,8 @@ export const factorOutOfFold = (term: Term): Term | undefined => {
     scores,
     values.args[1 - small],
   ]);
+  const before = values.args.map((a, i) => [args[i], a] as const);
+  if (!isLess([[out, inner], before[small]], before)) return undefined;
   return contractBy({ args: [out, args[small]], out: term.labels.out }, inner, values.args[small]);
 };
 
@@ -125,13 +127,16 @@ export const scaleToLargeFactor = (term: Term): Term | undefined => {
   const all = factors(values);
   const product = all.find((t): t is Term & TermOf<"contract"> => t.tag === "contract");
   if (product === undefined || product === values) return undefined;
-  const small = smallFactor(product);
+  const names = term.labels.args[1];
+  const token = names.filter((l) => !term.labels.out.includes(l));
+  const small = smallFactor(product, names, token);
   if (small < 0) return undefined;
   const { args, out } = product.labels;
   const [own, large] = [args[1 - small], product.args[1 - small]];
   const others = all.filter((t) => t !== product);
   const inside = others.filter((t): t is Term & TermOf<"broadcast"> =>
-    t.tag === "broadcast" && isDynamic(t.args[0].shape) &&
+    t.tag === "broadcast" &&
+    (isDynamic(t.args[0].shape) || t.axes.some((a) => token.includes(names[a]))) &&
     t.axes.every((a) => own.includes(out[a]) && !args[small].includes(out[a]))
   );
   if (inside.length === 0 || all.length !== others.length + 1) return undefined;
@@ -191,7 +196,7 @@ export const repeatedOutOfFold = (term: Term): Term | undefined => {
 };
 
 /** Does a factor of the values that differs along channels leave the fold? */
-const leavesScaled = (term: Term): boolean =>
+export const leavesScaled = (term: Term): boolean =>
   scaleOutOfFold(term) !== undefined &&
   argsOf(argsOf(term)[1]).every((factor) => factor.tag !== "constant");
 

@@ -2,7 +2,7 @@
  * Tools of the rules: labelled operands of contractions and folds, and splitting their axes.
  * @module
  */
-import { contractBy, foldBy, reshape } from "../../dsl/core/build.ts";
+import { cast, contractBy, foldBy, reshape } from "../../dsl/core/build.ts";
 import { concat } from "../../dsl/core/pieces.ts";
 import { isDynamic, knownCount, regroups } from "../../dsl/core/shape.ts";
 import {
@@ -13,7 +13,7 @@ import {
   type Term,
   type TermOf,
 } from "../../dsl/core/term.ts";
-import { anywhere } from "../../dsl/core/codes.ts";
+import { anywhere, holdsCodes } from "../../dsl/core/codes.ts";
 import { isFloat, isPacked } from "../../dsl/core/dtype.ts";
 
 /** A contraction or a softmax fold. */
@@ -64,6 +64,23 @@ const runs = (dims: readonly Dim[], products: readonly Dim[]): number[][] | unde
   }
   while (at < dims.length && dims[at] === 1 && out.length > 0) out[out.length - 1].push(at++);
   return at === dims.length ? out : undefined;
+};
+
+/**
+ * Moves a permutation off an operand: its labels take the order of what it permutes.
+ *
+ * Before: `contract("k d, d t -> k t", q, permute 1 0 x)`; after: `contract("k d, t d -> k t", q, x)`.
+ */
+export const permuteOperand = (term: Labelled, which: number): Term | undefined => {
+  const operand = argsOf(term)[which];
+  if (operand.tag !== "permute") return undefined;
+  const axis = term.labels.args[which];
+  const own = operand.axes.map((_, k) => axis[operand.axes.indexOf(k)]);
+  return relabel(
+    term,
+    { ...term.labels, args: term.labels.args.map((l, i) => i === which ? own : l) },
+    argsOf(term).map((a, i) => i === which ? operand.args[0] : a),
+  );
 };
 
 /**
@@ -149,14 +166,40 @@ export const renamed = (
   return { args, gone: [...new Set(args.flat())].filter((l) => !names.includes(l)) };
 };
 
-/** Which operand of an inner product is a small factor that does not change along tokens. */
-export const smallFactor = (inner: TermOf<"contract">): number => {
-  const at = inner.args.findIndex((y, k) => {
+/**
+ * Which operand of an inner product is a small factor, the same for all tokens: it has none of their labels, or no
+ * size that is known only when a program runs. `names` are the labels of its result, `tokens` those of them.
+ */
+export const smallFactor = (
+  inner: TermOf<"contract">,
+  names: readonly string[],
+  tokens: readonly string[],
+): number => {
+  const axes = renamed(inner, names).args;
+  return inner.args.findIndex((y, k) => {
     const x = inner.args[1 - k];
-    return !isDynamic(y.shape) && isDynamic(x.shape) &&
-      knownCount(x.shape) <= knownCount(inner.shape);
+    if (isDynamic(y.shape) || knownCount(x.shape) > knownCount(inner.shape)) return false;
+    return isDynamic(x.shape) ||
+      tokens.length > 0 && tokens.every((l) => axes[1 - k].includes(l) && !axes[k].includes(l));
   });
-  return at;
+};
+
+/** Terms with their labels, as a contraction has them. */
+export type Operands = readonly (readonly [axis: readonly string[], term: Term])[];
+
+/** Multiply-adds of a product; what is known only when a program runs is more than any number. */
+const madds = (operands: Operands): number => {
+  const sizes = new Map(
+    operands.flatMap(([axis, { shape }]) => axis.map((l, i): [string, Dim] => [l, shape[i]])),
+  );
+  const all = [...sizes.values()];
+  return isDynamic(all) ? Infinity : knownCount(all);
+};
+
+/** Is a product that is made instead of another no dearer, and less work where both are known? */
+export const isLess = (made: Operands, before: Operands): boolean => {
+  const [a, b] = [madds(made), madds(before)];
+  return b === Infinity || a < b;
 };
 
 const isGiven = anywhere((t) => t.tag === "input");
@@ -170,3 +213,20 @@ export const isPlaced: (term: Term) => boolean = anywhere((t) =>
 export const isCached: (term: Term) => boolean = anywhere((t) =>
   (isPacked(t.dtype) || isFloat(t.dtype)) && isDynamic(t.shape)
 );
+
+/** Is the value decoded from codes or stored floats, whatever is known of their number? */
+export const isStored: (term: Term) => boolean = anywhere((t) =>
+  isPacked(t.dtype) || isFloat(t.dtype)
+);
+
+/** Is a value read from a cache, and the other that meets it not? Of known size, it is what other than codes meet. */
+export const meetsCache = (cached: Term, other: Term): boolean =>
+  isCached(cached)
+    ? !isCached(other)
+    : !isDynamic(cached.shape) && isStored(cached) && !holdsCodes(other);
+
+/** A term as f32, as what lies beside it is. */
+export const asNumber = (t: Term): Term => t.dtype === "f32" ? t : cast(t, "f32");
+
+/** What is seen as f32 only so that it may lie beside others. */
+export const bare = (t: Term): Term => t.tag === "cast" && t.dtype === "f32" ? t.args[0] : t;

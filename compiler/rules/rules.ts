@@ -22,14 +22,19 @@ import {
 import { piecesOf } from "./cut.ts";
 import {
   isCached,
+  isLess,
   isPlaced,
+  isStored,
   type Labelled,
+  meetsCache,
+  permuteOperand,
   relabel,
   renamed,
   smallFactor,
   splitOperand,
   splitPieces,
 } from "./labels.ts";
+import { outOfLonePiece, pieceOutOfFold } from "./lone.ts";
 import { keepsRange } from "./ranges.ts";
 import { scaleToSmallFactor } from "./small.ts";
 import { type Rule, VIEW_RULES } from "./views.ts";
@@ -52,16 +57,7 @@ const onOperand =
 const replaced = <A>(list: readonly A[], at: number, value: A): A[] =>
   list.map((x, i) => i === at ? value : x);
 
-const permuteOff = onOperand((term, i, operand) => {
-  if (operand.tag !== "permute") return undefined;
-  const axis = term.labels.args[i];
-  const own = operand.axes.map((_, k) => axis[operand.axes.indexOf(k)]);
-  return relabel(
-    term,
-    { ...term.labels, args: replaced(term.labels.args, i, own) },
-    replaced(term.args, i, operand.args[0]),
-  );
-});
+const permuteOff = onOperand((term, i) => permuteOperand(term, i));
 
 const reshapeOff = onOperand((term, i) => splitOperand(term, i) ?? splitPieces(term, i));
 
@@ -118,8 +114,9 @@ const separable = (t: Term): boolean =>
   (t.tag === "map" && t.op === "mul" &&
     t.args.some((a) => a.tag === "broadcast" || a.tag === "constant"));
 
-/** Is the value read from a cache, whatever is known of its size? */
-const isRead = (t: Term): boolean => holdsCodes(t) || isCached(t);
+/** Is the value read from a cache, whatever is known of its size? Stored factors are met as a product. */
+const isRead = (t: Term): boolean =>
+  holdsCodes(t) || isCached(t) || (t.tag === "contract" && isStored(t));
 
 /** Is it made of codes, or of rows of a table by places? */
 const isDecoded = (t: Term): boolean => holdsCodes(t) || isPlaced(t);
@@ -159,10 +156,10 @@ const scaledOther = (
   rest: Term,
 ): Term | undefined => {
   const [axis, other] = [term.labels.args[1 - i], term.args[1 - i]];
-  if (isDynamic(scale.shape) || !(isCached(rest) || isPlaced(rest)) || isCached(other)) {
-    return undefined;
-  }
+  const met = meetsCache(rest, other) || (isPlaced(rest) && !isCached(other));
+  if (isDynamic(scale.shape) || !met) return undefined;
   if (!own.every((l) => axis.includes(l))) return undefined;
+  if (!isLess([[axis, other]], [[term.labels.args[i], rest]])) return undefined;
   const scaled = map("mul", other, spreadTo(scale, own, axis, other.shape));
   return relabel(term, term.labels, replaced(replaced(term.args, 1 - i, scaled), i, rest));
 };
@@ -199,12 +196,19 @@ const scaleOut = onOperand((term, i, operand) => {
 
 const factorToOther = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "contract") return undefined;
-  const small = smallFactor(operand);
+  const names = term.labels.args[i];
+  const tokens = names.filter((l) =>
+    term.labels.out.includes(l) && !term.labels.args[1 - i].includes(l)
+  );
+  const small = smallFactor(operand, names, tokens);
   if (small < 0) return undefined;
-  const { args, gone } = renamed(operand, term.labels.args[i]);
+  const { args, gone } = renamed(operand, names);
   const [large, other] = [1 - small, 1 - i];
   // From the cache to the query, never back.
-  if (!isCached(operand.args[large]) || isCached(term.args[other])) return undefined;
+  if (!meetsCache(operand.args[large], term.args[other])) return undefined;
+  const before = operand.args.map((a, k) => [args[k], a] as const);
+  const met = [term.labels.args[other], term.args[other]] as const;
+  if (!isLess([met, before[small]], before)) return undefined;
   const wanted = new Set([...args[large], ...term.labels.out]);
   const seen = [...new Set([...term.labels.args[other], ...args[small]])];
   const out = seen.filter((l) => wanted.has(l));
@@ -247,6 +251,16 @@ export const ALGEBRA_RULES: readonly Rule[] = [
     name: "concat-in-fold",
     says: "Σₜ f(A | B) → Σₜ (f A | f B): a fold over tokens in pieces merges the folds over each",
     apply: concatInFold,
+  },
+  {
+    name: "piece-out-of-fold",
+    says: "Σₜ pₜ (A | L·S) → Σₜ pₜ (A | 0) + Σₜ pₜ (0 | L·S): a piece whose factor leaves a fold",
+    apply: pieceOutOfFold,
+  },
+  {
+    name: "out-of-lone-piece",
+    says: "Σₜ pₜ (0 | L·S) → (Σₜ pₜ (0 | L))·S: what leaves a fold leaves one that is 0 elsewhere",
+    apply: outOfLonePiece,
   },
   {
     name: "scale-out",

@@ -15,9 +15,16 @@ import {
 } from "../../dsl/core/build.ts";
 import { concat, sliced } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
-import { codesIn } from "../../dsl/core/dtype.ts";
+import { codesIn, DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
-import { argsOf, type Dim, type Shape, type Term, type TermOf } from "../../dsl/core/term.ts";
+import {
+  argsOf,
+  type Dim,
+  type Shape,
+  type Term,
+  type TermOf,
+  withArgs,
+} from "../../dsl/core/term.ts";
 import { cutter, piecesOf } from "./cut.ts";
 import { normalBetween } from "./ranges.ts";
 
@@ -32,6 +39,32 @@ export interface Rule {
 const gramIsContract = (term: Term): Term | undefined => {
   if (term.tag !== "fold" || term.monoid !== "gram") return undefined;
   return contractBy(gramLabels(term.labels), term.args[0], term.args[0]);
+};
+
+/** A fold over no axis, as other rules may leave, is what it folds. */
+const foldOfNothing = (term: Term): Term | undefined => {
+  if (term.tag !== "fold" || term.monoid === "gram" || term.monoid === "softmax") return undefined;
+  const { args: [axis], out } = term.labels;
+  if (axis.length !== out.length) return undefined;
+  const own = permute(term.args[0], out.map((l) => axis.indexOf(l)));
+  return own.dtype === term.dtype ? own : cast(own, term.dtype);
+};
+
+/**
+ * A look-up among evenly spaced levels, as two of opposite sign are, is an affine code: no entry is looked up.
+ * Every level must be met exactly.
+ */
+const evenLevels = (term: Term): Term | undefined => {
+  if (term.tag !== "gather" || term.args[0].tag !== "table" || !isPacked(term.args[1].dtype)) {
+    return undefined;
+  }
+  const [{ values }, codes] = term.args;
+  const { max } = DTYPES[codes.dtype];
+  const [first, step] = [values[0], values[1] - values[0]];
+  // Beyond the end an index is the last one.
+  if (values.length <= max || Math.fround(step) !== step) return undefined;
+  if (values.some((x, i) => x !== first + i * step)) return undefined;
+  return map("add", map("mul", codes, step), first);
 };
 
 /** Can a reshape move below this operand without coming to rest on a broadcast? */
@@ -240,6 +273,8 @@ const identities = (term: Term): Term | undefined => {
 /** Where a value lies: views move towards the leaves, bottom-up, until none is left to move. */
 export const VIEW_RULES: readonly Rule[] = [
   { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
+  { name: "even-levels", says: "[a, a + d, …][c] → a + d·c", apply: evenLevels },
+  { name: "fold-of-nothing", says: "Σ x over no axis → x", apply: foldOfNothing },
   { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },
   {
     name: "view-of-broadcast",
@@ -275,3 +310,15 @@ export const VIEW_RULES: readonly Rule[] = [
     apply: permuteOfProduct,
   },
 ];
+
+/** A term with its views where these rules leave them. */
+export const viewed = (term: Term, known: Map<Term, Term> = new Map()): Term => {
+  const old = known.get(term);
+  if (old !== undefined) return old;
+  const here = withArgs(term, argsOf(term).map((a) => viewed(a, known)));
+  const after = VIEW_RULES.map((rule) => rule.apply(here))
+    .find((made) => made !== undefined && made !== here);
+  const out = after === undefined ? here : viewed(after, known);
+  known.set(term, out);
+  return out;
+};

@@ -55,7 +55,21 @@ const offsetOf = (offset: number | string | Term): number | Term => {
   throw new ShapeError("attend", `offset is ${shapeText(offset.shape)}, not one number`);
 };
 
-/** Attention; see the head of the file. */
+/**
+ * Attention softmax(scale · q·kᵀ)·v of query heads on the key head they share, `[kv, group, rows, e]`: one fold
+ * over tokens. Row i sees tokens up to i + `causal.offset`, all of them unless given; a row that sees none
+ * gives zeros. A `ShapeError` names the operands and the two axes that disagree.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { attend, evaluate, input } from "kvfold";
+ * const [q, k] = [input("q", [1, 1, 1, 2], "f32"), input("k", [1, "t", 2], "f32")];
+ * const out = attend({ q, k, v: input("v", [1, "t", 1], "f32"), causal: { offset: 1 } });
+ * const inputs = { q: [0, 0], k: [1, 2, 3, 4, 5, 6], v: [2, 4, 600] };
+ * ok(evaluate(out, { sizes: { t: 3 }, inputs }).data[0] === 3); // the mean of the two that are seen
+ * ```
+ */
 export const attend = ({ q, k: keys, v: values, scale, causal }: Attend): Term => {
   const [{ tokens: k, positions, which }, { tokens: v, which: others }] = [keys, values].map(
     (x): Kept => "tokens" in x ? x : { tokens: x, which: [] },

@@ -182,7 +182,10 @@ const contextOf = (root: Term, known: Known): Context => {
   return c;
 };
 
-/** |program − ideal program| ≤ this, element by element; see the head of the file. */
+/**
+ * |program − ideal program| ≤ this, element by element: a term of the program's shape, evaluated and compiled beside
+ * it. The ideal is the same term without its roundings to stored types, with scales as stored and saturation kept.
+ */
 export const boundOf = (root: Term, known: Known = {}): Term => {
   const c = contextOf(root, known);
   const error = total(c.of(root), c);

@@ -68,7 +68,8 @@ const numbered = (codec: Codec, choice: number, of: number): Codec => {
 };
 
 /**
- * Codecs to choose from by a rule; see the head of the file. `choose` looks at a tensor.
+ * Codecs to choose from: the least error within so many bits a value, or the fewest bits within an error
+ * ‖x − x̂‖ / ‖x‖. `choose` looks at a tensor and says which.
  *
  * @example
  * ```ts

@@ -27,7 +27,8 @@ interface Group {
 const named = (i: number): string => `heads${i}`;
 
 /**
- * Heads of the first axis, each by the codec that it is given; see the head of the file.
+ * Heads of the first axis, each by the codec that it is given; those of one codec (the same object) are stored
+ * together, as parts `heads0.…`, `heads1.…`.
  *
  * @example
  * ```ts

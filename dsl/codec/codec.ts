@@ -271,13 +271,24 @@ export interface Kept {
   readonly which: readonly Term[];
 }
 
-/** What attention reads of a cache: where a codec drops tokens, those that are left. */
-export const kept = (codec: Codec, name: string, shape: Shape): Kept => {
+/**
+ * What attention reads of a cache: where a codec drops tokens, those that are left. Places of tokens that were
+ * sorted into several runs are found by counting pairs of tokens, where a mask asks for them: made once, by a
+ * program of `kept(…).positions`, they can be given as a term, an input say.
+ */
+export const kept = (codec: Codec, name: string, shape: Shape, places?: Term): Kept => {
   checkCodec(`kept "${name}"`, codec);
   const { selective } = codec;
   if (selective === undefined) return { tokens: cached(codec, name, shape), which: [] };
-  const which = selective.indices(shape);
-  return { ...selective.seen(stored(codec, name, shape), shape), which };
+  const found = selective.seen(stored(codec, name, shape), shape);
+  const { shape: own } = found.positions;
+  if (places !== undefined && own.join() !== places.shape.join()) {
+    throw new ShapeError(
+      `kept "${name}"`,
+      `places are ${shapeText(places.shape)}, of tokens ${shapeText(own)}`,
+    );
+  }
+  return { ...found, positions: places ?? found.positions, which: selective.indices(shape) };
 };
 
 /**

@@ -29,7 +29,7 @@
 import { cast, growing } from "../core/build.ts";
 import { ValueError } from "../core/errors.ts";
 import type { Shape } from "../core/term.ts";
-import { bitsOf, cached, type Codec, type Kept } from "./codec.ts";
+import { bitsOf, cached, checkCodec, type Codec, type Kept } from "./codec.ts";
 
 /** Which tokens stay. */
 export interface Eviction {
@@ -88,7 +88,9 @@ export const evicting = (
   { sinks = 0, recent, heavy = 0, decay = 1, shared = false }: Eviction,
   codec: Codec | { readonly k: Codec; readonly v: Codec },
 ): Evicting => {
-  const { k, v } = "k" in codec ? codec : { k: codec, v: codec };
+  const apart = typeof codec === "object" && codec !== null && "k" in codec;
+  const { k, v } = apart ? codec : { k: codec, v: codec };
+  [k, v].forEach((own) => checkCodec("evicting", own));
   const all = `sinks ${sinks}, recent ${recent}, heavy ${heavy}, decay ${decay}`;
   const name = `evicting(${all}${shared ? ", shared" : ""}, ${
     k === v ? k.name : `${k.name}, ${v.name}`

@@ -41,8 +41,8 @@ export interface Online extends Windowed {
 export const isOnline = (codec: Codec): codec is Online => isWindowed(codec) && "refresh" in codec;
 
 /**
- * The codec of a window that learns; see the head of the file. The codec behind it says what it learns from:
- * `pca` and `center` do, and what is made of them by `on`, `perHead` and `joinHeads`.
+ * A window whose codec is made anew every so many tokens, of all tokens so far. The codec behind it says what
+ * it learns from: `pca` and `center` do, and what is made of them by `on`, `perHead` and `joinHeads`.
  *
  * @example
  * ```ts

@@ -14,7 +14,10 @@ import { ShapeError, shapeText } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
 import type { Factored } from "./codec.ts";
 
-/** What is left of a tensor after a prediction of it, one part, `rest`; see the head of the file. */
+/**
+ * What a prediction leaves: x = prediction + rest. The prediction is a term of x's shape that a reader has as well,
+ * another shape is a `ShapeError`. One part, `rest`.
+ */
 export const predict = (prediction: Term): Factored => {
   const checked = (shape: Shape): Term => {
     if (prediction.shape.join() === shape.join()) return prediction;

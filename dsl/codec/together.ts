@@ -56,7 +56,7 @@ const apart = (parts: Parts, like: Parts): Parts => ({
 });
 
 /**
- * A codec whose codes of one width lie side by side; see the head of the file.
+ * Codes of one width side by side in one part, so that no row of them leaves the rest of a 32-bit word empty.
  *
  * @example
  * ```ts

@@ -52,7 +52,8 @@ export const PACKED = "packed";
 type Runs = readonly (readonly [part: string, from: Place, to?: Place])[];
 
 /**
- * The codec of a window around another codec; see the head of the file.
+ * The first `sinks` and at least the newest `tail` tokens in f16, all between them by the codec, whole groups of
+ * `group` tokens at a time. Parts: `sinks`, `packed.…` of the codec, `tail`.
  *
  * @example
  * ```ts

@@ -28,7 +28,10 @@ export interface Balance {
   readonly stored?: "f16" | "f32";
 }
 
-/** The codec of sizes of tokens, sizes of channels, and the values between; see the head of the file. */
+/**
+ * Sizes of tokens, sizes of channels, and values of mean square 1 both ways: x = rows·columns·values. Parts: `rows`
+ * `[heads, tokens]`, `columns` `[heads, d]` and `values` of x's shape.
+ */
 export const balance = ({ rounds = 4, stored = "f16" }: Balance = {}): Factored => {
   const name = `balance(${rounds}, ${stored})`;
   if (!(Number.isInteger(rounds) && rounds >= 0)) {

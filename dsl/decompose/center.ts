@@ -26,7 +26,10 @@ export interface Centring {
   readonly within?: Factored;
 }
 
-/** The codec of the mean and the values around it; see the head of the file. */
+/**
+ * The mean of every channel over all tokens, and the values around it: x = mean + values, the mean as `within`
+ * makes it at each place. Parts: `mean` `[heads, d]` and `values` of x's shape.
+ */
 export const center = ({ stored = "f16", within }: Centring = {}): Factored => {
   const tokens = (shape: Shape): number => shape.length - 2;
   const without = (shape: Shape): Shape => shape.filter((_, i) => i !== tokens(shape));

@@ -23,8 +23,8 @@ const multipleOf = (quantile: number, d: number): number =>
   magnitudeQuantile((quantile * (d - 1) + 1 - 3 / 8) / (d + 1 / 4));
 
 /**
- * The codec of tokens within ± `at` times their root mean square, or a quantile of their magnitudes, one part;
- * see the head of the file.
+ * Tokens held within ± `at` times their root mean square, or within a quantile (0 to 1) of the magnitudes of as
+ * many normal numbers. One part, `values`; what lies beyond is lost, and counted by every bound.
  */
 export const clip = (at: number | { readonly quantile: number }): Factored => {
   const name = typeof at === "number" ? `clip(${at})` : `clip(quantile ${at.quantile})`;

@@ -39,7 +39,10 @@ export const channelsOf = (operation: string, shape: Shape, batch: number): numb
   return n;
 };
 
-/** The codec of the rotated tensor, one part; see the head of the file. */
+/**
+ * Rotation of the channels by the Hadamard matrix, y = x·H: an outlier is spread over all of them. One part,
+ * `values`, of x's shape. Channels are a power of two, or it is a `ShapeError`.
+ */
 export const hadamard = (): Factored => {
   const turn = (x: Term, shape: Shape, batch: number): Term => {
     const n = channelsOf("hadamard", shape, batch);

@@ -36,7 +36,11 @@ const sizesOf = (name: string, matrices: readonly Matrix[]): readonly [number, n
   throw new ValueError(name, "matrices are none, empty, or of several sizes");
 };
 
-/** The codec of the coordinates, one part; see the head of the file. */
+/**
+ * Coordinates y = x·to in a basis that was found beforehand, and back x̂ = y·back: matrices `[d, r]` and `[r, d]`,
+ * one for all heads or one a head. One part, `values` `[…, tokens, r]`; the matrices belong to the program and cost
+ * no bits.
+ */
 export const linear = ({ name: of, to, back }: Linear): Factored => {
   const name = `linear(${of})`;
   const [channels, rank] = sizesOf(name, to);

@@ -11,6 +11,9 @@ import { pipe } from "../../fp.ts";
 import { type Codec, f16, on, perHead } from "../codec/codec.ts";
 import { pca } from "./pca.ts";
 
-/** The codec of r principal axes a head; see the head of the file. */
+/**
+ * The largest `rank` principal axes of each head in f16: coefficients `[heads, tokens, r]` and a basis
+ * `[heads, d, r]`. Beside `residual` it is a scheme: codes and four directions of what they leave.
+ */
 export const lowRank = (rank: number): Codec =>
   perHead(pipe(pca({ rank }), on("coefficients", f16), on("basis", f16)));

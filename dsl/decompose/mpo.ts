@@ -107,8 +107,20 @@ const join = (parts: Parts, plan: Plan, shape: Shape): Term => {
 };
 
 /**
- * The codec of a chain; see the head of the file. `mpo({ inner: 16 })` is the chain `[D / 16, 16]` with
- * the tokens at the first site.
+ * A chain of small tensors whose product is x (arXiv 2405.12591). `mpo({ inner: 16 })` is the chain
+ * `[D / 16, 16]` with the tokens at the first site: `large` `[tokens, D]` and `small` `[16, 16]` for a matrix of D
+ * channels. Longer chains, `channels: [4, 4, 4]`, have parts `site1`, `site2`, …; the tokens are at site `tokens`.
+ * Lossless unless `ranks` are given. A `ShapeError` says where sites do not make up the channels.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { bitsOf, mpo, on, quantize } from "kvfold";
+ * import { pipe } from "kvfold/fp";
+ * const [two, eight] = ([2, 8] as const).map((bits) => quantize({ bits, per: "token", range: "symmetric" }));
+ * const chain = pipe(mpo({ channels: [4, 4, 4] }), on("site1", two), on("site2", eight), on("site3", eight));
+ * ok(bitsOf(chain, ["tokens", 64]) === 2 + 16 / 64);
+ * ```
  */
 export const mpo = (chain: Chain): Factored => {
   if (!("inner" in chain || "channels" in chain)) {

@@ -19,7 +19,10 @@ export interface Normalization {
   readonly stored?: "f16" | "f32";
 }
 
-/** The codec of norm and direction; see the head of the file. */
+/**
+ * The size of every token and its direction: x = norm·direction, norm = ‖x‖ / √d. Parts: `norm` `[heads, tokens]`
+ * and `direction` of x's shape, whose channels have mean square 1.
+ */
 export const normalize = ({ stored = "f16" }: Normalization = {}): Factored => {
   const spread = (norm: Term, shape: Shape): Term =>
     broadcast(norm, shape, norm.shape.map((_, i) => i));

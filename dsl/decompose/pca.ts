@@ -24,7 +24,11 @@ export interface Principal {
   readonly rank?: number;
 }
 
-/** The codec of coefficients and basis; see the head of the file. */
+/**
+ * Principal axes without a mean: x = coefficients·basisᵀ, lossless unless `rank` leaves axes out. Parts:
+ * `coefficients` `[…, tokens, r]` and `basis` `[…batch, d, r]`, the eigenvectors of Σ x xᵀ over all rows: of all
+ * heads together, or of each within `perHead`.
+ */
 export const pca = ({ rank = Infinity }: Principal = {}): Factored => {
   const name = rank === Infinity ? "pca" : `pca(rank ${rank})`;
   if (!(rank > 0) || (rank !== Infinity && !Number.isInteger(rank))) {

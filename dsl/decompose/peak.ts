@@ -12,7 +12,10 @@ import { broadcast, foldOver, map } from "../core/build.ts";
 import { type Factored, VALUES } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
 
-/** The codec of the peak (f32) and what is left; see the head of the file. */
+/**
+ * The largest magnitude of a tensor over `to`, and the tensor over that: x = peak·values, |values| ≤ `to`. Parts:
+ * `peak`, one f32 for all heads and tokens (one a head within `perHead`), and `values` of x's shape.
+ */
 export const peak = ({ to = 1 }: { readonly to?: number } = {}): Factored => {
   const spread = (top: Term, shape: Shape): Term =>
     broadcast(top, shape, top.shape.map((_, i) => i));

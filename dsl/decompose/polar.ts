@@ -26,7 +26,11 @@ export interface Polar {
 /** The name of the directions of a level, counted from 1. */
 export const directionOf = (level: number): string => `direction${level}`;
 
-/** The codec of a radius and directions of every level; see the head of the file. */
+/**
+ * Polar coordinates, level after level: 2^levels neighbouring channels have one radius, and points of unit circles.
+ * Parts: `radius` `[…, tokens, d / 2^levels]` and `direction1` `[…, tokens, d]`, `direction2` `[…, tokens, d / 2]`, …,
+ * each pair of places one point; `pairs` of neighbours codes them.
+ */
 export const polar = ({ levels }: Polar): Factored => {
   const name = `polar(${levels})`;
   if (!(Number.isInteger(levels) && levels > 0)) {

@@ -26,7 +26,10 @@ const product = (a: Term, b: Term, batch: number, gone: "columns" | "rows"): Ter
   );
 };
 
-/** The codec of the two factors; see the head of the file. */
+/**
+ * QR decomposition, x = q·r, lossless. Parts: `q` `[…batch, rows, k]` with orthonormal columns and `r`
+ * `[…batch, k, d]`, upper triangular; k = min(rows, d).
+ */
 export const qr = (): Factored => ({
   name: "qr",
   encode: (x, batch = 0) => {

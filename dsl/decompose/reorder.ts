@@ -16,7 +16,10 @@ import { type Factored, VALUES } from "../codec/codec.ts";
 import type { Term } from "../core/term.ts";
 import { axesOf } from "./labelled.ts";
 
-/** The codec of the channels in that order, one part; see the head of the file. */
+/**
+ * Channels in another order: channel i of `values` is channel `order[i]` of x. One part of x's shape; the order is
+ * a constant of the program and costs no bits. An `order` that is none is a `ValueError`.
+ */
 export const reorder = (order: readonly number[]): Factored => {
   const n = order.length;
   const name = `reorder(${order.join(" ")})`;

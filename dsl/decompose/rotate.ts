@@ -45,7 +45,11 @@ export const randomSigns = (n: number, seed: number): Term => {
   return map("hadamard", mixed, 2 * mask + 1);
 };
 
-/** The codec of the rotated tensor, one part; see the head of the file. */
+/**
+ * Random signs of the channels, then the Hadamard matrix: y = x·D·H, orthogonal, undone by its transpose. One part,
+ * `values`, of x's shape; the signs follow from the seed and cost no bits. Channels are a power of two, or it is a
+ * `ShapeError`.
+ */
 export const rotate = ({ seed = 0 }: Rotation = {}): Factored => {
   const name = `rotate(${seed})`;
   if (!(Number.isInteger(seed) && seed >= 0 && seed < 65536)) {

@@ -54,7 +54,11 @@ export interface Shrinking {
   readonly rank: number;
 }
 
-/** The codec of coefficients and a basis, both shrunk; see the head of the file. */
+/**
+ * What of a matrix stands above white noise, at most `rank` axes: x ≈ coefficients·basisᵀ with singular values
+ * shrunk by the optimal rule. Parts: `coefficients` `[…, tokens, r]` and `basis` `[…batch, d, r]`; axes that
+ * noise explains are zeros.
+ */
 export const shrunk = ({ rank }: Shrinking): Factored => {
   const name = `shrunk(rank ${rank})`;
   if (!(Number.isInteger(rank) && rank > 0)) {

@@ -24,7 +24,10 @@ export interface Smoothing {
   readonly stored?: "f16" | "f32";
 }
 
-/** The codec of sizes of channels and the values over them; see the head of the file. */
+/**
+ * Sizes of channels and the values over them: x = sizes·values, sizes = (max |x|)^alpha over all tokens. Parts:
+ * `sizes` `[heads, d]` and `values` of x's shape.
+ */
 export const smooth = ({ alpha = 0.5, stored = "f16" }: Smoothing = {}): Factored => {
   const name = `smooth(${alpha}, ${stored})`;
   const without = (shape: Shape): Shape => shape.filter((_, i) => i !== shape.length - 2);

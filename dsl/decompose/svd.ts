@@ -24,7 +24,10 @@ export interface Singular {
   readonly rank?: number;
 }
 
-/** The codec of the three factors; see the head of the file. */
+/**
+ * Singular value decomposition, x = u·diag(s)·vᵀ, lossless unless `rank` leaves values out. Parts: `u`
+ * `[…batch, rows, r]`, `s` `[…batch, r]`, `v` `[…batch, d, r]`.
+ */
 export const svd = ({ rank = Infinity }: Singular = {}): Factored => {
   const name = rank === Infinity ? "svd" : `svd(rank ${rank})`;
   if (!(rank > 0) || (rank !== Infinity && !Number.isInteger(rank))) {

@@ -268,7 +268,7 @@ const unrounded = (t: Term, x: Term): Term => {
 
 /**
  * Expected (program − ideal program)², element by element, where each rounding is uniform noise (Bennett
- * 1948); see the head of the file. A term of the program's shape: it is evaluated and compiled beside it.
+ * 1948). A term of the program's shape: it is evaluated and compiled beside it.
  * A `ValueError` names a routine of a value that is off: its factors have no expected error.
  *
  * @example

@@ -28,7 +28,27 @@ export interface Affine {
   readonly scale?: "f16" | "f32";
 }
 
-/** Affine quantizer; see the head of the file. Parts: `codes`, `scale` and, if asymmetric, `min`. */
+/**
+ * Affine quantizer, x̂ = scale·(code − zero) or scale·code + min, one scale (and minimum) for what `per` says.
+ *
+ * ```text
+ * symmetric    scale = max |x| / (2^(b−1) − 1)          codes −(2^(b−1) − 1) … 2^(b−1) − 1, not at 1 bit
+ * asymmetric   min = min x, scale = (max x − min) / (2^b − 1)            codes 0 … 2^b − 1
+ * signed       scale = the x of largest magnitude / −2^(b−1)     codes −2^(b−1) … 2^(b−1) − 1 (ggml's q4_0)
+ * ```
+ *
+ * Codes are rounded against the scale as it is stored. Parts: `codes` of x's shape, `scale` and, if asymmetric,
+ * `min`. A `ShapeError` says where groups do not divide an axis, a `ValueError` what is no option.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { evaluate, input, quantize } from "kvfold";
+ * const codec = quantize({ bits: 2, per: "token", range: "asymmetric" });
+ * const back = codec.decode(codec.encode(input("x", [1, 4], "f32")), [1, 4]);
+ * ok(evaluate(back, { sizes: {}, inputs: { x: [0, 0.9, 2.2, 3] } }).data.join() === "0,1,2,3");
+ * ```
+ */
 export const quantize = (options: Affine): Codec => {
   const { bits, per, range, scale: stored = "f16" } = options;
   if (!BITS.includes(bits)) {

@@ -69,7 +69,29 @@ const widthOf = (levels: readonly number[]): Bits => {
   return width;
 };
 
-/** Codebook quantizer; see the head of the file. Parts: `codes` and, if there is one, `scale`. */
+/**
+ * Codebook quantizer, x̂ = scale·levels[code] with the level nearest to x / scale. Levels are any 2 to 256
+ * ascending numbers; a code has the fewest of 1, 2, 3, 4, 8 bits that count them.
+ *
+ * ```text
+ * absmax   max |x|, for levels within ±1
+ * norm     ‖x‖ / √n, for levels of unit variance
+ * power    2^n: the power of two below max |x|, over the one below the largest level
+ * none     1
+ * ```
+ *
+ * Parts: `codes` of x's shape and, unless `scale` is `none`, one `scale` for what `per` says.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { bitsOf, codebook, evaluate, input } from "kvfold";
+ * const codec = codebook({ levels: [-1, -0.25, 0.25, 1], per: "token", scale: "absmax" });
+ * const back = codec.decode(codec.encode(input("x", [1, 4], "f32")), [1, 4]);
+ * ok(evaluate(back, { sizes: {}, inputs: { x: [4, 1.2, -0.1, -3] } }).data.join() === "4,1,-1,-4");
+ * ok(bitsOf(codec, ["heads", "tokens", 64]) === 2 + 16 / 64);
+ * ```
+ */
 export const codebook = (options: Codebook): Codec => {
   const { levels, per, scale: statistic, stored = "f16", keepNorm = false } = options;
   const bits = widthOf(levels);

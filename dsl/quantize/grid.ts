@@ -101,7 +101,10 @@ export interface Pairs {
   readonly of?: "halves" | "neighbours";
 }
 
-/** Pairs of channels by points of a plane, one norm a token if there is one; see the head of the file. */
+/**
+ * Pairs of channels by the nearest of 2^b points of a plane: channels i and i + d/2, or neighbours. Parts: `codes`
+ * `[…, tokens, d/2]` and, unless `scale` is `none`, the root mean square of a token, `scale`, in f16.
+ */
 export const pairs = (
   { points: given = normalGrid, scale: statistic = "norm", of = "halves" }: Pairs = {},
 ): Codec => {

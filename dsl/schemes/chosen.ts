@@ -29,7 +29,7 @@ export interface Prompt {
   readonly ahead?: Term;
 }
 
-/** A scheme that chooses tokens of a prompt; see the head of the file. */
+/** A scheme that chooses tokens of a prompt by what they count: codecs of keys and values, and the measure. */
 export interface Chosen extends KeysAndValues {
   /** What tokens count, `[kv, tokens]`: the input `salience` of the programs that encode. */
   readonly salience?: (prompt: Prompt) => Term;

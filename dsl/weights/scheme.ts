@@ -40,7 +40,7 @@ export interface Fitted {
   readonly weights: Readonly<Record<string, Parts>>;
 }
 
-/** A way to store weights; see the head of the file. */
+/** A way to store the weights [o, n] of linear maps y = x·Wᵀ that read one input. */
 export interface WeightScheme {
   /** The scheme as it is written. */
   readonly name: string;

@@ -49,7 +49,7 @@ import {
 } from "./shape.ts";
 import { stage } from "./stage.ts";
 import { eachRow } from "./tokens.ts";
-import { tokenRuns } from "./values.ts";
+import { steadyRuns, tokenRuns } from "./values.ts";
 
 /** Weights times values of a chunk, a word a lane. */
 const laneRuns = (
@@ -66,6 +66,7 @@ const laneRuns = (
   const { rows } = stream;
   const { count } = sum;
   const ready = prepare(b, frame, stream, sum, weight);
+  if (ready.form.scaled.length === 0) return steadyRuns(b, frame, stream, sum, ready, part);
   const { quads, stride, units, walks } = spreadOf(
     sum.term.args[1],
     rows,

@@ -146,6 +146,31 @@ export const tokenRuns = (
   });
 };
 
+/** Values that do not change along the channels, or zeros: no walk over the tokens. */
+export const steadyRuns = (
+  b: Builder,
+  frame: Frame,
+  { rows }: Stream,
+  sum: Sum,
+  ready: Prepared,
+  part: Arr,
+): void => {
+  const { low } = b;
+  const unit = sum.inner % 4 === 0 ? 4 : 1;
+  const steps = sum.count / unit;
+  low.par("c", int(rows * steps), (i) => {
+    const [row, nth] = [bin("div", i, int(steps)), bin("rem", i, int(steps))];
+    const channel = bin("mul", nth, int(unit));
+    const at = bin("add", bin("add", frame.base(row), channel), int(sum.at));
+    const shift = ready.shift(row, ready.groupOf(channel));
+    low.store(
+      part,
+      at,
+      settled(frame, part, at, row, unit === 4 ? un("splat", shift) : shift),
+    );
+  });
+};
+
 /** Adds up the values of this group's chunk into its part. */
 export const addValues = (
   b: Builder,
@@ -157,7 +182,9 @@ export const addValues = (
 ): void => {
   const along = runsAlongTokens(sum);
   const ready = prepare(b, frame, stream, sum, weight, along ? undefined : sum.term.weights);
-  const runs = along
+  const runs = ready.form.scaled.length === 0
+    ? steadyRuns
+    : along
     ? tokenRuns
     : ready.rounded
     ? fixedRuns

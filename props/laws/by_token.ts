@@ -119,6 +119,7 @@ export const keptAttentionLaw = (
   codec: Codec,
   q: Float64Array,
   past: number,
+  apart: boolean,
 ): boolean => {
   const chooser = byToken(choice, cuts, [codec]);
   const shape = shapeOf(t);
@@ -127,7 +128,10 @@ export const keptAttentionLaw = (
   const sizes = { tokens: t.tokens };
   const stored = evalAll(Object.values(parts), { sizes, inputs: { x: t.x, salience: t.salience } });
   const rows = q.length / t.heads / t.channels;
-  const [k, v] = ["k", "v"].map((name) => kept(chooser, name, shape));
+  // Places made before are those that attention finds.
+  const found = kept(chooser, "k", shape).positions;
+  const places = found === undefined || !apart ? undefined : input("places", found.shape, "f32");
+  const [k, v] = ["k", "v"].map((name) => kept(chooser, name, shape, places));
   const out = attend({
     q: input("q", [t.heads, 1, rows, t.channels], "f32"),
     k,
@@ -137,7 +141,10 @@ export const keptAttentionLaw = (
   const given = Object.fromEntries(
     names.flatMap((name, i) => ["k", "v"].map((of) => [`${of}.${name}`, stored[i].data])),
   );
-  const [{ data }] = evalAll([out], { sizes, inputs: { q, ...given } });
+  const before = places === undefined
+    ? {}
+    : { places: evalAll([found!], { sizes, inputs: given })[0].data };
+  const [{ data }] = evalAll([out], { sizes, inputs: { q, ...given, ...before } });
   const which = runsOf(t, choice, cuts).map((own) => own[0]);
   const back = through(codec, t, picked(t, which), which[0].length);
   return data.every((y, i) => {

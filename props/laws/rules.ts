@@ -47,6 +47,13 @@ export const meaningBroken = (steps: readonly Step[], env: Env): Step | undefine
   });
 };
 
+/** After rewriting no fold is left that folds nothing. */
+export const foldsSomethingLaw = (term: Term): boolean =>
+  topological([rewrite({ y: term }).outputs.y]).every((t) =>
+    t.tag !== "fold" || t.monoid === "gram" ||
+    t.labels.args.flat().some((l) => !t.labels.out.includes(l))
+  );
+
 /** Products and folds on the longest way down. */
 const depthOf = (term: Term): number => {
   const depth = new Map<Term, number>();

@@ -105,6 +105,16 @@ const oneByOne = (
   });
 };
 
+/** Values of 0: what was added up fades. */
+const fades = (b: Builder, { cells }: Tile, sum: Sum, { factor }: Sums, o: Arr): void => {
+  const { low } = b;
+  low.par("c", int(sum.count * cells / 4), (v) => {
+    const at = bin("mul", v, int(4));
+    const by = load(factor, bin("rem", at, int(cells)), true);
+    low.store(o, at, bin("mul", load(o, at, true), by));
+  });
+};
+
 /** Adds the values of a step to every sum of the block. */
 export const addStep = (
   b: Builder,
@@ -115,7 +125,9 @@ export const addStep = (
   decoded: Arr,
 ): void =>
   tile.stream.sums.forEach((sum, i) => {
-    if (sharesValues(sum, tile.stream.roles, tile.label)) {
+    const [, values] = sum.term.args;
+    if (values.tag === "constant" && values.value === 0) fades(b, tile, sum, sums, sums.o[i]);
+    else if (sharesValues(sum, tile.stream.roles, tile.label)) {
       matrices(b, tile, step, sum, sums, sums.o[i], weight, decoded);
     } else oneByOne(b, tile, step, sum, sums, sums.o[i], weight);
   });
