@@ -7,6 +7,7 @@
  *   its own bound, and error to bound in 2-norm.
  * - `attention`: the last queries of a window on the whole stored cache against the program without
  *   roundings, by `certify`. On the embedded model's own queries, keys and values, each layer apart.
+ * - what every scheme claims of any tensor, before there is one (`claims.ts`).
  *
  * All on the embedded device, its own arithmetic included in the bounds; only the search is in f64.
  * @module
@@ -36,6 +37,7 @@ import { normals } from "../props/arbitraries.ts";
 import { climb, closest, codecGoal, inNorm } from "../props/climb.ts";
 import { rounding } from "../props/laws/codec.ts";
 import type { Named } from "./caches.ts";
+import { claimRows } from "./claims.ts";
 import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
 
@@ -245,5 +247,17 @@ export const boundsBench: Benchmark = async ({ quick }: Ask) => {
       rows: attention,
     },
     { title: "the same with the range that codes can hold (sharp: false)", rows: quickly },
+    {
+      title: "claim ÷ error and certificate ÷ error of every scheme, 2-norms; the worst case found",
+      rows: await claimRows({
+        sets: Object.fromEntries(
+          Object.entries(sets).map(([set, list]) => [set, list.flatMap(({ k, v }) => [k, v])]),
+        ),
+        shape: SHAPE,
+        tokens,
+        start: synthetic(11, 1, 1).k.slice(0, 2 * D),
+        evaluations: quick ? 10 : 1500,
+      }),
+    },
   ];
 };

@@ -19,7 +19,7 @@ import { type Either, isLeft } from "../fp.ts";
 import { orThrow } from "../models/errors.ts";
 import { loadModel, loadTokenizer, tryReadFile, WIKI4M } from "../models/load.ts";
 import { openRunner } from "../models/runner.ts";
-import { adapted, chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
+import { adapted, beforeRope, chosen, fitted, listed, tryOwn } from "./compare/entries.ts";
 import { measure, readText, sliced } from "./compare/measure.ts";
 import { type Found, legendText, pageOf, type Setting, textTable } from "./compare/report.ts";
 import { speeds } from "./compare/speed.ts";
@@ -81,6 +81,7 @@ const main = async (): Promise<void> => {
     const all = [
       ...own,
       ...listed(),
+      ...beforeRope(model.config),
       ...await fitted(runner, model, parts[slices]!),
       ...await adapted(runner, parts[slices]!),
     ];

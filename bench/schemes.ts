@@ -5,7 +5,8 @@
  * - `bits`: a value, derived from what is stored, tokens going to infinity.
  * - `K`, `V`, `out`: ‖x − x̂‖ / ‖x‖ over all layers of keys, values and attention's output.
  * - `KLD`: mean divergence from the f32 cache, nats; `ΔPPL`: perplexity against it, percent.
- * `grain` and `kvtc` are calibrated on what follows in the text, and hold each layer by codecs of its own.
+ * Of `lathe rope` the mean of keys, of `kvquant rope`, `grain rope` and `kvtc` keys themselves are held as
+ * they were before RoPE. `grain` (the mean, too) and `kvtc` are calibrated on what follows in the text, and hold each layer by codecs of its own.
  *
  * - `attend`: the fastest decode step on a long cache over that of `rtnGrouped` at the same width of codes;
  *   two queries of 64 channels share a key head. Below 1 is faster.
@@ -14,12 +15,12 @@
  * @module
  */
 import { type Bits, bitsOf, FORMATS, type SchemeName, SCHEMES, WIDTHS } from "../mod.ts";
-import { calibrate, GRAIN, KVTC } from "../models/calibrate.ts";
+import { calibrate } from "../models/calibrate.ts";
 import { cacheShape } from "../models/llama.ts";
 import { errorOf, meanKld, perplexity, sameTop, score } from "../models/quality.ts";
-import { EXACT, type Held } from "../models/runner.ts";
+import { type Codecs, EXACT } from "../models/runner.ts";
 import type { Named, Sizes } from "./caches.ts";
-import { both } from "./compare/entries.ts";
+import { ALLOTTED, beforeRope } from "./compare/entries.ts";
 import { speeds } from "./compare/speed.ts";
 import { openEmbedded } from "./embedded.ts";
 import type { Ask, Benchmark, Row } from "./harness.ts";
@@ -57,8 +58,11 @@ const LISTED: readonly Listed[] = ([8, 4, 3, 2, 1] as const).flatMap((width) => 
 ]);
 
 /** A scheme as the model holds its cache. */
-interface Tried extends Listed {
-  readonly held: Held;
+interface Tried {
+  readonly name: string;
+  readonly width: Bits;
+  /** Codecs of a layer. */
+  readonly held: (layer: number) => Codecs;
   readonly bits: number;
 }
 
@@ -78,25 +82,32 @@ export const schemesBench: Benchmark = async ({ quick }: Ask) => {
   const { model, runner, ids: all } = await openEmbedded();
   const [ids, next, last] = [0, 1, 2].map((i) => all.slice(1 + i * tokens, 1 + (i + 1) * tokens));
   const made = [];
-  for (const [family, graded] of Object.entries({ grain: GRAIN, kvtc: KVTC })) {
+  for (const [family, graded] of Object.entries(ALLOTTED)) {
     const fitted = await calibrate(runner, model, [next, last], graded);
     made.push(...GRAINS.map(({ words, width }) => ({ family, ...fitted(words), width })));
   }
+  const shape = cacheShape(runner.config);
   const listed: readonly Tried[] = [
-    ...LISTED.map((way) => ({
-      ...way,
-      held: { k: way.codec, v: way.codec },
-      bits: bitsOf(way.codec, cacheShape(runner.config)),
+    ...LISTED.map(({ name, codec, width }) => ({
+      name,
+      width,
+      held: () => ({ k: codec, v: codec }),
+      bits: bitsOf(codec, shape),
+    })),
+    ...beforeRope(model.config).map(({ name, held }) => ({
+      name,
+      width: Number(name.at(-1)) as Bits,
+      held,
+      bits: (bitsOf(held(0).k, shape) + bitsOf(held(0).v, shape)) / 2,
     })),
     ...made.map(({ family, codecs, bits, width }) => ({
       name: `${family} ${bits.toFixed(2)}`,
-      codec: codecs(0).k,
       width,
       held: codecs,
       bits,
     })),
   ];
-  const entries = listed.map(({ name, codec }) => both(name, name, codec));
+  const entries = listed.map(({ name, held }) => ({ name, family: name, held }));
   const speed = await speeds(entries, SIZES, quick ? 512 : 16384, quick ? 1 : 15);
   const took = new Map(speed.map(({ ms }, i) => [listed[i]!.name, ms]));
   try {

@@ -20,7 +20,7 @@ import { cast, input } from "../dsl/core/build.ts";
 import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { type Given, isTensor } from "./bind.ts";
-import { type Compile, programsFor } from "./encoders.ts";
+import { BEFORE, type Compile, programsFor } from "./encoders.ts";
 import { InputError } from "./errors.ts";
 import { type Learner, learnerOf } from "./online.ts";
 import type { Recording } from "./recording.ts";
@@ -104,7 +104,7 @@ export const growingCache = async (
   const groups = group === 1 ? NEW : rangeDim(NEW, { start: 0 }, { start: 0, tail: 0, group });
   const fresh = input("x", [heads, groups, channels], windowed ? "f16" : "f32");
   const plain = input("x", [heads, NEW, channels], "f32");
-  const { first, later, narrow, fixed } = await programsFor(
+  const { first, later, narrow, fixed, placed } = await programsFor(
     compile,
     behind,
     cast(fresh, "f32"),
@@ -122,9 +122,13 @@ export const growingCache = async (
   /** The fixed parts. */
   const fixedNow = (): Tensors =>
     Object.fromEntries(fixed.map((part) => [part, store.get(own(part))!]));
-  /** The fixed parts as inputs of what is encoded against them. */
-  const against = (): Tensors =>
-    Object.fromEntries(fixed.map((part) => [`fixed.${part}`, store.get(own(part))!]));
+  /** How many tokens come before those that are encoded. */
+  const before = made("f32", []);
+  /** What tokens are encoded against: the fixed parts, and their place. */
+  const against = (): Tensors => ({
+    ...Object.fromEntries(fixed.map((part) => [`fixed.${part}`, store.get(own(part))!])),
+    ...placed ? { [BEFORE]: before } : {},
+  });
   const recordings = new Map<string, Recording>();
   /** What comes again and again is recorded once. */
   const recorded = (name: string, make: () => Recording): Recording => {
@@ -192,6 +196,7 @@ export const growingCache = async (
     at: number,
     fill: (to: Tensor) => void,
   ): Promise<void> => {
+    if (placed) before.write([at]);
     if (begun && count === usual) {
       const record = recorded(
         "group",
@@ -330,7 +335,7 @@ export const growingCache = async (
   };
 
   const sizes = (): Sizes => ({ [TOKENS]: tokens });
-  const all = (): Tensor[] => [...store.values(), spare, one, newest];
+  const all = (): Tensor[] => [...store.values(), spare, one, newest, before];
   const unit = windowed ? group : together;
   const sealed = sealedOf({
     device,

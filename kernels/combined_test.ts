@@ -28,6 +28,7 @@ import {
   kvarn,
   kvquant,
   kvtc,
+  lathe,
   lloydMax,
   mxfp4,
   nvfp4,
@@ -40,6 +41,7 @@ import {
   quantize,
   reorder,
   residual,
+  type Rope,
   rotate,
   type SchemeName,
   SCHEMES,
@@ -76,6 +78,9 @@ const ONE = Array.from(
   (_, i) => Array.from({ length: 128 }, (_, j) => +(i === j)),
 );
 
+/** Keys of two neighbours turned together. */
+const TURNED: Rope = { base: 1e4, pairs: "neighbours" };
+
 Deno.test("attention over every combination and scheme is one stream and its merge", async () => {
   const token = quantize({ bits: 4, per: "token", range: "symmetric" });
   const group = quantize({ bits: 2, per: 32, range: "asymmetric" });
@@ -85,6 +90,8 @@ Deno.test("attention over every combination and scheme is one stream and its mer
     gear(2),
     eoptshrink(2),
     kvquant(3),
+    kvquant(3, { rope: TURNED }),
+    lathe(2, { rope: TURNED }),
     higgs,
     qjl,
     polarquant,
@@ -112,6 +119,14 @@ Deno.test("attention over every combination and scheme is one stream and its mer
       deepEqual(await skeletons(codec, rows), ["stream", "encode"], codec.name);
     }
   }
+});
+
+Deno.test("attention over keys less a mean that turns: codes meet integers, the mean meets the query", () => {
+  const { plans } = lower({ out: attention(lathe(2, { rope: TURNED })) }, SKELETONS, WASM_TARGET);
+  const products = [...plans[0].moving.keys()].filter((t) => t.tag === "contract");
+  // One product of codes with the query in integers; a cosine and a sine of a pair with two numbers of it.
+  deepEqual(products.map((t) => t.args[0].dtype), ["i16", "f32", "f32"]);
+  deepEqual(products.map((t) => t.args[0].shape.at(-1)), [64, 32, 32]);
 });
 
 Deno.test("attention over a known number of tokens takes the rules and kernels of any number", () => {

@@ -26,7 +26,9 @@ const foldsRow = (t: Term, product: Term, held: Tile["held"]): t is Fold => {
   const own = held.get(t)!;
   if (t.tag !== "fold" || MONOIDS[t.project] === undefined || own.size !== 1) return false;
   const [axis] = t.labels.args;
-  return isFlat(own) && isFlat(held.get(product)!) &&
+  // A number that is the same everywhere may be folded over other axes: a count of tokens, say.
+  return t.args[0].shape.join() === product.shape.join() &&
+    isFlat(own) && isFlat(held.get(product)!) &&
     t.labels.out.every((l, a) => axis[a] === l) &&
     elementwise(t.args[0], new Map([[product, un("splat", num(0))]])) !== undefined;
 };

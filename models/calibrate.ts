@@ -10,6 +10,7 @@
  * probe      divergence with one layer's K or V coded   how much its error costs
  * allot      words of 32 bits a token                   dynamic programming: least Σ cost·λ·error
  * ```
+ * Keys, or their mean alone, are held as they were before RoPE; queries look at such keys from all places.
  * @module
  */
 import {
@@ -28,14 +29,18 @@ import {
   kvtc,
   type Linear,
   type Matrix,
+  on,
+  preRope,
   routine,
   VALUES,
   waysOf,
 } from "../mod.ts";
+import { pipe } from "../fp.ts";
 import type { ModelConfig } from "./config.ts";
 import { cacheShape } from "./llama.ts";
 import type { Model } from "./load.ts";
 import { meanKld, score } from "./quality.ts";
+import { aroundMean, fromPlaces, ropeOf, storedUnturned } from "./rope.ts";
 import { type Codecs, EXACT, type LayerRun, type Run, type Runner } from "./runner.ts";
 
 type Side = keyof Codecs;
@@ -131,6 +136,14 @@ const gramsOf = async (
   return { plain: plain.map((v) => v / rows), centred: centred.map((v) => v / rows) };
 };
 
+/** Σ q qᵀ as keys meet it that are held so. */
+const queryWeight = (
+  config: ModelConfig,
+  own: Matrix,
+  tokens: number,
+  held: Graded["beforeRope"],
+): Matrix => held === "all" ? fromPlaces(config, own, tokens) : own;
+
 /** Σ O Oᵀ of the output map of the query heads that share a key head. */
 const outputWeight = (model: Model, layer: number, head: number): number[][] => {
   const { headDim: d, heads, kvHeads, hiddenSize } = model.config;
@@ -160,21 +173,28 @@ const gathered = (runs: readonly Float64Array[], heads: number): Float64Array =>
 const partsOf = async (
   model: Model,
   runs: readonly Run[],
-  weighed: boolean,
+  { weighed, beforeRope }: Graded,
 ): Promise<Part[]> => {
-  const { headDim: d, kvHeads, layers } = model.config;
+  const { headDim: d, heads, kvHeads, layers } = model.config;
+  const seenAs = { mean: aroundMean, all: storedUnturned }[beforeRope];
   const all: Part[] = [];
   for (let layer = 0; layer < layers; layer++) {
-    const of = (pick: (run: LayerRun) => Float64Array) =>
-      gramsOf(gathered(runs.map((run) => pick(run.layers[layer])), kvHeads), kvHeads, d);
-    const queries = await of((run) => run.q!);
+    const of = (pick: (run: LayerRun) => Float64Array, turned: boolean) => {
+      const each = runs.map((run) => {
+        const x = pick(run.layers[layer]);
+        return turned ? seenAs(model.config, x, tokensOf(run)) : x;
+      });
+      return gramsOf(gathered(each, kvHeads), kvHeads, d);
+    };
+    const tokensOf = (run: Run) => run.layers[layer].q!.length / heads / d;
+    const queries = await of((run) => run.q!, beforeRope === "all");
     for (const side of ["k", "v"] as const) {
-      const { centred } = await of((run) => run.seen![side][0]);
+      const { centred } = await of((run) => run.seen![side][0], side === "k");
       const bases = Array.from({ length: kvHeads }, (_, head) => {
         const weight = !weighed
           ? unit(d)
           : side === "k"
-          ? rowsOf(queries.plain, d, head)
+          ? queryWeight(model.config, rowsOf(queries.plain, d, head), tokensOf(runs[0]), beforeRope)
           : outputWeight(model, layer, head);
         return basisOf(weight, rowsOf(centred, d, head));
       });
@@ -190,27 +210,36 @@ export interface Graded {
   readonly scheme: (basis: Linear, grades: Grades) => Codec;
   /** Do errors count by what attention does with them, or all alike (principal axes)? */
   readonly weighed: boolean;
+  /** What of keys is held as it was before RoPE: their mean, which a query meets quickly, or all of them. */
+  readonly beforeRope: "mean" | "all";
 }
 
 /** Of this project: weighed, and a norm for each token. */
-export const GRAIN: Graded = { scheme: grain, weighed: true };
+export const GRAIN: Graded = { scheme: grain, weighed: true, beforeRope: "mean" };
 
-/** Principal axes, as the paper has them. */
-export const KVTC: Graded = { scheme: kvtc, weighed: false };
+/** The same of keys before RoPE: fewer bits for as much, and every key is turned as it is read. */
+export const GRAIN_BEFORE: Graded = { ...GRAIN, beforeRope: "all" };
+
+/** Principal axes of keys before RoPE, as the paper has them. */
+export const KVTC: Graded = { scheme: kvtc, weighed: false, beforeRope: "all" };
 
 /** The codec of a part with these grades. */
 const codecOf = (
-  { scheme }: Graded,
+  config: ModelConfig,
+  { scheme, beforeRope }: Graded,
   { layer, side, to, back }: Part,
   grades: Grades,
 ): Codec => {
   const kept = grades.reduce((n, size) => n + size, 0);
   const name = `${side}${layer}`;
-  return joinHeads(scheme({
+  const coded = joinHeads(scheme({
     name,
     to: [to.map((row) => row.slice(0, kept))],
     back: [back.slice(0, kept)],
   }, grades));
+  if (side === "v") return coded;
+  const turned = preRope(ropeOf(config));
+  return pipe(beforeRope === "all" ? turned : center({ within: turned }), on(VALUES, coded));
 };
 
 /** Two bits for every coordinate: what parts are probed with. */
@@ -238,11 +267,11 @@ export const calibrate = async (
   const { config } = model;
   const runs: Run[] = [];
   for (const text of texts) runs.push(await runner.run(text, EXACT, { see: true }));
-  const parts = await partsOf(model, runs, graded.weighed);
+  const parts = await partsOf(model, runs, graded);
   const [[tokens], [exact]] = [texts, runs];
   const costs: number[] = [];
   for (const part of parts) {
-    const probe = codecOf(graded, part, even(config.kvHeads * config.headDim));
+    const probe = codecOf(config, graded, part, even(config.kvHeads * config.headDim));
     const { logits } = await runner.run(tokens, (layer) => ({
       k: layer === part.layer && part.side === "k" ? probe : identity,
       v: layer === part.layer && part.side === "v" ? probe : identity,
@@ -258,7 +287,7 @@ export const calibrate = async (
     const grades = allot(ways, Math.round(words * parts.length)).map((way) => way.grades);
     const of = (layer: number, side: Side): Codec => {
       const at = parts.findIndex((p) => p.layer === layer && p.side === side);
-      return codecOf(graded, parts[at], grades[at]);
+      return codecOf(config, graded, parts[at], grades[at]);
     };
     const layers = exact.layers.map((_, i): Codecs => ({ k: of(i, "k"), v: of(i, "v") }));
     return { codecs: (layer) => layers[layer], bits: bitsOfAll(layers, config) };

@@ -7,7 +7,14 @@
  * A pair is channels 2i and 2i + 1, or i and i + d/2.
  * @module
  */
+import type { Rope } from "../mod.ts";
 import type { ModelConfig } from "./config.ts";
+
+/** How a model turns its keys, for a codec that stores them as they were before. */
+export const ropeOf = ({ ropeTheta, ropeInterleaved }: ModelConfig): Rope => ({
+  base: ropeTheta,
+  pairs: ropeInterleaved ? "neighbours" : "halves",
+});
 
 /** Cosines and sines of the angles token · theta^(−2i/d) from a token on, computed in f64. */
 export const ropeTables = (
@@ -42,6 +49,79 @@ export const unturned = (
       const at = row % tokens * d / 2 + i;
       out[a] = turned[a]! * cos[at]! + turned[b]! * sin[at]!;
       out[b] = turned[b]! * cos[at]! - turned[a]! * sin[at]!;
+    }
+  }
+  return out;
+};
+
+/** The same in the order in which they are stored: first channels of all pairs, then second ones. */
+export const storedUnturned = (
+  c: ModelConfig,
+  turned: ArrayLike<number>,
+  tokens: number,
+): Float64Array => {
+  const { headDim: d } = c;
+  const rows = unturned(c, turned, tokens);
+  return rows.map((_, at) => {
+    const channel = at % d;
+    return rows[at - channel + pairOf(c, channel % (d / 2))[Math.floor(2 * channel / d)]!]!;
+  });
+};
+
+/**
+ * Σ q qᵀ as keys before RoPE meet it, which are looked at from places behind them: the mean of R·W·Rᵀ over the
+ * distances of all pairs of so many tokens, `[d, d]` in the order in which keys are stored.
+ */
+export const fromPlaces = (
+  c: ModelConfig,
+  weight: readonly (readonly number[])[],
+  tokens: number,
+): number[][] => {
+  const half = c.headDim / 2;
+  const { cos, sin } = ropeTables(c, tokens);
+  const out = weight.map((row) => row.map(() => 0));
+  for (let i = 0; i < half; i++) {
+    for (let j = 0; j < half; j++) {
+      const [aa, ab, ba, bb] = [[i, j], [i, j + half], [i + half, j], [i + half, j + half]]
+        .map(([r, s]) => weight[r!]![s!]!) as [number, number, number, number];
+      for (let t = 0; t < tokens; t++) {
+        const [c1, s1] = [cos[t * half + i]!, sin[t * half + i]!];
+        const [c2, s2] = [cos[t * half + j]!, sin[t * half + j]!];
+        const share = 2 * (tokens - t) / (tokens * (tokens + 1));
+        // One side turned, then the other.
+        const [xa, xb] = [aa * c2 - ab * s2, aa * s2 + ab * c2];
+        const [ya, yb] = [ba * c2 - bb * s2, ba * s2 + bb * c2];
+        out[i]![j]! += share * (c1 * xa - s1 * ya);
+        out[i]![j + half]! += share * (c1 * xb - s1 * yb);
+        out[i + half]![j]! += share * (s1 * xa + c1 * ya);
+        out[i + half]![j + half]! += share * (s1 * xb + c1 * yb);
+      }
+    }
+  }
+  return out;
+};
+
+/** Rows `[heads, tokens, d]` less what the mean of each channel before it was turned is at their place. */
+export const aroundMean = (
+  c: ModelConfig,
+  turned: ArrayLike<number>,
+  tokens: number,
+): Float64Array => {
+  const { headDim: d } = c;
+  const before = unturned(c, turned, tokens);
+  const means = new Float64Array(before.length / tokens);
+  before.forEach((x, at) => {
+    means[Math.floor(at / (tokens * d)) * d + at % d]! += x / tokens;
+  });
+  const { cos, sin } = ropeTables(c, tokens);
+  const out = Float64Array.from(turned);
+  for (let row = 0; row < out.length / d; row++) {
+    const head = Math.floor(row / tokens) * d;
+    for (let i = 0; i < d / 2; i++) {
+      const [a, b] = pairOf(c, i);
+      const at = row % tokens * d / 2 + i;
+      out[row * d + a]! -= means[head + a]! * cos[at]! - means[head + b]! * sin[at]!;
+      out[row * d + b]! -= means[head + a]! * sin[at]! + means[head + b]! * cos[at]!;
     }
   }
   return out;

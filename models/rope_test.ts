@@ -1,8 +1,8 @@
 /** Rotations turned back, and those to come; what ExpectedAttention makes of them, against plain loops. */
 import assert from "node:assert/strict";
-import { evaluate, expectedAttention, f16, input } from "../mod.ts";
+import { compile, evaluate, expectedAttention, f16, input, preRope } from "../mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { meanAhead, ropeTables, unturned } from "./rope.ts";
+import { meanAhead, ropeOf, ropeTables, storedUnturned, unturned } from "./rope.ts";
 
 const D = 4;
 const config = (ropeInterleaved: boolean): ModelConfig => ({
@@ -102,4 +102,19 @@ Deno.test("expectedAttention: salience is that of normal queries to come, by pla
     { sizes: { tokens }, inputs: { q: raw, k, v, raw, ahead } },
   );
   near(found.data, wanted, 1e-5);
+});
+
+Deno.test("preRope: what it stores is what plain loops turn back, whichever channels are a pair", async () => {
+  const [heads, tokens, d] = [2, 600, 8];
+  const x = Array.from({ length: heads * tokens * d }, (_, i) => Math.sin(i * i));
+  for (const ropeInterleaved of [true, false]) {
+    const c = { ...config(ropeInterleaved), headDim: d };
+    const given = input("x", [heads, "tokens", d], "f32");
+    const program = await compile({ ...preRope(ropeOf(c)).encode(given) });
+    const { values } = await program.values({ x });
+    const wanted = storedUnturned(c, Float32Array.from(x), tokens);
+    const most = wanted.reduce((top, y, i) => Math.max(top, Math.abs(y - values[i]!)), 0);
+    // Two products and their sum, of rows of a table that are products of two roundings each.
+    assert.ok(most < 8 * 2 ** -24, `${most}`);
+  }
 });

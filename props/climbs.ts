@@ -5,12 +5,13 @@
  */
 import fc from "fast-check";
 import { attend } from "../dsl/attention/attend.ts";
+import { type Claim, codecClaim } from "../dsl/codec/claim.ts";
 import { input } from "../dsl/core/build.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
 import { type Sample, samples, type Tensor, tensorOf } from "./arbitraries.ts";
 import { climb, codecGoal, type Goal, programGoal } from "./climb.ts";
 import { type Case, CODECS, SCHEME_CASES } from "./codecs.ts";
-import { rounding } from "./laws/codec.ts";
+import { claimShare, rounding } from "./laws/codec.ts";
 
 /** How long to climb, and from where. */
 export interface Search {
@@ -83,6 +84,20 @@ const ofAttention = ({ codec, channels }: Case, name: "k" | "v") =>
     },
   );
 
+/** A tensor of one or two heads, towards what a codec claims of all of them. */
+const ofClaim = ({ codec, channels: [channels] }: Case) => (asked: Search): Found => {
+  const claims = new Map<number, Claim | undefined>();
+  const claimOf = (heads: number): Claim | undefined => {
+    if (!claims.has(heads)) claims.set(heads, codecClaim(codec, { heads, channels }));
+    return claims.get(heads);
+  };
+  if (claimOf(1) === undefined) return { ratio: 0, text: "nothing: there is no claim" };
+  return search(samples([channels], 2, 4), ({ shape }) => {
+    const claim = claimOf(shape[0]);
+    return (data) => claim === undefined ? 0 : claimShare(codec, claim, { shape, data });
+  })(asked);
+};
+
 /**
  * Schemes that make factors of what their own codes leave: attention to what is not stored yet has no bound
  * there, and asking for it is a `ValueError`. Over stored parts it has one.
@@ -108,3 +123,8 @@ export const CLIMBS: Readonly<Record<string, (search: Search) => Found>> = {
     ),
   ),
 };
+
+/** Climbs towards the claim of every scheme, where it has one. */
+export const CLAIM_CLIMBS: Readonly<Record<string, (search: Search) => Found>> = Object.fromEntries(
+  Object.entries(SCHEME_CASES).map(([name, given]) => [`claim of ${name}`, ofClaim(given)]),
+);

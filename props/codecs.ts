@@ -27,6 +27,7 @@ import { normalize } from "../dsl/decompose/normalize.ts";
 import { pca } from "../dsl/decompose/pca.ts";
 import { peak } from "../dsl/decompose/peak.ts";
 import { polar } from "../dsl/decompose/polar.ts";
+import { preRope, type Rope } from "../dsl/decompose/pre_rope.ts";
 import { qr } from "../dsl/decompose/qr.ts";
 import { reorder } from "../dsl/decompose/reorder.ts";
 import { rotate } from "../dsl/decompose/rotate.ts";
@@ -66,6 +67,9 @@ const TURNED = Array.from(
   { length: 16 },
   (_, i) => Array.from({ length: 16 }, (_, j) => OPS.hadamard.apply(i, j) / 4),
 );
+
+/** Angles that are all of a turn within few places, and some that hardly move. */
+const TURNING: Rope = { base: 1e4, pairs: "neighbours" };
 
 const coded = (bits: Bits, range: Affine["range"] = "asymmetric"): Codec =>
   quantize({ bits, per: "token", range });
@@ -117,6 +121,9 @@ const LOSSLESS: readonly Codec[] = [
   split([16]),
   split([4, 5, 7]),
   reorder(ORDER),
+  preRope({ base: 100, pairs: "halves" }),
+  perHead(preRope({ base: 1e4, pairs: "neighbours" })),
+  center({ stored: "f32", within: preRope({ base: 100, pairs: "neighbours" }) }),
   linear({ name: "turned", to: [TURNED], back: [TURNED] }),
   residual(coded(2)),
   perHead(residual(pca({ rank: 2 }))),
@@ -207,6 +214,8 @@ export const lossy = (bits: Bits): readonly Codec[] => {
     // The last group is shorter.
     quantizeGroups(bits, 12),
     pipe(hadamard(), on("values", asymmetric)),
+    pipe(preRope(TURNING), on("values", quantize({ bits, per: "channel", range: "asymmetric" }))),
+    pipe(center({ within: preRope(TURNING) }), on("values", asymmetric)),
     pipe(pca({ rank: 5 }), on("coefficients", asymmetric), on("basis", f16)),
     joinHeads(pipe(mpo({ inner: 2, tokens: 1 }), on("large", asymmetric), on("small", f16))),
     pipe(

@@ -13,7 +13,7 @@
 import process from "node:process";
 import { called, stop, UsageError } from "../cli/options.ts";
 import { seedNow } from "./check.ts";
-import { CLIMBS } from "./climbs.ts";
+import { CLAIM_CLIMBS, CLIMBS } from "./climbs.ts";
 import { count, WANTED } from "./coverage.ts";
 import { spread } from "./fuzz/pool.ts";
 import { DEVICES, type Job } from "./fuzz/worker.ts";
@@ -96,7 +96,9 @@ const programs = async (): Promise<number> => {
 /** Climbs; the number of bounds that were passed. */
 const climb = async (): Promise<number> => {
   const { evaluations } = given;
-  const names = Object.keys(CLIMBS).filter((name) => name.includes(given.only));
+  const names = Object.keys({ ...CLIMBS, ...CLAIM_CLIMBS }).filter((name) =>
+    name.includes(given.only)
+  );
   if (names.length === 0) stop(new UsageError(`--only: nothing has "${given.only}" in its name`));
   console.log(`${evaluations} evaluations for each of ${names.length}, seed ${seed}`);
   const jobs = names.map((what): Job => ({ mode: "climb", what, seed, evaluations }));

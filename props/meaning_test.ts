@@ -9,6 +9,7 @@ import {
   broadcast,
   cached,
   cast,
+  center,
   compile,
   CompileError,
   contract,
@@ -20,6 +21,7 @@ import {
   input,
   map,
   MASKED,
+  preRope,
   rtnGrouped,
   SCHEDULE,
   type Schedule,
@@ -171,6 +173,17 @@ const knownTokens: Sample = {
   inputs: valuesFor(manyScores, {}, 1),
 };
 
+/** One token less its mean, behind products: a count was taken along the rows of a product that it is not of. */
+const counted: Sample = (() => {
+  const x = input("x", [2, 1, 16], "f32");
+  const turned = preRope({ base: 100, pairs: "neighbours" });
+  return {
+    term: center({ stored: "f32", within: turned }).encode(x).mean,
+    sizes: {},
+    inputs: { x: Array.from({ length: 32 }, (_, i) => Math.sin(i * i + 1)) },
+  };
+})();
+
 const factored = attend({
   q: input("q", [2, 2, 1, 64], "f32"),
   k: cached(decoquantB(4), "k", [2, 40, 64]),
@@ -194,6 +207,7 @@ const PINNED: readonly Sample[] = [
   perToken,
   needed,
   behind,
+  counted,
 ];
 
 /** Largest excess of a run over its bound. */

@@ -6,11 +6,12 @@ import { codecBound } from "../dsl/codec/bound.ts";
 import { cached } from "../dsl/codec/codec.ts";
 import { holdsCodes } from "../dsl/core/codes.ts";
 import { input } from "../dsl/core/build.ts";
+import { quantize } from "../dsl/quantize/affine.ts";
 import { evalAll } from "../dsl/read/eval.ts";
 import { F32 } from "../dsl/read/machine.ts";
 import { KINDS, samples, tensorOf } from "./arbitraries.ts";
 import { check } from "./check.ts";
-import { type Case, CODECS, SCHEME_CASES } from "./codecs.ts";
+import { type Case, CODECS, rangesOf, SCHEME_CASES } from "./codecs.ts";
 
 const named = (cases: Readonly<Record<string, Case>>) => fc.constantFrom(...Object.keys(cases));
 
@@ -62,3 +63,15 @@ check(
   ),
   150,
 );
+
+Deno.test("bound: a whole number that was rounded is no choice: its certificate is of all with the same scales", () => {
+  const x = input("x", [1, 1, 16], "f32");
+  const data = Float64Array.from({ length: 16 }, (_, i) => i === 0 ? 7 : 0.25);
+  for (const range of rangesOf(4)) {
+    const codec = quantize({ bits: 4, per: "token", range });
+    const bound = codecBound(codec, x, codec.encode(x));
+    const [{ data: most }] = evalAll([bound], { sizes: {}, inputs: { x: data } });
+    // Half a step of 7 levels or more, whatever the values are.
+    ok(most.every((b) => b >= 7 / 15 / 2 - 1e-2), `${range}: ${most.join()}`);
+  }
+});

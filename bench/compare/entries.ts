@@ -29,6 +29,8 @@ import {
   h2o,
   identity,
   kivi,
+  kvquant,
+  lathe,
   mikv,
   rtnGrouped,
   type SchemeName,
@@ -38,8 +40,10 @@ import {
   WIDTHS,
   zipcache,
 } from "../../mod.ts";
-import { calibrate, GRAIN, KVTC } from "../../models/calibrate.ts";
+import { calibrate, GRAIN, GRAIN_BEFORE, KVTC } from "../../models/calibrate.ts";
+import type { ModelConfig } from "../../models/config.ts";
 import type { Model } from "../../models/load.ts";
+import { ropeOf } from "../../models/rope.ts";
 import type { Codecs, Runner } from "../../models/runner.ts";
 
 /** A way to hold a cache. */
@@ -134,6 +138,22 @@ export const listed = (): readonly Entry[] => [
   ...dropping(),
 ];
 
+/** Keys whose mean, or all of them, are held as they were before the model's RoPE turned them. */
+export const beforeRope = (config: ModelConfig): readonly Entry[] => {
+  const rope = ropeOf(config);
+  return [
+    ...([4, 3, 2] as const).map((bits) =>
+      pair("lathe rope", `lathe rope ${bits}`, { k: lathe(bits, { rope }), v: lathe(bits) })
+    ),
+    ...([4, 3, 2] as const).map((bits) =>
+      pair("kvquant rope", `kvquant rope ${bits}`, { k: kvquant(bits, { rope }), v: kvquant(bits) })
+    ),
+  ];
+};
+
+/** Schemes that calibration allots bits to. */
+export const ALLOTTED = { grain: GRAIN, "grain rope": GRAIN_BEFORE, kvtc: KVTC } as const;
+
 /** Words of codes a token that schemes which allot them are asked for. */
 const WORDS = [12.5, 8.5, 7.25, 4.5] as const;
 
@@ -144,7 +164,7 @@ export const fitted = async (
   text: readonly number[],
 ): Promise<readonly Entry[]> => {
   const entries: Entry[] = [];
-  for (const [family, graded] of Object.entries({ grain: GRAIN, kvtc: KVTC })) {
+  for (const [family, graded] of Object.entries(ALLOTTED)) {
     const made = await calibrate(runner, model, [text], graded);
     entries.push(...WORDS.map((words) => {
       const { codecs, bits } = made(words);

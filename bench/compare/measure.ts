@@ -5,6 +5,7 @@
  * bits        a value, derived from what is stored of a slice; K, V and layers averaged
  * K, V, out   ‖x − x̂‖ / ‖x‖ over all layers and slices: keys, values, attention's output
  * certified   the same of K and V with the certified bound of the error in place of the error
+ * claimed     what it is at most for any K and V, known before a text is read; the largest of all layers
  * KLD         mean divergence from the f32 cache, nats a token; `worst` exceeded by one token in a thousand
  * ΔPPL        perplexity over that of the f32 cache, less 1
  * ```
@@ -17,6 +18,7 @@ import {
   bitsOf,
   type Codec,
   codecBound,
+  codecClaim,
   compile,
   constant,
   F32,
@@ -56,6 +58,7 @@ export interface Quality {
   readonly out: number;
   readonly certifiedK: number;
   readonly certifiedV: number;
+  readonly claimed: number;
   readonly kld: number;
   readonly worst: number;
   readonly deltaPpl: number;
@@ -176,6 +179,14 @@ const certified = async (
 const codecsOf = (held: Entry["held"], layers: number, later?: number): readonly Codecs[] =>
   Array.from({ length: layers }, (_, layer) => held(layer, later));
 
+/** What codecs lose of any keys and values at most, relative to them. */
+const claimed = (codecs: readonly Codec[], heads: number, channels: number): number =>
+  Math.max(
+    ...[...new Set(codecs)].map((codec) =>
+      codecClaim(codec, { heads, channels })?.relative ?? Infinity
+    ),
+  );
+
 /** Everything about one entry. */
 export const measure = async (
   { held, prompted = false }: Entry,
@@ -213,6 +224,7 @@ export const measure = async (
     out: errorOf(layers, "attention"),
     certifiedK: await certified((layer) => own[layer]!, runner, stored, "k"),
     certifiedV: await certified((layer) => own[layer]!, runner, stored, "v"),
+    claimed: claimed(codecs, config.kvHeads, config.headDim),
     kld: meanKld(found),
     worst: tailKld(found, WORST),
     deltaPpl: perplexity(found) / usual - 1,

@@ -97,6 +97,13 @@ const COLUMNS: readonly Column[] = [
     text: percent,
   },
   {
+    head: "claimed",
+    about:
+      "what the error of K and of V is at most, whatever they are: known before a text is read",
+    value: (f) => f.claimed,
+    text: percent,
+  },
+  {
     head: "error out",
     about: "relative error of attention's output for the same queries",
     value: (f) => f.out,

@@ -202,6 +202,13 @@ export const isLess = (made: Operands, before: Operands): boolean => {
   return b === Infinity || a < b;
 };
 
+const isGiven = anywhere((t) => t.tag === "input");
+
+/** Is the value made of rows of a table that are known from their places alone? */
+export const isPlaced: (term: Term) => boolean = anywhere((t) =>
+  t.tag === "gather" && !isGiven(t.args[1])
+);
+
 /** Is the value decoded from something stored along a dynamic axis: codes or stored floats of a cache? */
 export const isCached: (term: Term) => boolean = anywhere((t) =>
   (isPacked(t.dtype) || isFloat(t.dtype)) && isDynamic(t.shape)

@@ -23,6 +23,7 @@ import { piecesOf } from "./cut.ts";
 import {
   isCached,
   isLess,
+  isPlaced,
   isStored,
   type Labelled,
   meetsCache,
@@ -117,8 +118,11 @@ const separable = (t: Term): boolean =>
 const isRead = (t: Term): boolean =>
   holdsCodes(t) || isCached(t) || (t.tag === "contract" && isStored(t));
 
+/** Is it made of codes, or of rows of a table by places? */
+const isDecoded = (t: Term): boolean => holdsCodes(t) || isPlaced(t);
+
 const addApart = onOperand((term, i, operand) => {
-  if (term.tag !== "contract" || operand.tag !== "map" || !holdsCodes(operand)) return undefined;
+  if (term.tag !== "contract" || operand.tag !== "map" || !isDecoded(operand)) return undefined;
   if (operand.op !== "add" && operand.op !== "sub") return undefined;
   if (!operand.args.some(separable) && !operand.args.every(isRead)) return undefined;
   const [a, b] = operand.args.map((x) => relabel(term, term.labels, replaced(term.args, i, x)));
@@ -152,7 +156,8 @@ const scaledOther = (
   rest: Term,
 ): Term | undefined => {
   const [axis, other] = [term.labels.args[1 - i], term.args[1 - i]];
-  if (isDynamic(scale.shape) || !meetsCache(rest, other)) return undefined;
+  const met = meetsCache(rest, other) || (isPlaced(rest) && !isCached(other));
+  if (isDynamic(scale.shape) || !met) return undefined;
   if (!own.every((l) => axis.includes(l))) return undefined;
   if (!isLess([[axis, other]], [[term.labels.args[i], rest]])) return undefined;
   const scaled = map("mul", other, spreadTo(scale, own, axis, other.shape));
@@ -161,7 +166,7 @@ const scaledOther = (
 
 const scaleOut = onOperand((term, i, operand) => {
   if (
-    term.tag !== "contract" || operand.tag !== "map" || operand.op !== "mul" || !holdsCodes(operand)
+    term.tag !== "contract" || operand.tag !== "map" || operand.op !== "mul" || !isDecoded(operand)
   ) return undefined;
   const axis = term.labels.args[i];
   for (const [k, factor] of operand.args.entries()) {

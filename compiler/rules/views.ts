@@ -13,7 +13,7 @@ import {
   permute,
   reshape,
 } from "../../dsl/core/build.ts";
-import { concat } from "../../dsl/core/pieces.ts";
+import { concat, sliced } from "../../dsl/core/pieces.ts";
 import { holdsCodes } from "../../dsl/core/codes.ts";
 import { codesIn, DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { gramLabels, regroups } from "../../dsl/core/shape.ts";
@@ -185,6 +185,12 @@ const viewOfBroadcast = (term: Term): Term | undefined => {
       term.shape,
       order,
     );
+  }
+  if (term.tag === "slice" && term.args[0].tag === "broadcast") {
+    const { args: [x], axes } = term.args[0];
+    const at = axes.indexOf(term.axis);
+    const own = at < 0 ? x : sliced(x, at, term.start, term.shape[term.axis]);
+    return broadcast(own, term.shape, axes);
   }
   if (term.tag !== "reshape" || term.args[0].tag !== "broadcast") return undefined;
   const inner = term.args[0];

@@ -43,7 +43,7 @@ import { castBound, mapBound } from "./maps.ts";
 import { normOf, normOver } from "./norm.ts";
 import { endsOf } from "./range.ts";
 import { softmaxBound } from "./softmax.ts";
-import { wholeOf } from "./whole.ts";
+import { isChoice } from "./whole.ts";
 
 /** A view of a value is a view of all that is known of it. */
 const viewed = (b: Bounded, value: Term, view: (e: Term) => Term): Bounded => ({
@@ -67,7 +67,7 @@ const isChosen = (index: Term, c: Context): boolean =>
   isPacked(index.dtype) && !c.parameters.has(index) &&
   (VIEWS.has(index.tag)
     ? argsOf(index).some((a) => isChosen(a, c))
-    : index.tag === "cast" && wholeOf(index.args[0]) !== undefined && reads(index));
+    : index.tag === "cast" && isChoice(index.args[0]) && reads(index));
 
 /** Does the term depend on what a program is given? */
 const reads = anywhere((t) => t.tag === "input");

@@ -98,3 +98,19 @@ export const isExact = (t: Term): boolean => {
 
 /** Is every value a whole number, whatever the inputs? */
 export const isWhole = (t: Term): boolean => wholeOf(t) !== undefined;
+
+/**
+ * Is it a choice among whole numbers, by comparisons: a place, the nearest of some points? Whole numbers that
+ * were rounded on the way are none.
+ */
+export const isChoice = (t: Term): boolean => {
+  const seen = new Set<Term>();
+  const rounds = (x: Term): boolean => {
+    if (seen.has(x) || !isWhole(x)) return false;
+    seen.add(x);
+    const here = (x.tag === "map" && x.op === "rint") ||
+      (x.tag === "cast" && !isWhole(x.args[0]));
+    return here || argsOf(x).some(rounds);
+  };
+  return isWhole(t) && !rounds(t);
+};

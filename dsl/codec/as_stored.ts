@@ -11,7 +11,7 @@
  */
 import { argsOf, type Term, topological, VIEWS } from "../core/term.ts";
 import { directOf, isLossy } from "../bound/ideal.ts";
-import { wholeOf } from "../bound/whole.ts";
+import { isChoice } from "../bound/whole.ts";
 import type { Codec, Parts } from "./codec.ts";
 
 /** Roundings that factors are made of: those count as they were made, as the factors do. */
@@ -30,8 +30,8 @@ export const behind = (part: Term): readonly Term[] =>
   VIEWS.has(part.tag) ? argsOf(part).flatMap(behind) : [part];
 
 /** Codes that are no rounded number but a choice (a place, the nearest of some points): the ideal has the same. */
-const isChoice = (part: Term): boolean =>
-  behind(part).every((t) => t.tag === "cast" && wholeOf(t.args[0]) !== undefined);
+const isChosen = (part: Term): boolean =>
+  behind(part).every((t) => t.tag === "cast" && isChoice(t.args[0]));
 
 /** What a codec makes of x, and what stands for its terms that were stored: the last codes follow x, the rest is given. */
 export const asStored = (
@@ -48,7 +48,7 @@ export const asStored = (
   const direct = directOf(topological(Object.values(own)));
   const settled = settledIn(Object.values(own), direct);
   const kept = Object.entries(own).filter(([, t]) =>
-    !direct.has(t) || settled.has(t) || isChoice(t)
+    !direct.has(t) || settled.has(t) || isChosen(t)
   );
   const decoded = codec.decode(own, x.shape, batch);
   return {

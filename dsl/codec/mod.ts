@@ -4,6 +4,7 @@
  */
 export { type Adaptive, adaptive, type Measured, type Rule } from "./adaptive.ts";
 export { type CodecBound, codecBound } from "./bound.ts";
+export { type Claim, codecClaim } from "./claim.ts";
 export { byHead } from "./by_head.ts";
 export { byToken, keep, SALIENCE, type TokenOrder, told } from "./by_token.ts";
 export * from "./evicting.ts";

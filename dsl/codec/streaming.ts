@@ -12,7 +12,7 @@
  * error which names the part. So is a window that is not the outermost codec.
  * @module
  */
-import { input } from "../core/build.ts";
+import { broadcast, input, map } from "../core/build.ts";
 import { groupsOf, grows, rangeDim, rootOf } from "../core/dims.ts";
 import { isPacked } from "../core/dtype.ts";
 import { ValueError } from "../core/errors.ts";
@@ -134,13 +134,20 @@ export const aloneParts = (codec: Codec, shape: Shape): Readonly<Record<string, 
 
 const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
 
-/** Parts of new tokens, made against the parts that are fixed, which are inputs of their names. */
-export const encodedAgainst = (codec: Codec, x: Term, name: string): Parts => {
+/**
+ * Parts of new tokens, made against the parts that are fixed, which are inputs of their names. `before` is
+ * how many tokens came earlier, for codecs that ask for the place of a token.
+ */
+export const encodedAgainst = (codec: Codec, x: Term, name: string, before?: Term): Parts => {
   const parts = codec.encode(x);
   const tokens = x.shape[x.shape.length - 2] as string;
-  const along = (t: Term): boolean =>
-    t.shape.some((d) => typeof d === "string" && rootOf(d) === rootOf(tokens));
+  const isAlong = (d: Dim): boolean => typeof d === "string" && rootOf(d) === rootOf(tokens);
+  const along = (t: Term): boolean => t.shape.some(isAlong);
   const given = new Map<Term, Term>();
+  for (const t of before === undefined ? [] : topological(Object.values(parts))) {
+    if (t.tag !== "iota" || !isAlong(t.shape[t.axis])) continue;
+    given.set(t, map("add", t, broadcast(before!, t.shape, [])));
+  }
   const fixed: Record<string, Term> = {};
   for (const [part, term] of Object.entries(parts)) {
     if (along(term)) continue;
@@ -157,9 +164,7 @@ export const encodedAgainst = (codec: Codec, x: Term, name: string): Parts => {
         const whole = topological([own]).find((t) =>
           (t.tag === "routine" && argsOf(t).some(along)) ||
           ((t.tag === "fold" || t.tag === "contract") &&
-            summedDims(t.labels, argsOf(t)).some((d) =>
-              typeof d === "string" && rootOf(d) === rootOf(tokens)
-            ))
+            summedDims(t.labels, argsOf(t)).some(isAlong))
         );
         if (whole === undefined) return [part, own];
         throw new ValueError(

@@ -8,6 +8,9 @@
  * The values are against the mean as it is stored, so that what storing rounds off is not lost. Attention
  * takes the mean apart: the same number for all scores of a row, and once for the output. The mean belongs
  * to the prompt: later tokens meet the mean that is stored, unless `online` makes it anew.
+ *
+ * Keys that RoPE has turned have no mean but a mean that turns: `within: preRope(…)` takes it before they were
+ * turned and adds it as it is turned at each place, to keys that stay as they are.
  * @module
  */
 import { broadcast, cast, constant, foldOver, map, reshape } from "../core/build.ts";
@@ -19,34 +22,39 @@ import { axesOf } from "./labelled.ts";
 export interface Centring {
   /** How the mean is stored. */
   readonly stored?: "f16" | "f32";
+  /** Where the mean is that of, and is added to, what this codec of one part makes of a token: `preRope`, say. */
+  readonly within?: Factored;
 }
 
 /**
- * The mean of every channel over all tokens, and the values around it: x = mean + values. Parts: `mean`
- * `[heads, d]` and `values` of x's shape.
+ * The mean of every channel over all tokens, and the values around it: x = mean + values, the mean as `within`
+ * makes it at each place. Parts: `mean` `[heads, d]` and `values` of x's shape.
  */
-export const center = ({ stored = "f16" }: Centring = {}): Factored => {
+export const center = ({ stored = "f16", within }: Centring = {}): Factored => {
   const tokens = (shape: Shape): number => shape.length - 2;
   const without = (shape: Shape): Shape => shape.filter((_, i) => i !== tokens(shape));
-  const spread = (mean: Term, shape: Shape): Term =>
-    broadcast(mean, shape, shape.map((_, i) => i).filter((i) => i !== tokens(shape)));
+  const seen = (x: Term, batch: number): Term => within?.encode(x, batch)[VALUES] ?? x;
+  const spread = (mean: Term, shape: Shape, batch: number): Term => {
+    const all = broadcast(mean, shape, shape.map((_, i) => i).filter((i) => i !== tokens(shape)));
+    return within?.decode({ [VALUES]: all }, shape, batch) ?? all;
+  };
+  const countOf = (x: Term): Term =>
+    foldOver("sum", "sum", constant(1, [x.shape[tokens(x.shape)]]), [0]);
   return {
-    name: `center(${stored})`,
-    encode: (x) => {
+    name: `center(${[stored, ...within === undefined ? [] : [within.name]].join(", ")})`,
+    encode: (x, batch = 0) => {
       axesOf("center", x.shape, 0);
-      const over = [tokens(x.shape)];
-      const count = foldOver("sum", "sum", constant(1, [x.shape[over[0]]]), [0]);
-      const total = foldOver("sum", "sum", map("div", x, count), over);
-      const mean = cast(total, stored);
-      return { mean, [VALUES]: map("sub", x, spread(mean, x.shape)) };
+      const shares = map("div", seen(x, batch), countOf(x));
+      const mean = cast(foldOver("sum", "sum", shares, [tokens(x.shape)]), stored);
+      return { mean, [VALUES]: map("sub", x, spread(mean, x.shape, batch)) };
     },
-    decode: ({ mean, [VALUES]: values }, shape) => map("add", values, spread(mean, shape)),
+    decode: ({ mean, [VALUES]: values }, shape, batch = 0) =>
+      map("add", values, spread(mean, shape, batch)),
     learn: {
-      sums: (x) => {
-        const over = [tokens(x.shape)];
-        const count = foldOver("sum", "sum", constant(1, [x.shape[over[0]]]), [0]);
-        return { total: foldOver("sum", "sum", x, over), count: reshape(count, [1]) };
-      },
+      sums: (x, batch = 0) => ({
+        total: foldOver("sum", "sum", seen(x, batch), [tokens(x.shape)]),
+        count: reshape(countOf(x), [1]),
+      }),
       fixed: ({ total, count }) => {
         const all = broadcast(reshape(count, []), total.shape, []);
         return { mean: cast(map("div", total, all), stored) };

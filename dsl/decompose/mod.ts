@@ -14,6 +14,7 @@ export { pca, type Principal } from "./pca.ts";
 export { peak } from "./peak.ts";
 export { directionOf, type Polar, polar } from "./polar.ts";
 export { qr } from "./qr.ts";
+export { preRope, type Rope } from "./pre_rope.ts";
 export { reorder } from "./reorder.ts";
 export { rotate, type Rotation } from "./rotate.ts";
 export { type Shrinking, shrunk } from "./shrink.ts";

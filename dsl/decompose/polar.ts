@@ -26,6 +26,33 @@ export interface Polar {
 /** The name of the directions of a level, counted from 1. */
 export const directionOf = (level: number): string => `direction${level}`;
 
+/** Radii, each for both channels of its pair. */
+const spread = (radius: Term, shape: Shape): Term =>
+  reshape(broadcast(radius, [...radius.shape, 2], radius.shape.map((_, i) => i)), shape);
+
+/** The length of every pair of neighbours along the last axis. */
+export const pairLengths = (x: Term): Term => {
+  const pair = reshape(x, [
+    ...x.shape.slice(0, -1),
+    (x.shape[x.shape.length - 1] as number) / 2,
+    2,
+  ]);
+  const along = pair.shape.length - 1;
+  // Squares of shares of the larger one neither overflow nor vanish.
+  const top = foldOver("max", "max", map("abs", pair), [along]);
+  const share = map("div", x, spread(top, x.shape));
+  const squares = reshape(map("mul", share, share), pair.shape);
+  return map("mul", top, map("sqrt", foldOver("sum", "sum", squares, [along])));
+};
+
+/** Neighbours over their length: points of the unit circle, or zeros. */
+export const directionsOf = (x: Term, lengths: Term): Term =>
+  map("div", x, spread(lengths, x.shape));
+
+/** Neighbours of some lengths in some directions. */
+export const directed = (directions: Term, lengths: Term): Term =>
+  map("mul", directions, spread(lengths, directions.shape));
+
 /**
  * Polar coordinates, level after level: 2^levels neighbouring channels have one radius, and points of unit circles.
  * Parts: `radius` `[…, tokens, d / 2^levels]` and `direction1` `[…, tokens, d]`, `direction2` `[…, tokens, d / 2]`, …,
@@ -49,33 +76,25 @@ export const polar = ({ levels }: Polar): Factored => {
     ...shape.slice(0, -1),
     channelsOf(shape) / 2 ** level,
   ];
-  /** Radii, each for both channels of its pair. */
-  const spread = (radius: Term, shape: Shape): Term =>
-    reshape(broadcast(radius, [...radius.shape, 2], radius.shape.map((_, i) => i)), shape);
   return {
     name,
     encode: (x) => {
       const parts: Record<string, Term> = {};
       let radius = x;
+      channelsOf(x.shape);
       for (const level of each) {
-        const shape = sized(x.shape, level - 1);
-        const pair = reshape(radius, [...sized(x.shape, level), 2]);
-        const along = pair.shape.length - 1;
-        // Squares of shares of the larger one neither overflow nor vanish.
-        const top = foldOver("max", "max", map("abs", pair), [along]);
-        const share = map("div", radius, spread(top, shape));
-        const squares = reshape(map("mul", share, share), pair.shape);
-        const long = map("mul", top, map("sqrt", foldOver("sum", "sum", squares, [along])));
-        parts[directionOf(level)] = map("div", radius, spread(long, shape));
+        const long = pairLengths(radius);
+        parts[directionOf(level)] = directionsOf(radius, long);
         radius = long;
       }
       return { radius, ...parts };
     },
     decode: (parts: Parts, shape) =>
-      each.toReversed().reduce((radius, level) => {
-        const pairs = sized(shape, level - 1);
-        return map("mul", parts[directionOf(level)], spread(radius, pairs));
-      }, parts.radius),
+      each.toReversed().reduce(
+        (radius, level) =>
+          directed(reshape(parts[directionOf(level)], sized(shape, level - 1)), radius),
+        parts.radius,
+      ),
     partShapes: (shape) => ({
       radius: sized(shape, levels),
       ...Object.fromEntries(each.map((level) => [directionOf(level), sized(shape, level - 1)])),

@@ -15,7 +15,7 @@ import { concat, slice } from "../core/pieces.ts";
 import { BITS, packedOf } from "../core/dtype.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import type { Codec } from "../codec/codec.ts";
-import type { Shape, Term } from "../core/term.ts";
+import { argsOf, type Shape, type Term } from "../core/term.ts";
 import { rootMeanSquare, type Scope, scopeOf, spread } from "./scope.ts";
 
 /** A point of the plane. */
@@ -89,6 +89,48 @@ const nearest = (points: readonly Point[], x: Term, y: Term): Term => {
     best = map("max", best, here);
   });
   return at;
+};
+
+/** How far a number of f32 may be from what it was made of. */
+const rounds = (x: number): number => 2 ** -20 * Math.max(Math.abs(x), 1);
+
+/** A point and the coordinates that are compared with it, of x·a + y·b − (a² + b²)/2. */
+const closenessIn = (
+  t: Term,
+): { readonly point: Point; readonly of: readonly Term[] } | undefined => {
+  const [sum, half] = argsOf(t);
+  const products = sum === undefined ? [] : argsOf(sum).map(argsOf);
+  const [a, b] = products.map(([, by]) => by?.tag === "constant" ? by.value : NaN);
+  const made = half?.tag === "constant" && products.length === 2 &&
+    Math.abs(half.value - (a * a + b * b) / 2) <= rounds(half.value);
+  return made ? { point: [a, b], of: products.map(([x]) => x) } : undefined;
+};
+
+/** What a choice chooses among: the points, and both coordinates that are compared with them; nothing if it is none. */
+export const nearestIn = (
+  at: Term,
+): { readonly points: readonly Point[]; readonly of: readonly Term[] } | undefined => {
+  const found: { readonly point: Point; readonly of: readonly Term[] }[] = [];
+  const indices: number[] = [];
+  let rest = at;
+  let best: Term | undefined;
+  while (rest.tag === "map" && rest.op === "select") {
+    const [test, index, others] = rest.args;
+    const [least, here] = argsOf(test);
+    const one = here && closenessIn(here);
+    // What the point before was compared with is the largest up to it.
+    const follows = best === undefined || best === map("max", least, here);
+    if (test.tag !== "map" || test.op !== "less" || one === undefined || !follows) return undefined;
+    found.unshift(one);
+    [best, rest] = [least, others];
+    indices.unshift(index.tag === "constant" ? index.value : NaN);
+  }
+  const first = best && closenessIn(best);
+  const all = first === undefined ? [] : [first, ...found];
+  const same = all.every(({ of }) => of.every((x, i) => x === all[0].of[i]));
+  const whole = rest.tag === "constant" && rest.value === 0 && all.length > 0 && same &&
+    indices.every((index, i) => index === i + 1);
+  return whole ? { points: all.map(({ point }) => point), of: all[0].of } : undefined;
 };
 
 /** What {@link pairs} is asked for. */

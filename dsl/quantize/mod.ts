@@ -9,4 +9,4 @@ export { e2m1, fp4, lloydMax, lloydMaxError, nf4 } from "./levels.ts";
 export type { Per } from "./scope.ts";
 export { allot, type Grades, gradesOf, rangesOf, type Way, waysOf } from "./allot.ts";
 export { circle, quadrant, quadrantAngles } from "./angles.ts";
-export { gridOf, normalGrid, type Pairs, pairs, type Point } from "./grid.ts";
+export { type Grid, gridOf, normalGrid, type Pairs, pairs, type Point } from "./grid.ts";

@@ -3,8 +3,9 @@
  * coordinate by as many bits as leave least of all of them (`allot.ts`), one scale and minimum a coordinate:
  * x̂ = μ + (s·c + m)·Vᵀ.
  *
- * The paper undoes RoPE, takes one basis for all heads and layers, and packs the codes by DEFLATE for cold
- * storage; here a basis is that of a layer, keys are after RoPE, and codes are read as they lie.
+ * The paper undoes RoPE (here `preRope` around this codec, as `models/calibrate.ts` has it), takes one basis for all
+ * heads and layers, and packs the codes by DEFLATE for cold storage; here a basis is that of a layer, and codes
+ * are read as they lie.
  * Bits: 32·words/D, and 16/L + 32·r/(D·L) for the mean and the scales. V is a table of the model.
  * Streaming: means and ranges are those of the prompt, later tokens saturate. Calibration: V and variances.
  * @module

@@ -7,6 +7,9 @@
  * them over all channels, where they take up levels. Here they cost no bits: q·μ is one number a row, and
  * the μ of V is added once to the output. Bits: b + 16/d, and 16/L for μ.
  *
+ * Keys after RoPE have a mean for every place: with `rope` μ is that of keys before they were turned, and is
+ * turned as they are. One mean for all places is more than half of what keys of 2 bits lose.
+ *
  * Streaming: μ is that of the prompt; every later token is coded alone against it. Calibration: none.
  * @module
  */
@@ -14,8 +17,12 @@ import { pipe } from "../../fp.ts";
 import { type Codec, on } from "../codec/codec.ts";
 import type { Bits } from "../core/dtype.ts";
 import { center } from "../decompose/center.ts";
+import { preRope, type Rope } from "../decompose/pre_rope.ts";
 import { turboquant } from "./turboquant.ts";
 
-/** What is left of tokens after their mean, rotated, at 1 to 4 bits. */
-export const lathe = (bits: Bits): Codec =>
-  pipe(center(), on("values", turboquant(bits, { keepNorm: true })));
+/** What is left of tokens after their mean, rotated, at 1 to 4 bits; of keys, what `rope` says of them. */
+export const lathe = (bits: Bits, { rope }: { readonly rope?: Rope } = {}): Codec =>
+  pipe(
+    center(rope === undefined ? {} : { within: preRope(rope) }),
+    on("values", turboquant(bits, { keepNorm: true })),
+  );

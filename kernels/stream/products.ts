@@ -118,11 +118,24 @@ export const fourProducts = (
     index.map((x, a) => a === axes.token ? token : x);
   // An operand that changes with the token is not staged: such a product is made of numbers.
   const fixed = isInteger(plan, moving) ? fixedProduct(term) : undefined;
-  const all = tokens.flatMap((token) => indices.map((index) => at(index, token)));
-  const sums = fixed === undefined
-    ? floatSums(b, term, all, indices.length)
-    : fixedSums(low, term, fixed, all);
-  return indices.map((_, i) => acrossLanes(LANES.map((k) => sums[k * indices.length + i])));
+  const products = (some: readonly (readonly Expr[])[]): Expr[] => {
+    const all = tokens.flatMap((token) => some.map((index) => at(index, token)));
+    const sums = fixed === undefined
+      ? floatSums(b, term, all, some.length)
+      : fixedSums(low, term, fixed, all);
+    return some.map((_, i) => acrossLanes(LANES.map((k) => sums[k * some.length + i])));
+  };
+  if (fixed === undefined) return products(indices);
+  // Those that meet other codes wait until these are done: fewer sums are held at a time.
+  const met = term.labels.args[1 - fixed.fixed];
+  const keyOf = (index: readonly Expr[]): string =>
+    term.labels.out.flatMap((l, a) => met.includes(l) ? [index[a].id] : []).join();
+  const made = new Map<readonly Expr[], Expr>();
+  for (const key of new Set(indices.map(keyOf))) {
+    const some = indices.filter((index) => keyOf(index) === key);
+    products(some).forEach((four, i) => made.set(some[i], low.named("raw", four)));
+  }
+  return indices.map((index) => made.get(index)!);
 };
 
 /** Products of a part in group memory. */

@@ -78,7 +78,7 @@ export const SHARE = 16;
 /** Rows whose weights are made together. */
 const SIDE_BY_SIDE = 4;
 
-/** Groups that are written out: scales of two lie side by side, and four tokens of either are read at once. */
+/** Groups that are written out and go together: scales of two lie side by side, and are read at once. */
 const WRITTEN_OUT = 2;
 
 /** Splits the values of a sum, and scales the weights. */
@@ -139,12 +139,13 @@ export const prepare = (
       ...(shift.length === 0 ? {} : { shift: shift.reduce((a, x) => bin("add", a, x)) }),
     };
   };
-  const inSet = (set: readonly Expr[], group: Expr): void => {
+  const inSet = (set: readonly { readonly row: Expr; readonly group: Expr }[]): void => {
     const totals = set.map(() => low.mutable("z", un("splat", num(0))));
     const make = (i: number, t: Expr, from: Expr, whole: boolean): Expr => {
-      const { w, shift } = weighed(set[i], group, t, from, whole);
+      const { row, group } = set[i];
+      const { w, shift } = weighed(row, group, t, from, whole);
       scaled.forEach(({ arr, at }, k) => {
-        if (arr !== weight) low.store(arr, bin("add", at(set[i], group), t), w[k]);
+        if (arr !== weight) low.store(arr, bin("add", at(row, group), t), w[k]);
       });
       if (shift !== undefined) totals[i].set(bin("add", shift, totals[i].get()));
       return w[0];
@@ -159,13 +160,15 @@ export const prepare = (
       );
     } else {
       const [{ arr, at }] = scaled;
-      rounded.round(set.map((row, i) => ({
+      rounded.round(set.map(({ row, group }, i) => ({
         place: spread(row, group),
         make: (t, from, whole) => make(i, t, from, whole),
         again: (t) => load(arr, bin("add", at(row, group), t), true),
       })));
     }
-    set.forEach((row, i) => low.store(shifts, spread(row, group), un("hsum", totals[i].get())));
+    set.forEach(({ row, group }, i) =>
+      low.store(shifts, spread(row, group), un("hsum", totals[i].get()))
+    );
   };
   if (rounded !== undefined) {
     const [{ arr, at }] = scaled;
@@ -175,9 +178,9 @@ export const prepare = (
   }
   if (needed && frame.lanes === 1) {
     for (const tile of tilesOf(rows, SIDE_BY_SIDE)) {
-      const set = tile.map(int);
-      if (groups > WRITTEN_OUT) low.par("g", int(groups), (group) => inSet(set, group));
-      else for (let g = 0; g < groups; g++) inSet(set, int(g));
+      const of = (group: Expr) => tile.map((row) => ({ row: int(row), group }));
+      if (groups > WRITTEN_OUT) low.par("g", int(groups), (group) => inSet(of(group)));
+      else inSet(Array.from({ length: groups }, (_, g) => of(int(g))).flat());
     }
   } else if (needed) {
     // Lanes that share a row and group take every so many tokens, and leave a sum each.

@@ -6,7 +6,7 @@
 import { isLeft } from "../../fp.ts";
 import { type Device, openWebgpu } from "../../mod.ts";
 import { openWasm } from "../../compiler/runtime/wasm.ts";
-import { CLIMBS } from "../climbs.ts";
+import { CLAIM_CLIMBS, CLIMBS } from "../climbs.ts";
 import { type Batch, runBatch, type Seen } from "./programs.ts";
 
 /** Devices that programs are run on. */
@@ -38,7 +38,9 @@ const open = async (name: typeof DEVICES[number]): Promise<Device> => {
 };
 
 const answer = async (job: Job): Promise<Answer> => {
-  if (job.mode === "climb") return { mode: "climb", ...CLIMBS[job.what](job) };
+  if (job.mode === "climb") {
+    return { mode: "climb", ...(CLIMBS[job.what] ?? CLAIM_CLIMBS[job.what])(job) };
+  }
   opened ??= open(job.device);
   return { mode: "programs", seen: await runBatch(await opened, job.batch) };
 };

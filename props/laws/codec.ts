@@ -4,6 +4,7 @@
  */
 import { bitsOf, type Codec, identity, isFactored, on } from "../../dsl/codec/codec.ts";
 import { codecBound } from "../../dsl/codec/bound.ts";
+import type { Claim } from "../../dsl/codec/claim.ts";
 import { input } from "../../dsl/core/build.ts";
 import { storedBytes } from "../../dsl/core/layout.ts";
 import type { Shape } from "../../dsl/core/term.ts";
@@ -73,6 +74,28 @@ export const boundLaw = (codec: Codec, x: Given, dynamic: boolean, tolerance: nu
     Number.isFinite(y) && Number.isFinite(bound[i]) &&
     Math.abs(y - x.data[i]) <= bound[i] * (1 + tolerance) + slack
   );
+};
+
+/**
+ * ‖x − decode(encode(x))‖ over what the claim says it is at most, to the rounding of this arithmetic; 0 for a
+ * tensor that it says nothing of.
+ */
+export const claimShare = (codec: Codec, { relative, least, upTo }: Claim, x: Given): number => {
+  const [heads, tokens, channels] = x.shape;
+  const size = norm(x.data);
+  const longest = Math.max(
+    ...Array.from(
+      { length: heads * tokens },
+      (_, i) => norm(x.data.subarray(i * channels, (i + 1) * channels)),
+    ),
+  );
+  if (longest > upTo) return 0;
+  const shape: Shape = [heads, "tokens", channels];
+  const term = input("x", shape, "f32");
+  const env = { sizes: { tokens }, inputs: { x: x.data } };
+  const [{ data }] = evalAll([codec.decode(codec.encode(term), shape)], env);
+  const most = (relative + rounding(channels)) * size + least * Math.sqrt(heads * tokens);
+  return norm(data.map((y, i) => y - x.data[i])) / (most + Number.MIN_VALUE);
 };
 
 /** Bits a value × values = 8 × bytes of the stored parts, where all sizes are known. */
