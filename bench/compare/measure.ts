@@ -149,7 +149,7 @@ const boundTerm = (codec: Codec, x: Term): Term | undefined => {
   }
 };
 
-/** Norms of certified errors over norms of what was stored, all layers of all slices. */
+/** Norms of certified errors over norms of what was stored in these runs, all layers of all slices. */
 const certified = async (
   held: (layer: number) => Codecs,
   runner: Runner,
@@ -214,16 +214,14 @@ export const measure = async (
   const sizes = { tokens: prompted ? halves.prompt : slices[0]!.length };
   const codecs = codecsOf(held, config.layers).flatMap(({ k, v }) => [k, v]);
   const usual = prompted ? perplexity(scored(runner, texts, base)) : plain;
-  // What tokens count is of the run that chose by it.
-  const stored = prompted ? runs : exact;
   return {
     bits: codecs.reduce((n, codec) => n + bitsOf(codec, shape, sizes), 0) / codecs.length,
     bytes: layers.reduce((n, l) => n + l.kBytes + l.vBytes, 0),
     k: errorOf(layers, "k"),
     v: errorOf(layers, "v"),
     out: errorOf(layers, "attention"),
-    certifiedK: await certified((layer) => own[layer]!, runner, stored, "k"),
-    certifiedV: await certified((layer) => own[layer]!, runner, stored, "v"),
+    certifiedK: await certified((layer) => own[layer]!, runner, runs, "k"),
+    certifiedV: await certified((layer) => own[layer]!, runner, runs, "v"),
     claimed: claimed(codecs, config.kvHeads, config.headDim),
     kld: meanKld(found),
     worst: tailKld(found, WORST),
