@@ -6,6 +6,7 @@
  * @module
  */
 import { constant, map } from "../core/build.ts";
+import { anywhere } from "../core/codes.ts";
 import { DTYPES, isFixedPoint } from "../core/dtype.ts";
 import { between } from "../core/gaps.ts";
 import { argsOf, type Term, topological, withArgs } from "../core/term.ts";
@@ -61,7 +62,16 @@ export const directOf = (order: readonly Term[]): Set<Term> => {
   return direct;
 };
 
-/** Roundings of statistics that codes are computed against, and halves that are statistics of codes. */
+const isGiven = anywhere((t) => t.tag === "input");
+
+/** A whole number that is made of places alone: a digit of a token's place, a row of a table. */
+export const isPlace = (t: Term): boolean =>
+  !isGiven(t) && (t.dtype === "u32" || (t.tag === "map" && t.op === "rint"));
+
+/**
+ * Roundings of statistics that codes are computed against, halves that are statistics of codes, and whole numbers
+ * that no input has a part in.
+ */
 export const parametersOf = (root: Term): Set<Term> => {
   const order = topological([root]);
   const direct = directOf(order);
@@ -73,7 +83,9 @@ export const parametersOf = (root: Term): Set<Term> => {
   }
   const ofCodes = (t: Term): boolean => t.dtype === "f16" && above.has(t);
   return new Set(
-    order.filter((t) => isLossy(t) && !direct.has(t) && (against.has(t) || ofCodes(t))),
+    order.filter((t) =>
+      isLossy(t) && !direct.has(t) && (against.has(t) || ofCodes(t) || isPlace(t))
+    ),
   );
 };
 

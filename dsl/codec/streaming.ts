@@ -119,9 +119,16 @@ export const aloneParts = (codec: Codec, shape: Shape): Readonly<Record<string, 
   };
   if (codec.selective !== undefined) refuse("chooses tokens itself");
   if (isWindowed(codec)) refuse("holds its newest tokens apart: they cannot go one by one");
+  const ofTokens = (d: Dim): boolean => typeof d === "string" && rootOf(d) === TOKENS;
+  const parts = codec.encode(input("x", sized(shape, TOKENS), "f32"));
+  if (
+    topological(Object.values(parts)).some((t) => t.tag === "iota" && ofTokens(t.shape[t.axis]))
+  ) {
+    refuse("asks for the place of a token: what it held may be that of another one later");
+  }
   return Object.fromEntries(
-    Object.entries(codec.encode(input("x", sized(shape, TOKENS), "f32"))).map(([name, part]) => {
-      const dims = part.shape.filter((d) => typeof d === "string" && rootOf(d) === TOKENS);
+    Object.entries(parts).map(([name, part]) => {
+      const dims = part.shape.filter(ofTokens);
       const growth = growthOf(part);
       if (dims.length > 0 && growth === undefined) refuse(`holds ${name} of some tokens`);
       if (growth !== undefined && growth.tokens > 1) {

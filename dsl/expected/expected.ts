@@ -32,7 +32,7 @@ import {
   topological,
   withArgs,
 } from "../core/term.ts";
-import { directOf, isLossy, type Known, overIdeal, parametersOf } from "../bound/ideal.ts";
+import { directOf, isLossy, isPlace, type Known, overIdeal, parametersOf } from "../bound/ideal.ts";
 import { isWhole } from "../bound/whole.ts";
 import { type Axis, einsum, fresh, ones, over, spread, union } from "./einsum.ts";
 import {
@@ -306,7 +306,10 @@ export const varianceOf = (
       argsOf(t).map((a) => m.get(a)!)
     );
     values.set(t, given ?? withArgs(t, own));
-    plains.set(t, isLossy(t) && !direct.has(t) ? plain[0] : given ?? withArgs(t, plain));
+    plains.set(
+      t,
+      isLossy(t) && !direct.has(t) && !isPlace(t) ? plain[0] : given ?? withArgs(t, plain),
+    );
     if (parameter) ideals.set(t, values.get(t)!);
     else ideals.set(t, isLossy(t) ? unrounded(t, ideal[0]) : given ?? overIdeal(t, ideal));
     errors.set(t, parameter ? [] : read(EXPECTED, t, context));
