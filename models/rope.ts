@@ -34,25 +34,33 @@ export const ropeTables = (
 const pairOf = ({ headDim, ropeInterleaved }: ModelConfig, i: number): readonly [number, number] =>
   ropeInterleaved ? [2 * i, 2 * i + 1] : [i, i + headDim / 2];
 
+/** Rows `[heads, tokens, d]` turned by their places, or turned back (−1). */
+const turnedBy = (
+  c: ModelConfig,
+  rows: ArrayLike<number>,
+  tokens: number,
+  way: 1 | -1,
+): Float64Array => {
+  const { headDim: d } = c;
+  const { cos, sin } = ropeTables(c, tokens);
+  const out = new Float64Array(rows.length);
+  for (let row = 0; row < rows.length / d; row++) {
+    for (let i = 0; i < d / 2; i++) {
+      const [a, b] = pairOf(c, i).map((at) => row * d + at) as [number, number];
+      const at = row % tokens * d / 2 + i;
+      out[a] = rows[a]! * cos[at]! - way * rows[b]! * sin[at]!;
+      out[b] = rows[b]! * cos[at]! + way * rows[a]! * sin[at]!;
+    }
+  }
+  return out;
+};
+
 /** Rows `[heads, tokens, d]` as they were before they were turned. */
 export const unturned = (
   c: ModelConfig,
   turned: ArrayLike<number>,
   tokens: number,
-): Float64Array => {
-  const { headDim: d } = c;
-  const { cos, sin } = ropeTables(c, tokens);
-  const out = new Float64Array(turned.length);
-  for (let row = 0; row < turned.length / d; row++) {
-    for (let i = 0; i < d / 2; i++) {
-      const [a, b] = pairOf(c, i).map((at) => row * d + at) as [number, number];
-      const at = row % tokens * d / 2 + i;
-      out[a] = turned[a]! * cos[at]! + turned[b]! * sin[at]!;
-      out[b] = turned[b]! * cos[at]! - turned[a]! * sin[at]!;
-    }
-  }
-  return out;
-};
+): Float64Array => turnedBy(c, turned, tokens, -1);
 
 /** The same in the order in which they are stored: first channels of all pairs, then second ones. */
 export const storedUnturned = (
@@ -109,22 +117,11 @@ export const aroundMean = (
 ): Float64Array => {
   const { headDim: d } = c;
   const before = unturned(c, turned, tokens);
+  const ofMeans = (at: number): number => Math.floor(at / (tokens * d)) * d + at % d;
   const means = new Float64Array(before.length / tokens);
-  before.forEach((x, at) => {
-    means[Math.floor(at / (tokens * d)) * d + at % d]! += x / tokens;
-  });
-  const { cos, sin } = ropeTables(c, tokens);
-  const out = Float64Array.from(turned);
-  for (let row = 0; row < out.length / d; row++) {
-    const head = Math.floor(row / tokens) * d;
-    for (let i = 0; i < d / 2; i++) {
-      const [a, b] = pairOf(c, i);
-      const at = row % tokens * d / 2 + i;
-      out[row * d + a]! -= means[head + a]! * cos[at]! - means[head + b]! * sin[at]!;
-      out[row * d + b]! -= means[head + a]! * sin[at]! + means[head + b]! * cos[at]!;
-    }
-  }
-  return out;
+  before.forEach((x, at) => means[ofMeans(at)]! += x / tokens);
+  const there = turnedBy(c, before.map((_, at) => means[ofMeans(at)]!), tokens, 1);
+  return there.map((mean, at) => turned[at]! - mean);
 };
 
 /** Places ahead of a prompt over which rotations are averaged, as ExpectedAttention has it. */

@@ -1,8 +1,16 @@
 /** Rotations turned back, and those to come; what ExpectedAttention makes of them, against plain loops. */
 import assert from "node:assert/strict";
-import { compile, evaluate, expectedAttention, f16, input, preRope } from "../mod.ts";
+import { center, compile, evaluate, expectedAttention, f16, input, preRope } from "../mod.ts";
 import type { ModelConfig } from "./config.ts";
-import { meanAhead, ropeOf, ropeTables, storedUnturned, unturned } from "./rope.ts";
+import {
+  aroundMean,
+  fromPlaces,
+  meanAhead,
+  ropeOf,
+  ropeTables,
+  storedUnturned,
+  unturned,
+} from "./rope.ts";
 
 const D = 4;
 const config = (ropeInterleaved: boolean): ModelConfig => ({
@@ -117,4 +125,47 @@ Deno.test("preRope: what it stores is what plain loops turn back, whichever chan
     // Two products and their sum, of rows of a table that are products of two roundings each.
     assert.ok(most < 8 * 2 ** -24, `${most}`);
   }
+});
+
+Deno.test("center within preRope: what it leaves of keys is what plain loops leave", async () => {
+  const [heads, tokens] = [2, 40];
+  const x = Float32Array.from({ length: heads * tokens * D }, (_, i) => 3 + Math.sin(i * i));
+  for (const ropeInterleaved of [true, false]) {
+    const c = config(ropeInterleaved);
+    const codec = center({ stored: "f32", within: preRope(ropeOf(c)) });
+    const program = await compile({ ...codec.encode(input("x", [heads, "tokens", D], "f32")) });
+    const { values } = await program.values({ x });
+    const most = aroundMean(c, x, tokens)
+      .reduce((top, y, i) => Math.max(top, Math.abs(y - values[i]!)), 0);
+    // A sum of 40 numbers below 4, and two products with it.
+    assert.ok(most < 4 * (40 + 8) * 2 ** -24, `${most}`);
+  }
+});
+
+Deno.test("fromPlaces: queries look at keys before RoPE from all places behind them", () => {
+  const [c, tokens, half] = [config(false), 5, D / 2];
+  const weight = Array.from(
+    { length: D },
+    (_, i) => Array.from({ length: D }, (_, j) => Math.cos(i * j + Math.min(i, j))),
+  );
+  const wanted = weight.map((row) => row.map(() => 0));
+  for (let query = 0; query < tokens; query++) {
+    for (let key = 0; key <= query; key++) {
+      const { cos, sin } = ropeTables(c, 1, query - key);
+      const turn = weight.map((row, i) =>
+        row.map((_, j) => {
+          const pair = i % half;
+          if (j % half !== pair) return 0;
+          return i === j ? cos[pair]! : i < j ? -sin[pair]! : sin[pair]!;
+        })
+      );
+      for (const [i, j] of weight.flatMap((row, i) => row.map((_, j) => [i, j] as const))) {
+        let sum = 0;
+        weight.forEach((row, k) => row.forEach((w, l) => sum += turn[i]![k]! * w * turn[j]![l]!));
+        wanted[i]![j]! += sum / (tokens * (tokens + 1) / 2);
+      }
+    }
+  }
+  const found = fromPlaces(c, weight, tokens).flat();
+  assert.ok(wanted.flat().every((w, i) => Math.abs(w - found[i]!) < 1e-12));
 });
