@@ -52,6 +52,7 @@ import {
   WIDTHS,
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
+import { hoist } from "../compiler/constants.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { SKELETONS } from "./mod.ts";
@@ -122,7 +123,9 @@ Deno.test("attention over every combination and scheme is one stream and its mer
 });
 
 Deno.test("attention over keys less a mean that turns: codes meet integers, the mean meets the query", () => {
-  const { plans } = lower({ out: attention(lathe(2, { rope: TURNED })) }, SKELETONS, WASM_TARGET);
+  // Angles are a table that lies beside the program, as the compiler has it.
+  const { outputs } = hoist({ out: attention(lathe(2, { rope: TURNED })) });
+  const { plans } = lower(outputs, SKELETONS, WASM_TARGET);
   const products = [...plans[0].moving.keys()].filter((t) => t.tag === "contract");
   // One product of codes with the query in integers; a cosine and a sine of a pair with two numbers of it.
   deepEqual(products.map((t) => t.args[0].dtype), ["i16", "f32", "f32"]);

@@ -14,7 +14,7 @@
  * @module
  */
 import { broadcast, cast, constant, foldOver, map, reshape } from "../core/build.ts";
-import { type Factored, VALUES } from "../codec/codec.ts";
+import { type Factored, type Learn, VALUES } from "../codec/codec.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { axesOf } from "./labelled.ts";
 
@@ -40,6 +40,16 @@ export const center = ({ stored = "f16", within }: Centring = {}): Factored => {
   };
   const countOf = (x: Term): Term =>
     foldOver("sum", "sum", constant(1, [x.shape[tokens(x.shape)]]), [0]);
+  const learn: Learn = {
+    sums: (x) => ({
+      total: foldOver("sum", "sum", x, [tokens(x.shape)]),
+      count: reshape(countOf(x), [1]),
+    }),
+    fixed: ({ total, count }) => {
+      const all = broadcast(reshape(count, []), total.shape, []);
+      return { mean: cast(map("div", total, all), stored) };
+    },
+  };
   return {
     name: `center(${[stored, ...within === undefined ? [] : [within.name]].join(", ")})`,
     encode: (x, batch = 0) => {
@@ -50,16 +60,8 @@ export const center = ({ stored = "f16", within }: Centring = {}): Factored => {
     },
     decode: ({ mean, [VALUES]: values }, shape, batch = 0) =>
       map("add", values, spread(mean, shape, batch)),
-    learn: {
-      sums: (x, batch = 0) => ({
-        total: foldOver("sum", "sum", seen(x, batch), [tokens(x.shape)]),
-        count: reshape(countOf(x), [1]),
-      }),
-      fixed: ({ total, count }) => {
-        const all = broadcast(reshape(count, []), total.shape, []);
-        return { mean: cast(map("div", total, all), stored) };
-      },
-    },
+    // A sum over tokens as they come does not know their places.
+    ...within === undefined ? { learn } : {},
     partShapes: (shape) => ({ mean: without(shape), [VALUES]: shape }),
   };
 };
