@@ -12,6 +12,7 @@ import {
   certify,
   codebook,
   type Codec,
+  codecBound,
   compile,
   contract,
   decoquantB,
@@ -201,6 +202,21 @@ Deno.test("attention over what a prediction leaves reads both caches in one stre
     p.structure.rules.includes("factor-to-query") &&
       p.structure.rules.includes("factor-out-of-fold"),
   );
+});
+
+Deno.test("a mean that turns has a certificate, of a table with more numbers than a call takes", async () => {
+  const codec = lathe(2, { rope: TURNED });
+  const x = input("x", shape, "f32");
+  const parts = codec.encode(x);
+  const norm = codecBound(codec, x, parts, { machine: F32, norm: [2] });
+  const p = await compile({ norm, back: codec.decode(parts, shape) });
+  const values = Array.from({ length: 2 * 20 * 64 }, (_, i) => 3 + Math.sin(i * i));
+  const { norm: bounds, back } = await p.values({ x: values }, { tokens: 20 });
+  bounds.forEach((bound, token) => {
+    const own = values.slice(64 * token, 64 * (token + 1));
+    const error = Math.hypot(...own.map((y, i) => y - back[64 * token + i]));
+    ok(error <= bound && bound < Math.hypot(...own), `${error}, ${bound}`);
+  });
 });
 
 Deno.test("a certificate of HIGGS compiles: a term that many others share is looked at once", async () => {

@@ -18,7 +18,12 @@ export interface Range {
   readonly hi: number;
 }
 
-const ends = (...xs: readonly number[]): Range => ({ lo: Math.min(...xs), hi: Math.max(...xs) });
+/** A table may have more numbers than a call takes. */
+const ends = (xs: readonly number[]): Range =>
+  xs.reduce(({ lo, hi }, x) => ({ lo: Math.min(lo, x), hi: Math.max(hi, x) }), {
+    lo: Infinity,
+    hi: -Infinity,
+  });
 
 const ALL: Range = { lo: -Infinity, hi: Infinity };
 
@@ -30,7 +35,7 @@ const MAPS: Readonly<Record<string, (a: Range, b: Range, c: Range) => Range>> = 
   rint: (a) => ({ lo: Math.floor(a.lo), hi: Math.ceil(a.hi) }),
   less: () => ({ lo: 0, hi: 1 }),
   hadamard: () => ({ lo: -1, hi: 1 }),
-  select: (_, b, c) => ends(b.lo, b.hi, c.lo, c.hi),
+  select: (_, b, c) => ends([b.lo, b.hi, c.lo, c.hi]),
 };
 
 const known = new WeakMap<Term, Range>();
@@ -51,9 +56,9 @@ const found = (t: Term): Range => {
   const args = argsOf(t);
   switch (t.tag) {
     case "constant":
-      return ends(t.value);
+      return ends([t.value]);
     case "table":
-      return ends(...t.values);
+      return ends(t.values);
     case "map": {
       const [a, b = ALL, c = ALL] = args.map(endsOf);
       return MAPS[t.op]?.(a, b, c) ?? ALL;
@@ -62,7 +67,7 @@ const found = (t: Term): Range => {
       return t.dtype === "f32" ? endsOf(args[0]) : isFloat(t.dtype) ? typeEnds(t.dtype) : ALL;
     case "gather": {
       const values = tableOf(args[0]);
-      return values === undefined ? endsOf(args[0]) : ends(...values);
+      return values === undefined ? endsOf(args[0]) : ends(values);
     }
     case "reshape":
     case "permute":
@@ -71,7 +76,7 @@ const found = (t: Term): Range => {
       return endsOf(args[0]);
     case "concat": {
       const all = args.map(endsOf);
-      return ends(...all.flatMap(({ lo, hi }) => [lo, hi]));
+      return ends(all.flatMap(({ lo, hi }) => [lo, hi]));
     }
     case "fold":
       return t.monoid === "max" ? endsOf(args[0]) : ALL;
