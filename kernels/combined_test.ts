@@ -18,6 +18,7 @@ import {
   decoquantB,
   eoptshrink,
   f16,
+  F32,
   FORMATS,
   fp8,
   gear,
