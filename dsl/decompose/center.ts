@@ -15,6 +15,7 @@
  */
 import { broadcast, cast, constant, foldOver, map, reshape } from "../core/build.ts";
 import { type Factored, type Learn, VALUES } from "../codec/codec.ts";
+import { ValueError } from "../core/errors.ts";
 import type { Shape, Term } from "../core/term.ts";
 import { axesOf } from "./labelled.ts";
 
@@ -31,6 +32,9 @@ export interface Centring {
  * makes it at each place. Parts: `mean` `[heads, d]` and `values` of x's shape.
  */
 export const center = ({ stored = "f16", within }: Centring = {}): Factored => {
+  if (within !== undefined && Object.keys(within.partShapes([1, 2])).join() !== VALUES) {
+    throw new ValueError("center", `within ${within.name}, which has other parts than ${VALUES}`);
+  }
   const tokens = (shape: Shape): number => shape.length - 2;
   const without = (shape: Shape): Shape => shape.filter((_, i) => i !== tokens(shape));
   const seen = (x: Term, batch: number): Term => within?.encode(x, batch)[VALUES] ?? x;

@@ -73,11 +73,28 @@ const turnsOf = (places: Term, rows: Term): Turn => {
   return turns.reduce(after);
 };
 
-/** The codec of keys before RoPE, one part; see the head of the file. */
+/**
+ * Keys as they were before RoPE: x = (v₁ cos − v₂ sin | v₁ sin + v₂ cos). Part: `values`, of x's shape, the first
+ * channels of all pairs and then the second ones. Inside of `joinHeads` all heads would be one row of pairs:
+ * it stands outside of it. arXiv 2104.09864, 2401.18079.
+ *
+ * @example
+ * ```ts
+ * import { ok } from "node:assert/strict";
+ * import { bitsOf, on, preRope, quantize } from "kvfold";
+ * import { pipe } from "kvfold/fp";
+ * const channels = quantize({ bits: 2, per: "channel", range: "asymmetric" });
+ * const keys = pipe(preRope({ base: 10000, pairs: "halves" }), on("values", channels));
+ * ok(bitsOf(keys, [8, "tokens", 128]) === 2);
+ * ```
+ */
 export const preRope = ({ base, pairs: of }: Rope): Factored => {
   const name = `preRope(${base}, ${of})`;
   if (!(base > 0 && Number.isFinite(base))) {
     throw new ValueError(name, `the base ${base} is no positive number`);
+  }
+  if (of !== "halves" && of !== "neighbours") {
+    throw new ValueError(name, `pairs are ${of}, not halves or neighbours`);
   }
   const found = new Map<number, Term>();
   const rows = (half: number): Term => {
