@@ -94,9 +94,9 @@ export const schemesBench: Benchmark = async ({ quick }: Ask) => {
       held: () => ({ k: codec, v: codec }),
       bits: bitsOf(codec, shape),
     })),
-    ...beforeRope(model.config).map(({ name, held }) => ({
+    ...beforeRope(model.config).map(({ name, width, held }) => ({
       name,
-      width: Number(name.at(-1)) as Bits,
+      width,
       held,
       bits: (bitsOf(held(0).k, shape) + bitsOf(held(0).v, shape)) / 2,
     })),

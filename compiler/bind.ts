@@ -15,6 +15,24 @@ export type Given = Tensor | ArrayLike<number>;
 /** Is it a tensor on a device? */
 export const isTensor = (given: Given): given is Tensor => "memory" in given;
 
+/** How many tokens of `[heads, n, channels]` are given; throws naming the input where they are none. */
+export const tokensIn = (
+  name: string,
+  given: Given,
+  heads: number,
+  channels: number,
+): number => {
+  const n = isTensor(given) ? given.shape[1] : given.length / (heads * channels);
+  const fits = isTensor(given)
+    ? given.dtype === "f32" && given.shape.join() === [heads, n, channels].join()
+    : Number.isInteger(n);
+  if (fits) return n;
+  const what = isTensor(given)
+    ? `${given.dtype} ${JSON.stringify(given.shape)}`
+    : `${given.length} values`;
+  throw new InputError(name, `${what} are no tokens of [${heads}, n, ${channels}]`);
+};
+
 /** Why an output is no term, where no type was checked. */
 export const refusedOutputs = (outputs: Outputs): CompileError | undefined => {
   const wrong = Object.entries(outputs).find(([, t]) =>

@@ -28,14 +28,14 @@ import {
 import { TOKENS } from "../dsl/codec/streaming.ts";
 import { input } from "../dsl/core/build.ts";
 import type { Shape } from "../dsl/core/term.ts";
-import { type Given, isTensor } from "./bind.ts";
+import { type Given, isTensor, tokensIn } from "./bind.ts";
 import type { Compile } from "./encoders.ts";
 import { InputError } from "./errors.ts";
 import type { Recording } from "./recording.ts";
 import type { Device } from "./runtime/device.ts";
 import { type Tensor, tensorOn, upload, viewOf } from "./runtime/tensor.ts";
 import { entriesTo, wholeTo } from "./runtime/tokens.ts";
-import { type Side, SIDES, slotted } from "./slotted.ts";
+import { SIDES, slotted } from "./slotted.ts";
 
 /** Keys and values of one layer, of which only some tokens stay. */
 export interface BoundedCache {
@@ -100,21 +100,8 @@ export const boundedCache = async (
     received = undefined;
   };
 
-  /** How many tokens are given, checked. */
-  const countOf = (side: Side, given: Given): number => {
-    const n = isTensor(given) ? given.shape[1] : given.length / (heads * channels);
-    const fits = isTensor(given)
-      ? given.dtype === "f32" && given.shape.join() === [heads, n, channels].join()
-      : Number.isInteger(n);
-    if (fits) return n;
-    const what = isTensor(given)
-      ? `${given.dtype} ${JSON.stringify(given.shape)}`
-      : `${given.length} values`;
-    throw new InputError(side, `${what} are no tokens of [${heads}, n, ${channels}]`);
-  };
-
   const append: BoundedCache["append"] = async (given) => {
-    const [n, other] = SIDES.map((side) => countOf(side, given[side]));
+    const [n, other] = SIDES.map((side) => tokensIn(side, given[side], heads, channels));
     if (n !== other) throw new InputError("v", `is of ${other} tokens, k of ${n}`);
     if (n === 0) return;
     await settle();

@@ -19,7 +19,7 @@ import { PACKED } from "../dsl/codec/window.ts";
 import { cast, input } from "../dsl/core/build.ts";
 import { rangeDim, sizeOf, type Sizes } from "../dsl/core/dims.ts";
 import type { Shape, Term } from "../dsl/core/term.ts";
-import { type Given, isTensor } from "./bind.ts";
+import { type Given, isTensor, tokensIn } from "./bind.ts";
 import { BEFORE, type Compile, programsFor } from "./encoders.ts";
 import { InputError } from "./errors.ts";
 import { type Learner, learnerOf } from "./online.ts";
@@ -288,19 +288,8 @@ export const growingCache = async (
     }
   };
 
-  /** How many tokens are given, checked. */
-  const countOf = (x: Given): number => {
-    const n = isTensor(x) ? x.shape[1] : x.length / (heads * channels);
-    const fits = isTensor(x)
-      ? x.dtype === "f32" && x.shape.join() === [heads, n, channels].join()
-      : Number.isInteger(n);
-    if (fits) return n;
-    const what = isTensor(x) ? `${x.dtype} ${JSON.stringify(x.shape)}` : `${x.length} values`;
-    throw new InputError("append", `${what} are no tokens of [${heads}, n, ${channels}]`);
-  };
-
   const append = async (x: Given): Promise<void> => {
-    const n = countOf(x);
+    const n = tokensIn("append", x, heads, channels);
     if (n === 0) return;
     reserve(tokens + n);
     const fill = (to: Tensor): void =>

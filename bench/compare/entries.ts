@@ -139,16 +139,15 @@ export const listed = (): readonly Entry[] => [
 ];
 
 /** Keys whose mean, or all of them, are held as they were before the model's RoPE turned them. */
-export const beforeRope = (config: ModelConfig): readonly Entry[] => {
+export const beforeRope = (config: ModelConfig): readonly (Entry & { readonly width: Bits })[] => {
   const rope = ropeOf(config);
-  return [
-    ...([4, 3, 2] as const).map((bits) =>
-      pair("lathe rope", `lathe rope ${bits}`, { k: lathe(bits, { rope }), v: lathe(bits) })
-    ),
-    ...([4, 3, 2] as const).map((bits) =>
-      pair("kvquant rope", `kvquant rope ${bits}`, { k: kvquant(bits, { rope }), v: kvquant(bits) })
-    ),
-  ];
+  return Object.entries({ "lathe rope": lathe, "kvquant rope": kvquant }).flatMap(
+    ([family, scheme]) =>
+      ([4, 3, 2] as const).map((width) => ({
+        ...pair(family, `${family} ${width}`, { k: scheme(width, { rope }), v: scheme(width) }),
+        width,
+      })),
+  );
 };
 
 /** Schemes that calibration allots bits to. */

@@ -13,7 +13,7 @@ import {
   type Term,
   type TermOf,
 } from "../../dsl/core/term.ts";
-import { anywhere, holdsCodes } from "../../dsl/core/codes.ts";
+import { anywhere, holdsCodes, isGiven } from "../../dsl/core/codes.ts";
 import { isFloat, isPacked } from "../../dsl/core/dtype.ts";
 
 /** A contraction or a softmax fold. */
@@ -201,8 +201,6 @@ export const isLess = (made: Operands, before: Operands): boolean => {
   const [a, b] = [madds(made), madds(before)];
   return b === Infinity || a < b;
 };
-
-const isGiven = anywhere((t) => t.tag === "input");
 
 /** Is the value made of rows of a table that are known from their places alone? */
 export const isPlaced: (term: Term) => boolean = anywhere((t) =>

@@ -6,7 +6,7 @@
  * @module
  */
 import { constant, map } from "../core/build.ts";
-import { anywhere } from "../core/codes.ts";
+import { isGiven } from "../core/codes.ts";
 import { DTYPES, isFixedPoint } from "../core/dtype.ts";
 import { between } from "../core/gaps.ts";
 import { argsOf, type Term, topological, withArgs } from "../core/term.ts";
@@ -61,8 +61,6 @@ export const directOf = (order: readonly Term[]): Set<Term> => {
   }
   return direct;
 };
-
-const isGiven = anywhere((t) => t.tag === "input");
 
 /** A whole number that is made of places alone: a digit of a token's place, a row of a table. */
 export const isPlace = (t: Term): boolean =>

@@ -25,6 +25,9 @@ import { isWindowed, window, type Windowed } from "./window.ts";
 /** The name of the number of tokens that a cache holds. */
 export const TOKENS = "tokens";
 
+/** Does a size follow from a name? */
+const isOf = (name: string) => (d: Dim): d is string => typeof d === "string" && rootOf(d) === name;
+
 /** How one part of a codec grows: along which axis, and how many tokens are one entry of it. */
 export interface Growth {
   readonly axis: number;
@@ -33,9 +36,7 @@ export interface Growth {
 
 /** Along which axis a part grows, if it does. */
 export const growthOf = (part: Term): Growth | undefined => {
-  const axis = part.shape.findIndex((d) =>
-    typeof d === "string" && rootOf(d) === TOKENS && grows(d)
-  );
+  const axis = part.shape.findIndex((d) => isOf(TOKENS)(d) && grows(d));
   if (axis < 0) return undefined;
   return { axis, tokens: groupsOf(part.shape[axis] as string)?.group ?? 1 };
 };
@@ -78,9 +79,7 @@ export const growingCodec = (codec: Codec, shape: Shape): Growing => {
   const parts = Object.values(
     behind.encode(input("x", sized(shape, group === 1 ? TOKENS : packed), "f32")),
   );
-  const inner = parts.find((p) =>
-    p.shape.some((d) => typeof d === "string" && rootOf(d) === TOKENS && !grows(d))
-  );
+  const inner = parts.find((p) => p.shape.some((d) => isOf(TOKENS)(d) && !grows(d)));
   if (inner !== undefined) {
     throw new ValueError(
       "growing cache",
@@ -119,7 +118,7 @@ export const aloneParts = (codec: Codec, shape: Shape): Readonly<Record<string, 
   };
   if (codec.selective !== undefined) refuse("chooses tokens itself");
   if (isWindowed(codec)) refuse("holds its newest tokens apart: they cannot go one by one");
-  const ofTokens = (d: Dim): boolean => typeof d === "string" && rootOf(d) === TOKENS;
+  const ofTokens = isOf(TOKENS);
   const parts = codec.encode(input("x", sized(shape, TOKENS), "f32"));
   if (
     topological(Object.values(parts)).some((t) => t.tag === "iota" && ofTokens(t.shape[t.axis]))
@@ -148,7 +147,7 @@ const gcd = (a: number, b: number): number => b === 0 ? a : gcd(b, a % b);
 export const encodedAgainst = (codec: Codec, x: Term, name: string, before?: Term): Parts => {
   const parts = codec.encode(x);
   const tokens = x.shape[x.shape.length - 2] as string;
-  const isAlong = (d: Dim): boolean => typeof d === "string" && rootOf(d) === rootOf(tokens);
+  const isAlong = isOf(rootOf(tokens));
   const along = (t: Term): boolean => t.shape.some(isAlong);
   const given = new Map<Term, Term>();
   for (const t of before === undefined ? [] : topological(Object.values(parts))) {

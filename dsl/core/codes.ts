@@ -18,5 +18,8 @@ export const anywhere = (test: (t: Term) => boolean): (term: Term) => boolean =>
   return found;
 };
 
+/** Does the value depend on anything that is given when a program runs? */
+export const isGiven: (term: Term) => boolean = anywhere((t) => t.tag === "input");
+
 /** Is the value decoded from packed codes? */
 export const holdsCodes: (term: Term) => boolean = anywhere((t) => isPacked(t.dtype));

@@ -47,6 +47,12 @@ const after = ([c, s]: Turn, [d, t]: Turn): Turn => [
   map("add", map("mul", s, d), map("mul", c, t)),
 ];
 
+/** What takes a turn off: tables are rounded, so that it is longer than 1 by that. */
+const inverseOf = ([c, s]: Turn): Turn => {
+  const long = map("add", map("mul", c, c), map("mul", s, s));
+  return [map("div", c, long), map("div", s, long)];
+};
+
 /** Rows of one table, since a device binds few: for every digit cosines of all its values, then sines. */
 const rowsOf = (pairs: number, base: number): Term => {
   const angles = Array.from({ length: DIGITS }, (_, k) =>
@@ -118,12 +124,10 @@ export const preRope = ({ base, pairs: of }: Rope): Factored => {
   /** (a | b) turned by the places of its tokens, or turned back by exactly as much. */
   const turned = (x: Term, half: number, back: boolean): Term => {
     const tokens = x.shape.length - 2;
-    const [cos, sin] = turnsOf(iota([x.shape[tokens]], 0), rows(half));
-    // Tables are rounded, so that a turn is longer than 1 by that; what is taken off when keys are stored.
-    const long = map("add", map("mul", cos, cos), map("mul", sin, sin));
+    const turn = turnsOf(iota([x.shape[tokens]], 0), rows(half));
     const view = [...x.shape.slice(0, -1), 2, half];
     // The same for both channels of a pair, as what repeats: a query is summed over them before it meets it.
-    const [c, s] = (back ? [map("div", cos, long), map("div", sin, long)] : [cos, sin])
+    const [c, s] = (back ? inverseOf(turn) : turn)
       .map((t) => reshape(broadcast(t, view, [tokens, tokens + 2]), x.shape));
     return map(back ? "sub" : "add", map("mul", x, c), quarter(map("mul", x, s), half));
   };
