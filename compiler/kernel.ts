@@ -47,7 +47,9 @@ export interface Plan {
   readonly roots: readonly Term[];
   /** Heavy terms held in the group's memory while it runs, operands first. */
   readonly staged: readonly Term[];
-  /** Leading axes of every root that make one row (for `encode`). */
+  /** Roots as `encode` makes them row by row: a permuted one is what it is of, and its rows are put elsewhere. */
+  readonly made?: readonly Term[];
+  /** Leading axes of all that is made which are one row (for `encode`). */
   readonly rowAxes: number;
   /** Rows of one group (for `encode`), tokens of one group (for `stream`). */
   readonly tile: number;

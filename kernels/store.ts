@@ -18,7 +18,7 @@ import {
   word,
 } from "../compiler/ir/expr.ts";
 import type { Lower } from "../compiler/lower/at.ts";
-import { moveBits } from "../compiler/lower/memory.ts";
+import { linear, moveBits } from "../compiler/lower/memory.ts";
 import { float8Byte, halfBits } from "../compiler/lower/numeric.ts";
 
 /** Codes as they are, floats of 8 bits as their bytes. */
@@ -74,6 +74,24 @@ const storeVectors = (
       }
     }
   });
+
+/**
+ * Where the leading axes of what is made lie in its root, a row or an element of it: `own` where they are the
+ * root's, else that place among the axes of a permuted one.
+ */
+export const placeOf = (
+  low: Lower,
+  root: Term,
+  made: Term,
+  lead: readonly Expr[],
+  own: Expr,
+): Expr =>
+  root.tag === "permute" && root !== made
+    ? linear(
+      low.dims(root.shape.slice(0, lead.length)),
+      root.axes.slice(0, lead.length).map((a) => lead[a]),
+    )
+    : own;
 
 /** Stores block `block` of the packed row at `lead`; `row` counts rows of the stored tensor. */
 export const storeBlock = (
