@@ -238,11 +238,6 @@ export class Builder {
     }
   }
 
-  /** The array that a leaf lies in, once it is readable. */
-  arrayOf(leaf: Term): Arr | undefined {
-    return this.arrays[this.slots.findIndex((s) => s.tag === "term" && s.term === leaf)];
-  }
-
   /** The array a root is stored in. */
   write(root: Term): Arr {
     return this.array("out", elemOf(root.dtype), true, { tag: "term", term: root });
