@@ -238,9 +238,9 @@ export const joinHeads = (codec: Codec): Codec => {
   ofAllTokens("joinHeads", codec);
   const known = new Map<string, ByHead>();
   const laid = (shape: Shape): ByHead => {
-    const { h, d } = joined(shape);
-    const key = `${h} ${d}`;
-    if (!known.has(key)) known.set(key, byHeads(codec, h, d));
+    const { h, t, d } = joined(shape);
+    const key = JSON.stringify(shape);
+    if (!known.has(key)) known.set(key, byHeads(codec, h, t, d));
     return known.get(key)!;
   };
   return {

@@ -15,9 +15,11 @@
  * @module
  */
 import { input, permute, reshape } from "../core/build.ts";
+import { rangeDim } from "../core/dims.ts";
 import { DTYPES } from "../core/dtype.ts";
 import { regroups } from "../core/shape.ts";
 import {
+  type Dim,
   type Labels,
   read,
   type Reading,
@@ -123,9 +125,18 @@ interface Joined {
   readonly decode: (parts: Parts, shape: Shape) => Term;
 }
 
-/** Which parts of `[tokens, heads·channels]` are stored head by head, whatever the number of tokens. */
-export const byHeads = ({ encode, decode }: Joined, heads: number, channels: number): ByHead => {
-  const shape: Shape = ["tokens", heads * channels];
+/** Which parts of `[tokens, heads·channels]` are stored head by head. */
+export const byHeads = (
+  { encode, decode }: Joined,
+  heads: number,
+  tokens: Dim,
+  channels: number,
+): ByHead => {
+  // Parts have tokens where those have a name: whole groups of as many as there are, if that is known.
+  const named = typeof tokens === "string"
+    ? tokens
+    : rangeDim("tokens", { start: 0 }, { start: 0, group: tokens });
+  const shape: Shape = [named, heads * channels];
   const whole = ({ shape, dtype }: Term): boolean => {
     const n = shape[shape.length - 1];
     return heads > 1 && typeof n === "number" && n % heads === 0 &&
