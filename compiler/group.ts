@@ -6,6 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
+import { permute } from "../dsl/core/build.ts";
 import { codesIn } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
@@ -24,7 +25,7 @@ import {
 import { leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { tallOf } from "./lower/tall.ts";
 import { constantSource } from "./lower/memory.ts";
-import { analyseRow, type HeldAxes } from "./lower/row.ts";
+import { analyseRow, type HeldAxes, rowsFirst } from "./lower/row.ts";
 import { streamRefusal } from "./lower/roles.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
@@ -57,13 +58,12 @@ const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: numbe
 
 const innerKnown = (root: Term, rowAxes: number): boolean => !isDynamic(root.shape.slice(rowAxes));
 
-/** What a permuted root is of, where rows of whole words lie in another order. */
+/** A root with the axis of its rows first, where whole words of it lie so in another order. */
 const turned = (root: Term): Term => {
-  if (root.tag !== "permute") return root;
-  const last = root.shape.length - 1;
-  const [arg] = root.args;
-  const even = root.dtype !== "f16" || (arg.shape[last] as number) % 2 === 0;
-  return root.axes[last] === last && typeof arg.shape[last] === "number" && even ? arg : root;
+  const order = rowsFirst(root.shape);
+  const last = root.shape[root.shape.length - 1];
+  if (order === undefined || (root.dtype === "f16" && last as number % 2 === 1)) return root;
+  return permute(root, order);
 };
 
 /** A row plan for roots that share staged terms, or nothing. */

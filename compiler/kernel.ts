@@ -47,7 +47,7 @@ export interface Plan {
   readonly roots: readonly Term[];
   /** Heavy terms held in the group's memory while it runs, operands first. */
   readonly staged: readonly Term[];
-  /** Roots as `encode` makes them row by row: a permuted one is what it is of, and its rows are put elsewhere. */
+  /** Roots as `encode` makes them row by row, the axis of the rows first (`rowsFirst`); the roots unless given. */
   readonly made?: readonly Term[];
   /** Leading axes of all that is made which are one row (for `encode`). */
   readonly rowAxes: number;

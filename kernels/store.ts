@@ -20,6 +20,7 @@ import {
 import type { Lower } from "../compiler/lower/at.ts";
 import { linear, moveBits } from "../compiler/lower/memory.ts";
 import { float8Byte, halfBits } from "../compiler/lower/numeric.ts";
+import { rowsFirst } from "../compiler/lower/row.ts";
 
 /** Codes as they are, floats of 8 bits as their bytes. */
 const coded = <E extends Expr | undefined>({ dtype }: Term, value: E): E =>
@@ -76,8 +77,8 @@ const storeVectors = (
   });
 
 /**
- * Where the leading axes of what is made lie in its root, a row or an element of it: `own` where they are the
- * root's, else that place among the axes of a permuted one.
+ * Where a row or an element lies in its root, of which the leading axes as they are made are given: `own` where
+ * they are the root's, else among the root's axes, of which that of the rows was made first.
  */
 export const placeOf = (
   low: Lower,
@@ -85,13 +86,12 @@ export const placeOf = (
   made: Term,
   lead: readonly Expr[],
   own: Expr,
-): Expr =>
-  root.tag === "permute" && root !== made
-    ? linear(
-      low.dims(root.shape.slice(0, lead.length)),
-      root.axes.slice(0, lead.length).map((a) => lead[a]),
-    )
-    : own;
+): Expr => {
+  if (root === made) return own;
+  const order = rowsFirst(root.shape)!;
+  const dims = low.dims(root.shape.slice(0, lead.length));
+  return linear(dims, dims.map((_, a) => lead[order.indexOf(a)]));
+};
 
 /** Stores block `block` of the packed row at `lead`; `row` counts rows of the stored tensor. */
 export const storeBlock = (
