@@ -9,7 +9,7 @@
  * ```
  * @module
  */
-import { isDynamic } from "../dsl/core/shape.ts";
+import { isDynamic, staticCount } from "../dsl/core/shape.ts";
 import type { Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, madd, num, un } from "../compiler/ir/expr.ts";
 import { unravel } from "../compiler/kernel.ts";
@@ -26,9 +26,13 @@ const foldsRow = (t: Term, product: Term, held: Tile["held"]): t is Fold => {
   const own = held.get(t)!;
   if (t.tag !== "fold" || MONOIDS[t.project] === undefined || own.size !== 1) return false;
   const [axis] = t.labels.args;
-  // A number that is the same everywhere may be folded over other axes: a count of tokens, say.
-  return t.args[0].shape.join() === product.shape.join() &&
-    isFlat(own) && isFlat(held.get(product)!) &&
+  const whole = held.get(product)!;
+  // The same numbers in the same order, in axes of its own. A number that is the same everywhere may be folded
+  // over others: a count of tokens, say.
+  const rows = t.shape.length;
+  return t.shape.join() === product.shape.slice(0, rows).join() &&
+    staticCount(t.args[0].shape.slice(rows)) === whole.size &&
+    isFlat(own) && isFlat(whole) &&
     t.labels.out.every((l, a) => axis[a] === l) &&
     elementwise(t.args[0], new Map([[product, un("splat", num(0))]])) !== undefined;
 };
