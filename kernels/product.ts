@@ -1,10 +1,10 @@
 /**
- * A product that a row holds, on a device whose groups have one lane: tiles of 4 × 8 or 2 × 8 results in
+ * A product that a row holds, on a device whose groups have one lane: tiles of 2 × 16 or 4 × 8 results in
  * registers, so that what is loaded is used more than once. Folds of all that a row has of it, as its largest
  * magnitude, take the results while they are in registers.
  *
  * ```text
- * for a row, for 4 × 8 results of it:  for k:  acc[i][j4] += splat(a[i, k]) · b[k, j4]
+ * for a row, for 2 × 16 results of it:  for k:  acc[i][j4] += splat(a[i, k]) · b[k, j4]
  *                                      held[…] = acc;  top = max(top, |acc|)
  * ```
  * @module
@@ -59,8 +59,9 @@ export const stageProduct = (tile: Tile, terms: readonly Term[]): number => {
   ) return 0;
   const K = b.shape[0] as number;
   if (K > MOST || low.tryWide(b, [int(0), int(0)], 1) === undefined) return 0;
-  const fours = [2, 1].find((n) => N % (4 * n) === 0)!;
-  const MR = size / N % 4 === 0 ? 4 : 2;
+  // Eight sums; numbers of rows are loaded by an address that is checked, those of the other side are close.
+  const fours = [4, 2, 1].find((n) => N % (4 * n) === 0)!;
+  const MR = fours < 4 && size / N % 4 === 0 ? 4 : 2;
   const rest = terms.slice(1);
   const end = rest.findIndex((t) => !foldsRow(t, term, held));
   const folds = rest.slice(0, end < 0 ? rest.length : end) as Fold[];
