@@ -58,7 +58,7 @@ Deno.test("tune() remembers by program and device; explain() says where numbers 
   const [outputs, inputs] = [outputsOf(8), inputsOf(8)];
   const device = openWasm();
   const plain = await compile(outputs, { device });
-  match(plain.explain(), /chunk 256 \(default\)/);
+  match(plain.explain(), /chunk 4096 \(default\)/);
   const candidates = { chunk: [16, 64] };
   const found = await tune(outputs, { device, inputs, candidates, schedule: { rows: 4 } });
   equal(found.from, "measured");

@@ -52,7 +52,7 @@ export const bytesOf = (values: Term, stored: Pick<ReadonlySet<Term>, "has">): n
         : widest;
     }, DTYPES.u1.bits / 8);
 
-/** Parts of the values whose weights are scaled, and groups of channels that scales tell apart. */
+/** Parts of the values whose weights scales change, and groups of channels that scales tell apart. */
 const scaledOf = (
   member: Member,
   stored: ReadonlySet<Term>,
@@ -62,7 +62,8 @@ const scaledOf = (
   const axis = values.indexOf(channels[channels.length - 1]);
   const form = linearTerms(term.args[1], axis, (t) => stored.has(t));
   const groups = tellApart(member, form) ? groupsOf(member) : 1;
-  return { parts: form.scaled.length, groups };
+  const parts = form.scaled.filter(({ factor: { terms, by } }) => terms.length > 0 || by !== 1);
+  return { parts: parts.length, groups };
 };
 
 /** Floats of group memory that adding up the values takes: for each token, and besides. */
@@ -78,11 +79,14 @@ const memoryOf = (
     : member.term.weights === undefined
     ? 0
     : rows * count;
-  if (channels.length === 0) return { token: 0, fixed };
-  return {
-    token: 2 * rows * groupsOf(member) * Math.max(1, scaledOf(member, stored).parts),
-    fixed,
-  };
+  const { parts, groups } = scaledOf(member, stored);
+  const { weights } = member.term;
+  if (weights === undefined) return { token: rows * groups * parts, fixed };
+  // Two integers a word: of 8 bits of a whole chunk and with their steps, of 16 made anew for every step.
+  const { tokens } = WEIGHTS[weights];
+  return weights === 8
+    ? { token: rows * groups * (1 / 2 + 1 / tokens), fixed }
+    : { token: 0, fixed: fixed + rows * groups * tokens * (parts + 1 / 2) };
 };
 
 /** Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. */
@@ -126,8 +130,7 @@ export const streamChunk = (
     // Weights are walked four at a time, integer weights eight or sixteen: a part is a whole number of those.
     const whole = folds.some((t) => t.weights !== undefined);
     const walk = folds.some((t) => t.weights === 8) ? WEIGHTS[8].tokens : whole ? 8 : 4;
-    const most = whole ? Math.min(schedule.chunk, WEIGHTS[16].tokens) : schedule.chunk;
-    let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
+    let chunk = Math.max(1, Math.ceil(schedule.chunk / walk)) * walk;
     const smallest = Math.max(8, walk);
     while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
       chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
