@@ -6,7 +6,7 @@
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
 import { type Term, type TermOf, topological } from "../../dsl/core/term.ts";
-import { WEIGHTS } from "../../dsl/read/weights.ts";
+import { type WeightBits, WEIGHTS } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
 import { laneMemory } from "./lane_chunk.ts";
 import { type Factor, type LinearTerms, linearTerms } from "./linear.ts";
@@ -66,12 +66,12 @@ const scaledOf = (
   return { parts: parts.length, groups };
 };
 
-/** Floats of group memory that adding up the values takes: for each token, and besides. */
+/** Floats of group memory that adding up the values of so many tokens takes. */
 const memoryOf = (
   member: Member,
   rows: number,
   stored: ReadonlySet<Term>,
-): { token: number; fixed: number } => {
+): (tokens: number) => number => {
   const { channels } = member;
   const count = countOf(member, channels);
   const fixed = runsAlongTokens(member)
@@ -81,12 +81,13 @@ const memoryOf = (
     : rows * count;
   const { parts, groups } = scaledOf(member, stored);
   const { weights } = member.term;
-  if (weights === undefined) return { token: rows * groups * parts, fixed };
-  // Two integers a word: of 8 bits of a whole chunk and with their steps, of 16 made anew for every step.
-  const { tokens } = WEIGHTS[weights];
-  return weights === 8
-    ? { token: rows * groups * (1 / 2 + 1 / tokens), fixed }
-    : { token: 0, fixed: fixed + rows * groups * tokens * (parts + 1 / 2) };
+  // Two integers are a word: those of 8 bits with their steps, those of 16 made anew for every step.
+  const each: Record<WeightBits | 0, (tokens: number) => number> = {
+    0: (tokens) => tokens * parts,
+    8: (tokens) => tokens * (1 / 2 + 1 / WEIGHTS[8].tokens),
+    16: (tokens) => Math.min(tokens, WEIGHTS[16].tokens) * (parts + 1 / 2),
+  };
+  return (tokens) => fixed + rows * groups * each[weights ?? 0](tokens);
 };
 
 /** Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. */
@@ -118,10 +119,12 @@ export const streamChunk = (
   );
   const chunks = pieces.map((folds, i) => {
     const memory = roles[i].members.map((m) => memoryOf(m, rows, stored));
-    const perToken = lanes === undefined
-      ? sum(movingCounts[i]) + rows + sum(memory.map((m) => m.token))
-      : sum(movingCounts.flat()) + lanes.token;
-    const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
+    const floats = (tokens: number): number =>
+      stagedFloats + 64 +
+      (lanes === undefined
+        ? tokens * (sum(movingCounts[i]) + rows) + sum(memory.map((m) => m(tokens)))
+        : tokens * (sum(movingCounts.flat()) + lanes.token) + lanes.fixed +
+          sum(memory.map((m) => m(0))));
     const near = target.cacheBytes === 0 ? Infinity : Math.min(
       ...roles[i].members.filter((m) => m.term.weights === undefined && rows > ROWS_AT_ONCE).map((
         m,
@@ -132,7 +135,7 @@ export const streamChunk = (
     const walk = folds.some((t) => t.weights === 8) ? WEIGHTS[8].tokens : whole ? 8 : 4;
     let chunk = Math.max(1, Math.ceil(schedule.chunk / walk)) * walk;
     const smallest = Math.max(8, walk);
-    while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
+    while (chunk > smallest && (floats(chunk) > target.groupFloats || chunk > near)) {
       chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
     }
     return chunk;
