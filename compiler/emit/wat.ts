@@ -188,6 +188,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   zip32: zipped(4),
   unzip16: unzipped(2),
   unzip32: unzipped(4),
+  turned: (e, [a]) => {
+    const places = Array.from({ length: 16 }, (_, k) => (k + 4 * e.value) % 16).join(" ");
+    return `(i8x16.shuffle ${places} (local.tee $h ${a}) (local.get $h))`;
+  },
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
   lookup: writtenOut("lookup"),
   above: writtenOut("above"),
