@@ -17,7 +17,7 @@ import {
 import { CODES, type Holds } from "./opcodes.ts";
 
 /** The first bytes of a module: its name and version. */
-const MAGIC = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+const MAGIC = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const SECTIONS = { types: 1, imports: 2, functions: 3, exports: 7, code: 10 } as const;
 const TYPE: Readonly<Record<WasmType, number>> = { i32: 0x7f, f32: 0x7d, v128: 0x7b };
 const FUNCTION_TYPE = 0x60;
@@ -25,65 +25,42 @@ const [A_FUNCTION, A_MEMORY] = [0, 2];
 const NO_RESULT = 0x40;
 const [BLOCK, LOOP, IF, END, BR, BR_IF] = [0x02, 0x03, 0x04, 0x0b, 0x0c, 0x0d];
 
-/** Bytes that grow. */
-class Bytes {
-  private held = new Uint8Array(1024);
-  length = 0;
+/** Adds a number from 0 on, seven bits a byte. */
+const pushCount = (to: number[], value: number): void => {
+  let rest = value;
+  for (; rest > 127; rest >>>= 7) to.push(rest & 127 | 128);
+  to.push(rest);
+};
 
-  byte(value: number): void {
-    if (this.length === this.held.length) this.room(1);
-    this.held[this.length++] = value;
-  }
+/** Adds a signed number, seven bits a byte. */
+const pushSigned = (to: number[], value: number): void => {
+  let rest = value;
+  for (; rest < -64 || rest > 63; rest >>= 7) to.push(rest & 127 | 128);
+  to.push(rest & 127);
+};
 
-  private room(more: number): void {
-    const wider = new Uint8Array(Math.max(2 * this.held.length, this.length + more));
-    wider.set(this.held);
-    this.held = wider;
-  }
+const count = (value: number): number[] => {
+  const out: number[] = [];
+  pushCount(out, value);
+  return out;
+};
 
-  /** A number from 0 on, seven bits a byte. */
-  count(value: number): void {
-    let rest = value;
-    for (; rest > 127; rest >>>= 7) this.byte(rest & 127 | 128);
-    this.byte(rest);
-  }
+/** Bytes in parts, one after the other. */
+type Parts = readonly (readonly number[])[];
 
-  /** A signed number, seven bits a byte. */
-  signed(value: number): void {
-    let rest = value;
-    for (; rest < -64 || rest > 63; rest >>= 7) this.byte(rest & 127 | 128);
-    this.byte(rest & 127);
-  }
+/** Parts after their length. */
+const sized = (parts: Parts): Parts => [count(parts.reduce((n, p) => n + p.length, 0)), ...parts];
 
-  all(bytes: Uint8Array): void {
-    if (this.length + bytes.length > this.held.length) this.room(bytes.length);
-    this.held.set(bytes, this.length);
-    this.length += bytes.length;
-  }
+/** Lists after their number. */
+const listed = (lists: readonly Parts[]): Parts => [count(lists.length), ...lists.flat()];
 
-  text(value: string): void {
-    const bytes = new TextEncoder().encode(value);
-    this.count(bytes.length);
-    this.all(bytes);
-  }
-
-  /** What `write` writes, after its length. */
-  sized(write: (to: Bytes) => void): void {
-    const inner = new Bytes();
-    write(inner);
-    this.count(inner.length);
-    this.all(inner.done());
-  }
-
-  done(): Uint8Array<ArrayBuffer> {
-    return this.held.slice(0, this.length);
-  }
-}
+const text = (value: string): Parts => sized([[...new TextEncoder().encode(value)]]);
 
 const single = new DataView(new ArrayBuffer(4));
 
-/** Writes the body of a function; `called` are the numbers of functions by name. */
-const writeBody = (func: Func, called: ReadonlyMap<string, number>, to: Bytes): void => {
+/** The body of a function; `called` are the numbers of functions by name. */
+const bodyOf = (func: Func, called: ReadonlyMap<string, number>): number[] => {
+  const out: number[] = [];
   const locals = new Map(
     [...func.params.keys(), ...func.locals.keys()].map((name, i) => [name, i]),
   );
@@ -92,26 +69,25 @@ const writeBody = (func: Func, called: ReadonlyMap<string, number>, to: Bytes): 
     if (found === undefined) throw new Error(`${func.name} names ${name}, which is not there`);
     return found;
   };
-  const held = ({ op, imm }: Instr, holds: Holds): void => {
+  const held = ({ op, imm }: Instr, holds: Exclude<Holds, "nothing">): void => {
     switch (holds) {
-      case "nothing":
-        return;
       case "local":
-        return to.count(numberOf(imm[0], locals));
+        return pushCount(out, numberOf(imm[0], locals));
       case "function":
-        return to.count(numberOf(imm[0], called));
+        return pushCount(out, numberOf(imm[0], called));
       case "lanes":
-        return imm.forEach((lane) => to.byte(Number(lane)));
+        out.push(...imm as readonly number[]);
+        return;
       case "i32":
-        return to.signed(Number(imm[0]));
+        return pushSigned(out, Number(imm[0]));
       case "f32":
         single.setFloat32(0, Number(imm[0]), true);
-        for (let k = 0; k < 4; k++) to.byte(single.getUint8(k));
+        for (let k = 0; k < 4; k++) out.push(single.getUint8(k));
         return;
       default:
         if (!(Number(imm[0]) >= 0)) throw new Error(`${op} at ${imm[0]} of ${func.name}`);
-        to.count(holds);
-        to.count(Number(imm[0]));
+        out.push(holds);
+        pushCount(out, Number(imm[0]));
     }
   };
   const write = (e: Instr): void => {
@@ -119,39 +95,26 @@ const writeBody = (func: Func, called: ReadonlyMap<string, number>, to: Bytes): 
     for (const a of e.args) write(a);
     const known = CODES.get(e.op);
     if (known === undefined) throw new Error(`there is no instruction ${e.op}`);
-    if (known.prefix === 0) to.byte(known.code);
-    else {
-      to.byte(known.prefix);
-      to.count(known.code);
-    }
-    held(e, known.holds);
-  };
-  const block = (code: number): void => {
-    to.byte(code);
-    to.byte(NO_RESULT);
-  };
-  const branch = (code: number, blocks: number): void => {
-    to.byte(code);
-    to.count(blocks);
+    const { bytes, holds } = known;
+    if (bytes.length === 1) out.push(bytes[0]);
+    else out.push(...bytes);
+    if (holds !== "nothing") held(e, holds);
   };
   const condition = ({ args: [asked], body }: Instr): void => {
     write(asked);
-    block(IF);
+    out.push(IF, NO_RESULT);
     body!.forEach(write);
-    to.byte(END);
+    out.push(END);
   };
   const loop = ({ imm: [name, step], args: [from, end], body }: Instr): void => {
     const now = get(`${name}`);
     write(set(`${name}`, from));
-    block(BLOCK);
-    block(LOOP);
+    out.push(BLOCK, NO_RESULT, LOOP, NO_RESULT);
     write(op("i32.ge_s", now, end));
-    branch(BR_IF, 1);
+    out.push(BR_IF, 1);
     body!.forEach(write);
     write(set(`${name}`, op("i32.add", now, i32(Number(step)))));
-    branch(BR, 0);
-    to.byte(END);
-    to.byte(END);
+    out.push(BR, 0, END, END);
   };
   const runs: { type: WasmType; n: number }[] = [];
   for (const type of func.locals.values()) {
@@ -159,63 +122,42 @@ const writeBody = (func: Func, called: ReadonlyMap<string, number>, to: Bytes): 
     if (last?.type === type) last.n++;
     else runs.push({ type, n: 1 });
   }
-  to.count(runs.length);
+  pushCount(out, runs.length);
   for (const { type, n } of runs) {
-    to.count(n);
-    to.byte(TYPE[type]);
+    pushCount(out, n);
+    out.push(TYPE[type]);
   }
   func.body.forEach(write);
-  to.byte(END);
+  out.push(END);
+  return out;
 };
 
-/** The type of a function, as bytes. */
+/** The type of a function. */
 const typeOf = ({ params, result }: Func): number[] => {
   const given = [...params.values()].map((t) => TYPE[t]);
   const made = result === undefined ? [] : [TYPE[result]];
-  return [FUNCTION_TYPE, given.length, ...given, made.length, ...made];
+  return [FUNCTION_TYPE, ...count(given.length), ...given, made.length, ...made];
 };
 
 /** The bytes of a module. */
 export const bytesOf = ({ shared, funcs }: Module): Uint8Array<ArrayBuffer> => {
-  const types = funcs.map(typeOf);
-  const keys = types.map((t) => t.join());
-  const own = [...new Set(keys)];
+  const types = new Map(funcs.map(typeOf).map((bytes) => [bytes.join(), bytes]));
+  const own = [...types.keys()];
   const called = new Map(funcs.map((f, i) => [f.name, i]));
-  const to = new Bytes();
-  const section = (id: number, write: (to: Bytes) => void): void => {
-    to.byte(id);
-    to.sized(write);
-  };
-  to.all(MAGIC);
-  section(SECTIONS.types, (s) => {
-    s.count(own.length);
-    own.forEach((key) => types[keys.indexOf(key)].forEach((byte) => s.byte(byte)));
-  });
-  section(SECTIONS.imports, (s) => {
-    s.count(1);
-    s.text(MEMORY.from);
-    s.text(MEMORY.name);
-    s.byte(A_MEMORY);
-    s.byte(shared ? 3 : 1);
-    s.count(MEMORY.least);
-    s.count(MEMORY.most);
-  });
-  section(SECTIONS.functions, (s) => {
-    s.count(funcs.length);
-    keys.forEach((key) => s.count(own.indexOf(key)));
-  });
-  section(SECTIONS.exports, (s) => {
-    const seen = funcs.filter((f) => f.exported);
-    s.count(seen.length);
-    for (const f of seen) {
-      s.text(f.name);
-      s.byte(A_FUNCTION);
-      s.count(called.get(f.name)!);
-    }
-  });
-  section(SECTIONS.code, (s) => {
-    s.count(funcs.length);
-    funcs.forEach((f) => s.sized((inner) => writeBody(f, called, inner)));
-  });
-  return to.done();
+  const memory = [A_MEMORY, shared ? 3 : 1, ...count(MEMORY.least), ...count(MEMORY.most)];
+  const sections: readonly (readonly [number, readonly Parts[]])[] = [
+    [SECTIONS.types, [...types.values()].map((bytes) => [bytes])],
+    [SECTIONS.imports, [[...text(MEMORY.from), ...text(MEMORY.name), memory]]],
+    [SECTIONS.functions, funcs.map((f) => [count(own.indexOf(typeOf(f).join()))])],
+    [
+      SECTIONS.exports,
+      funcs.filter((f) => f.exported)
+        .map((f) => [...text(f.name), [A_FUNCTION], count(called.get(f.name)!)]),
+    ],
+    [SECTIONS.code, funcs.map((f) => sized([bodyOf(f, called)]))],
+  ];
+  const parts = [MAGIC, ...sections.flatMap(([id, lists]) => [[id], ...sized(listed(lists))])];
+  const bytes = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  parts.reduce((at, p) => (bytes.set(p, at), at + p.length), 0);
+  return bytes;
 };

@@ -12,12 +12,14 @@ const SATURATING = 0xfc;
 
 /** An instruction's code and what follows it. */
 export interface Code {
-  /** What comes before the code; 0 for nothing. */
-  readonly prefix: number;
-  readonly code: number;
+  /** The code as it is written: behind its prefix where it has one, in seven bits a byte. */
+  readonly bytes: readonly number[];
   /** A number is the power of two that an address is a multiple of. */
   readonly holds: Holds;
 }
+
+const written = (prefix: number, code: number): readonly number[] =>
+  prefix === 0 ? [code] : code < 128 ? [prefix, code] : [prefix, code & 127 | 128, code >> 7];
 
 /** Codes by name. */
 export const CODES: ReadonlyMap<string, Code> = new Map(
@@ -88,7 +90,7 @@ export const CODES: ReadonlyMap<string, Code> = new Map(
     ([prefix, first, holds, type, names]) =>
       names.split(" ").map((name, k): [string, Code] => [
         type + name,
-        { prefix, code: first + k, holds },
+        { bytes: written(prefix, first + k), holds },
       ]),
   ),
 );
