@@ -2,7 +2,7 @@
  * Constructors of expressions; see `node.ts` for what a node is.
  * @module
  */
-import { addInt, divInt, foldInt, isConst, mulInt, remInt, subInt } from "./integer.ts";
+import { addInt, divInt, foldInt, mulInt, remInt, subInt } from "./integer.ts";
 import {
   type Arr,
   type Bin,
