@@ -214,6 +214,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   zip32: zipped(4),
   unzip16: unzipped(2),
   unzip32: unzipped(4),
+  turned: (e, [a]) => {
+    const places = Array.from({ length: 16 }, (_, k) => (k + 4 * e.value) % 16);
+    return shuffled(places, tee(HELD, a), held);
+  },
   swizzle: (_e, [a, b]) => op("i8x16.relaxed_swizzle", a, b),
   lookup: writtenOut("lookup"),
   above: writtenOut("above"),
