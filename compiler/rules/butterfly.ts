@@ -6,7 +6,7 @@
  * after: x as [tokens, 2, 2, 2, 2, 4], times H₂ along each 2, times H₄ along the last: sums and differences,
  * 6 a value, and no matrix.
  *
- * Signs of rows or columns (`x·D·H`) leave the matrix first. Only where the device has one lane a group: lanes
+ * Signs of rows or columns (`x·D·H`) leave the matrix first; the rules leave such a matrix whole (`isTurn`). Only where the device has one lane a group: lanes
  * of a GPU would each go through all stages. Not yet: a matrix along another axis than the last.
  * @module
  */
