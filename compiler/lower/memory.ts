@@ -60,16 +60,20 @@ const isInnermost = (dims: readonly Expr[], axis: number): boolean =>
 /** Row-major position of an index. */
 export const linear = (dims: readonly Expr[], index: readonly Expr[]): Expr => {
   // What is known of it is counted aside: most of an index often is.
-  let [at, known] = [int(0), 0];
+  let at: Expr | undefined;
+  let known = 0;
   index.forEach((x, i) => {
     const { op, value } = dims[i];
-    if (op !== "const") [at, known] = [bin("add", at, int(known)), 0];
-    at = bin("mul", at, dims[i]);
-    known *= value;
+    if (op === "const") {
+      known *= value;
+    } else if (known !== 0) {
+      [at, known] = [at === undefined ? int(known) : bin("add", at, int(known)), 0];
+    }
+    if (at !== undefined) at = bin("mul", at, dims[i]);
     if (x.op === "const") known += x.value;
-    else at = bin("add", at, x);
+    else at = at === undefined ? x : bin("add", at, x);
   });
-  return bin("add", at, int(known));
+  return at === undefined ? int(known) : bin("add", at, int(known));
 };
 
 const u32 = (e: Expr): Expr => un("toU32", e);
