@@ -5,7 +5,7 @@
  * matrix; after: the sum of x, the same in every channel (`constant-off-operand`).
  * @module
  */
-import { constant, map } from "../../dsl/core/build.ts";
+import { broadcast, constant, map } from "../../dsl/core/build.ts";
 import { OPS } from "../../dsl/core/ops.ts";
 import { argsOf, type Term, VIEWS } from "../../dsl/core/term.ts";
 
@@ -26,9 +26,12 @@ export const signInMagnitude = (term: Term): Term | undefined => {
   return at < 0 ? undefined : map("abs", x.args[1 - at]);
 };
 
-/** An operator on constants is a constant, rounded as a device rounds it. */
+/** An operator on constants: a constant where that is exact, else computed once and repeated. */
 export const constantMap = (term: Term): Term | undefined => {
   if (term.tag !== "map" || !term.args.every((a) => a.tag === "constant")) return undefined;
-  const value = Math.fround(OPS[term.op].apply(...term.args.map((a) => a.value)));
-  return Number.isFinite(value) ? constant(value, term.shape) : undefined;
+  const numbers = term.args.map((a) => a.value);
+  const value = OPS[term.op].apply(...numbers);
+  if (Number.isFinite(value) && Math.fround(value) === value) return constant(value, term.shape);
+  if (term.shape.length === 0) return undefined;
+  return broadcast(map(term.op, ...numbers.map((n) => constant(n, []))), term.shape, []);
 };
