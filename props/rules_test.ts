@@ -3,6 +3,8 @@ import { ok } from "node:assert/strict";
 import fc from "fast-check";
 import { broadcast, contract, input, reshape } from "../dsl/core/build.ts";
 import type { Term } from "../dsl/core/term.ts";
+import { attend, cached, identity, on, preRope, quantize } from "../mod.ts";
+import { pipe } from "../fp.ts";
 import { print } from "../dsl/read/print.ts";
 import { cachedArb, cachedSample, valuesFor } from "./caches.ts";
 import { check } from "./check.ts";
@@ -47,10 +49,21 @@ const PINNED: Readonly<Record<string, () => Term>> = {
       broadcast(input("s", [3], "f16"), [3, 4], [0]),
       input("w", [2], "f32"),
     ),
+  // The query met the angles of tokens before it met the codes, which is as much work, and went back for ever.
+  "angles of tokens": () => {
+    const codes = quantize({ bits: 8, per: "channel", range: "asymmetric" });
+    const keys = pipe(preRope({ base: 10, pairs: "halves" }), on("values", codes));
+    return attend({
+      q: input("q", [1, 1, 2, 16], "f32"),
+      k: cached(keys, "k", [1, "tokens", 16]),
+      v: cached(identity, "v", [1, "tokens", 16]),
+    });
+  },
 };
 
 for (const [name, term] of Object.entries(PINNED)) {
   Deno.test(`rules, pinned: ${name}`, () => {
-    lawful({ term: term(), sizes: {}, inputs: valuesFor(term(), {}, 1) });
+    const sizes = { tokens: 3 };
+    lawful({ term: term(), sizes, inputs: valuesFor(term(), sizes, 1) });
   });
 }

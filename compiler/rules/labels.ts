@@ -187,19 +187,19 @@ export const smallFactor = (
 /** Terms with their labels, as a contraction has them. */
 export type Operands = readonly (readonly [axis: readonly string[], term: Term])[];
 
-/** Multiply-adds of a product; what is known only when a program runs is more than any number. */
-const madds = (operands: Operands): number => {
+/** Multiply-adds of a product for one entry of each axis whose size is known only when it runs, and those axes. */
+const madds = (operands: Operands): { readonly known: number; readonly along: string } => {
   const sizes = new Map(
     operands.flatMap(([axis, { shape }]) => axis.map((l, i): [string, Dim] => [l, shape[i]])),
   );
-  const all = [...sizes.values()];
-  return isDynamic(all) ? Infinity : knownCount(all);
+  const along = [...sizes].filter(([, d]) => typeof d === "string").map(([l]) => l);
+  return { known: knownCount([...sizes.values()]), along: along.sort().join() };
 };
 
-/** Is a product that is made instead of another no dearer, and less work where both are known? */
+/** Is a product that is made instead of another less work, or along other axes than those of unknown size? */
 export const isLess = (made: Operands, before: Operands): boolean => {
   const [a, b] = [madds(made), madds(before)];
-  return b === Infinity || a < b;
+  return a.along === b.along ? a.known < b.known : b.along !== "";
 };
 
 /** Is the value made of rows of a table that are known from their places alone? */
