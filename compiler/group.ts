@@ -178,7 +178,7 @@ const decide = (
   if (inside.length === 0) return { plans: [plain("map", [root])] };
   const many = inside.filter((t) => t !== root && !isStream(t));
   if (many.length > MOST_HEAVY) return { need: many };
-  const again = inside.flatMap((t) => madeAgain(t, stored));
+  const again = madeAgain(root, stored);
   if (again.length > 0) return { need: again };
   const row = rowPlan([root], withRepeated(root, inside, stored), stored, schedule, target) ??
     rowPlan([root], inside, stored, schedule, target);
