@@ -26,7 +26,7 @@ import { tallOf } from "./lower/tall.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, type HeldAxes } from "./lower/row.ts";
 import { streamRefusal } from "./lower/roles.ts";
-import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
+import { dependsOn, joinScales, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { readOnce } from "./read_once.ts";
 import { costly, isHeavy, isStream, madeAgain, withRepeated } from "./repeated.ts";
@@ -260,9 +260,10 @@ export const group = (
   const all = [...new Set([...decided.values()].flat())];
   const streams = new Map<Term, Plan>();
   all.forEach((p) => p.skeleton === "stream" && streams.set(p.roots[0], p));
-  const rest = joinWalks(
+  const walks = joinWalks(
     joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
   );
+  const rest = target.serial ? joinScales(walks) : walks;
   const joined = joinStreams(
     [...streams.values()],
     rest,
