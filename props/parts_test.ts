@@ -34,7 +34,7 @@ const fewArb: fc.Arbitrary<Few> = fc.record({
 
 onDevices(
   "few results of many tokens are what they mean",
-  { wasm: 60, webgpu: 15 },
+  { wasm: 40, webgpu: 8 },
   async (device, runs) => {
     const programs = programsOn(device);
     await hold(

@@ -98,7 +98,7 @@ const tallArb: fc.Arbitrary<Tall> = fc.record({
 
 onDevices(
   "a product over tokens is what it means",
-  { wasm: 100, webgpu: 15 },
+  { wasm: 80, webgpu: 10 },
   async (device, runs) => {
     const programs = programsOn(device);
     await hold(
