@@ -47,6 +47,7 @@ export const wasmTarget = (threads: number): Target => ({
   groupFloats: 2 ** 16,
   cacheBytes: 2 ** 14,
   partsPerGroup: threads === 1 ? 64 : Math.max(1, Math.floor(8 / threads)),
+  schedule: { chunk: threads === 1 ? 4096 : 1024 },
 });
 
 /** The target of one thread. */

@@ -192,6 +192,8 @@ export interface Frame {
   readonly first: Expr;
   /** Tokens of the part. */
   readonly tokens: Expr;
+  /** Where the part begins in what is held of a chunk: 0 if it is the chunk. */
+  readonly from: Expr;
   /** Last token of all. */
   readonly last: Expr;
   /** Where row r of the part is stored. */
@@ -288,6 +290,7 @@ export const frameOf = (
     outer,
     first,
     tokens: bin("min", int(chunk), bin("sub", all, first)),
+    from: int(0),
     last: bin("sub", all, int(1)),
     score: (row, token) => place(roles.scores, row, token, () => int(0)),
     value: ({ values, channels, dim }, row, token, channel) => {
