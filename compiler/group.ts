@@ -263,7 +263,7 @@ export const group = (
   const walks = joinWalks(
     joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
   );
-  const rest = target.serial ? joinScales(walks) : walks;
+  const rest = target.serial ? joinScales(walks, stored) : walks;
   const joined = joinStreams(
     [...streams.values()],
     rest,

@@ -80,13 +80,13 @@ export const joinWalks = (plans: readonly Plan[]): Plan[] => {
  * Joins a product of rows with themselves to the largest magnitude that scales them, on a device that walks rows one
  * by one: they are read once.
  */
-export const joinScales = (plans: readonly Plan[]): Plan[] => {
+export const joinScales = (plans: readonly Plan[], stored: ReadonlySet<Term>): Plan[] => {
   const out = [...plans];
   for (const plan of plans) {
     if (plan.skeleton !== "contract" || plan.roots.length > 1) continue;
     const [product] = plan.roots;
     const top = out.find((p) =>
-      p.skeleton === "reduce" && p.roots.length === 1 && scaledBy(product, p.roots[0])
+      p.skeleton === "reduce" && p.roots.length === 1 && scaledBy(product, p.roots[0], stored)
     );
     if (top === undefined) continue;
     out.splice(out.indexOf(top), 1);

@@ -33,7 +33,11 @@ export const madeAgain = (root: Term, stored: ReadonlySet<Term>): readonly Term[
   const inside = computedBy([root], stored);
   const streams = inside.filter(isStream);
   const rows = streams.length === 0 ? inside : computedBy([root], new Set([...stored, ...streams]));
-  const operands = rows.flatMap((t) => isDynamic(t.shape) && !isStream(t) ? argsOf(t) : []);
+  // What is one number for a row is made once for it.
+  const along = (t: Term): boolean => t.tag !== "broadcast" || t.axes.includes(t.shape.length - 1);
+  const operands = rows.flatMap((t) =>
+    isDynamic(t.shape) && !isStream(t) && along(t) ? argsOf(t) : []
+  );
   return [...new Set(operands)].filter((a) =>
     (staticCount(a.shape) ?? 1) > 1 && costly(a, stored) &&
     leavesOf([a], stored).some((leaf) => stored.has(leaf))

@@ -79,7 +79,7 @@ export const CLOSE = 16;
  * Is a fold the largest magnitude of the rows of a product with themselves, and are they multiplied by what is made
  * of it alone? Both are made in one walk then.
  */
-export const scaledBy = (product: Term, fold: Term): boolean => {
+export const scaledBy = (product: Term, fold: Term, stored: ReadonlySet<Term>): boolean => {
   const tall = tallOf(product);
   if (tall === undefined || !tall.symmetric || (tall.dims.get(tall.m) as number) > CLOSE) {
     return false;
@@ -92,6 +92,6 @@ export const scaledBy = (product: Term, fold: Term): boolean => {
   return factor !== undefined && magnitude.tag === "map" && magnitude.op === "abs" &&
     magnitude.args[0] === view &&
     fold.labels.out.map((l) => fold.labels.args[0].indexOf(l)).join() === batch.join() &&
-    leavesOf([factor.term], new Set([fold])).every((leaf) => leaf === fold) &&
+    leavesOf([factor.term], stored).every((leaf) => leaf === fold) &&
     leavesOf([view], new Set()).length === 1;
 };
