@@ -27,6 +27,7 @@ import { bytesOf } from "../../compiler/lower/chunk.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
+import type { Decode } from "./decoded.ts";
 import { type Frame, quads, type Stream } from "./shape.ts";
 import { LANES, type Step } from "./tokens.ts";
 
@@ -185,6 +186,7 @@ export const makeProduct = (
   frame: Frame,
   stream: Stream,
   moving: Moving,
+  decode: Decode,
 ): void => {
   const { low } = b;
   const { term, axes } = moving;
@@ -196,6 +198,7 @@ export const makeProduct = (
     const tokens = LANES.map((k) =>
       low.named("token", bin("min", bin("add", frame.first, bin("add", t, int(k))), frame.last))
     );
+    decode(t);
     for (let h = 0; h < heldCount(term, axes); h++) {
       const inside = unravel(int(h), dims);
       const index = indexOf(frame, moving, tokens[0], (a) => inside[axes.held.indexOf(a)]);
