@@ -51,12 +51,9 @@ export const decodedOf = (
     : undefined;
 };
 
-/** Tokens that are decoded together. */
-export const TOGETHER = 4;
+/** Tokens that are decoded together where no block of queries shares them. */
+export const AT_ONCE = 4;
 
-/** Floats of group memory that products take: of each the numbers of its tokens and what they become. */
+/** Floats of group memory that products take of each token: its numbers and what they become. */
 export const decodedFloats = (all: readonly Decoded[]): number =>
-  all.reduce(
-    (n, { sizes, channels }) => n + TOGETHER * (sizes.reduce((a, b) => a * b, 1) + channels),
-    0,
-  );
+  all.reduce((n, { sizes, channels }) => n + sizes.reduce((a, b) => a * b, 1) + channels, 0);

@@ -12,7 +12,7 @@ import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import { argsOf, intern, type Term } from "../dsl/core/term.ts";
 import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } from "./heavy.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
-import { type Decoded, decodedFloats, decodedOf } from "./decoded.ts";
+import { AT_ONCE, type Decoded, decodedFloats, decodedOf } from "./decoded.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
 import { type StreamRoles, streamRoles } from "./lower/roles.ts";
@@ -168,6 +168,8 @@ export const streamPlan = (
     const tile = Math.min(...own.map((p) => p.tile));
     return { ...plans[0], roots: folds, moving, tile, pieces: plans };
   };
+  const below = (moving: StreamAxes["moving"]): Decoded[] =>
+    decodedIn([...moving.keys()], args, leaves, stored, target);
   if (roles.query !== undefined) {
     const whole = analyseStream(
       args,
@@ -177,19 +179,22 @@ export const streamPlan = (
       leaves,
     );
     const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
-    const block = streamBlock(pieces, whole.staged, movings, schedule, target);
+    const decoded = movings.map(below);
+    const besides = Math.max(...decoded.map(decodedFloats));
+    const block = streamBlock(pieces, whole.staged, movings, besides, schedule, target);
     if (block !== undefined) {
       const tile = TILES * block.tokens;
-      return made(whole, movings.map((moving) => ({ moving, tile, block })));
+      return made(
+        whole,
+        movings.map((moving, i) => ({ moving, decoded: decoded[i], tile, block })),
+      );
     }
   }
   const whole = analyseStream(args, heavy, candidates, leaves);
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
-  const decoded = movings.map((moving) =>
-    decodedIn([...moving.keys()], args, leaves, stored, target)
-  );
-  const held = floatsOf(whole.staged) + Math.max(...decoded.map(decodedFloats));
+  const decoded = movings.map(below);
+  const held = floatsOf(whole.staged) + AT_ONCE * Math.max(...decoded.map(decodedFloats));
   const tiles = streamChunk(pieces, held, counts, stored, schedule, target);
   return made(
     whole,

@@ -2,7 +2,7 @@
  * Keys whose basis meets no query: they are decoded a few tokens at a time, from any number of coordinates.
  */
 import { match } from "node:assert/strict";
-import { attend, cached, compile, hadamard, input, on, preRope, quantize } from "../mod.ts";
+import { attend, cached, compile, hadamard, input, on, preRope, quantize, window } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import type { Linear } from "../dsl/decompose/linear.ts";
 import type { Grades } from "../dsl/quantize/allot.ts";
@@ -37,6 +37,10 @@ Deno.test("keys before RoPE in a basis mean the same, whatever the ranges of its
       }
     }
   }
+  // A block of queries, and tokens in pieces.
+  const codec = before(grain(basis(64, 48), GRADES[0]));
+  for (const tokens of [2, 71]) await agrees(codec, 64, 2, tokens, {}, 9);
+  await agrees(window({ tail: 8 }, codec), 64, 2, 43, {});
   const turned = pipe(hadamard(), on("values", quantize({ bits: 4, per: 64, range: "symmetric" })));
   for (const tokens of [1, 5]) await agrees(before(turned), 64, 2, tokens, {});
 });

@@ -15,6 +15,7 @@ export const agrees = async (
   rows: number,
   tokens: number,
   schedule: Partial<Schedule> = { fixed: false },
+  queries = 1,
 ): Promise<void> => {
   const shape = [2, "tokens", dim] as const;
   const x = upload(wasm(), "x", "f32", [2, tokens, dim], wave(2 * tokens * dim, 0.37));
@@ -22,15 +23,15 @@ export const agrees = async (
   const parts = Object.entries(await encoder.run({ x }));
   const named = parts.flatMap(([n, t]) => [[`k.${n}`, t], [`v.${n}`, t]] as const);
   const out = attend({
-    q: input("q", [2, rows, 1, dim], "f32"),
+    q: input("q", [2, rows, queries === 1 ? 1 : "queries", dim], "f32"),
     k: cached(codec, "k", shape),
     v: cached(codec, "v", shape),
   });
-  const q = wave(2 * rows * dim, 0.11);
+  const q = wave(2 * rows * queries * dim, 0.11);
   const program = await compile({ out }, { schedule });
   const { out: got } = await program.values({ q, ...Object.fromEntries(named) });
   const inputs: Record<string, ArrayLike<number>> = { q };
   for (const [name, tensor] of named) inputs[name] = await tensor.read();
-  const over = excess(got, out, program.outputs.out, { sizes: { tokens }, inputs });
+  const over = excess(got, out, program.outputs.out, { sizes: { tokens, queries }, inputs });
   ok(over <= 0, `${dim} channels, ${rows} rows, ${tokens} tokens: ${over} beyond rounding`);
 };

@@ -27,7 +27,6 @@ import { bytesOf } from "../../compiler/lower/chunk.ts";
 import { fixedProduct, fixedSums } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
-import type { Decode } from "./decoded.ts";
 import { type Frame, quads, type Stream } from "./shape.ts";
 import { LANES, type Step } from "./tokens.ts";
 
@@ -186,7 +185,7 @@ export const makeProduct = (
   frame: Frame,
   stream: Stream,
   moving: Moving,
-  decode: Decode,
+  decode: (t: Expr) => void,
 ): void => {
   const { low } = b;
   const { term, axes } = moving;

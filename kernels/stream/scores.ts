@@ -27,7 +27,7 @@ import {
 } from "../../compiler/ir/expr.ts";
 import type { Builder, Plan } from "../../compiler/kernel.ts";
 import { ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
-import { decoder } from "./decoded.ts";
+import { fourDecoder } from "./decoded.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
 import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
@@ -82,7 +82,7 @@ export const weights = (
   const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
   const movings = movingOf(plan);
-  const decode = decoder(b, plan, frame);
+  const decode = fourDecoder(b, plan, frame);
   const every = Array.from({ length: rows }, (_, r) => r);
   const reads = readsOf(
     b,
