@@ -93,6 +93,7 @@ export const decoder = (
 
 /** The same of a walk over a part, four tokens from token t of it on. */
 export const fourDecoder = (b: Builder, plan: Plan, frame: Frame): (t: Expr) => void => {
+  if (!plan.decoded?.length) return () => {};
   const decode = decoder(b, plan, frame.outer, AT_ONCE);
   return (t) =>
     decode({
