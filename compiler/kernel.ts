@@ -48,7 +48,9 @@ export interface Plan {
   readonly roots: readonly Term[];
   /** Heavy terms held in the group's memory while it runs, operands first. */
   readonly staged: readonly Term[];
-  /** Leading axes of every root that make one row (for `encode`). */
+  /** Roots as `encode` makes them row by row, the axis of the rows first (`rowsFirst`); the roots unless given. */
+  readonly made?: readonly Term[];
+  /** Leading axes of all that is made which are one row (for `encode`). */
   readonly rowAxes: number;
   /** Rows of one group (for `encode`), tokens of one group (for `stream`). */
   readonly tile: number;
@@ -239,11 +241,6 @@ export class Builder {
       const source = sourceOf(arr, leaf.dtype, dims, loose, this.context.target.dot16);
       this.low.sources.set(leaf, source);
     }
-  }
-
-  /** The array that a leaf lies in, once it is readable. */
-  arrayOf(leaf: Term): Arr | undefined {
-    return this.arrays[this.slots.findIndex((s) => s.tag === "term" && s.term === leaf)];
   }
 
   /** The array a root is stored in. */
