@@ -27,6 +27,7 @@ import {
 } from "../../compiler/ir/expr.ts";
 import type { Builder, Plan } from "../../compiler/kernel.ts";
 import { ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
+import { fourDecoder } from "./decoded.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
 import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
@@ -81,6 +82,7 @@ export const weights = (
   const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
   const movings = movingOf(plan);
+  const decode = fourDecoder(b, plan, frame);
   const every = Array.from({ length: rows }, (_, r) => r);
   const reads = readsOf(
     b,
@@ -89,7 +91,7 @@ export const weights = (
   );
   // What scores read singly, or not at all: values alone ask for it.
   const apart = movings.filter((m) => !reads.get(m)?.length);
-  apart.forEach((m) => makeProduct(b, plan, frame, stream, m));
+  apart.forEach((m) => makeProduct(b, plan, frame, stream, m, decode));
   const together = movings.filter((m) => !apart.includes(m));
   const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
   const held = together.filter((m) => again.has(m.term))
@@ -99,6 +101,7 @@ export const weights = (
     const tops = tile.map(() => low.mutable("top", HIDDEN()));
     walk(b, frame, 4, (step) => {
       const { t, whole } = step;
+      decode(t);
       const scores = (): Expr[] => tile.map((r) => scoresAt(b, frame, stream, r, t));
       productsAt(b, plan, frame, step, together, held, scores);
       scores().forEach((score, i) => {
