@@ -55,6 +55,8 @@ export interface Plan {
   readonly axes: ReadonlyMap<Term, HeldAxes>;
   /** Products that a streaming fold makes once a token. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** What those products meet, where it is the same for every chunk of tokens, and made once a chunk. */
+  readonly paced?: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
   /** Where a streaming fold takes a block of queries at a time. */
   readonly block?: Block;
   /** Where tokens come in pieces, the plan of each: folds over its own tokens, the same staged terms. */

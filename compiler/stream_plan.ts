@@ -13,6 +13,7 @@ import { argsOf, intern, type Term } from "../dsl/core/term.ts";
 import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } from "./heavy.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
+import { isRun, paceOf } from "./lower/pace.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
 import { type StreamRoles, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
@@ -34,6 +35,15 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
   };
   terms.forEach(visit);
   return [...out];
+};
+
+/** Operands of a product that change only with every so many tokens. */
+const slowOf = (product: Term, token: number): readonly Term[] => {
+  const { args, labels } = product as Product;
+  return args.filter((a, i) => {
+    const axis = labels.args[i].indexOf(labels.out[token]);
+    return axis >= 0 && isRun(paceOf(a, axis));
+  });
 };
 
 /** Casts to fixed point are staged like products. */
@@ -133,7 +143,7 @@ export const streamPlan = (
   const leaves = leavesOf(operands, stored);
   const made = (
     { staged, moving }: StreamAxes,
-    own: readonly Pick<Plan, "tile" | "block" | "moving">[],
+    own: readonly Pick<Plan, "tile" | "block" | "moving" | "paced">[],
   ): Plan => {
     const plan = {
       skeleton: "stream" as const,
@@ -161,9 +171,17 @@ export const streamPlan = (
       return made(whole, movings.map((moving) => ({ moving, tile, block })));
     }
   }
-  const whole = analyseStream(args, heavy, candidates, leaves);
+  const whole = analyseStream(args, heavy, candidates, leaves, target.serial ? slowOf : undefined);
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
+  const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
-  const tiles = streamChunk(pieces, floatsOf(whole.staged), counts, stored, schedule, target);
-  return made(whole, movings.map((moving, i) => ({ moving, tile: tiles[i] })));
+  const held = floatsOf(whole.staged) + floatsOf(whole.paced);
+  const runs = paced.map((own) =>
+    [...own].reduce((run, [t, { token }]) => Math.min(run, paceOf(t, token)), Infinity)
+  );
+  const tiles = streamChunk(pieces, held, counts, runs, stored, schedule, target);
+  return made(
+    whole,
+    movings.map((moving, i) => ({ moving, paced: paced[i], tile: tiles[i] })),
+  );
 };

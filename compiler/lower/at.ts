@@ -21,6 +21,7 @@ import {
 import { bin, type Expr, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 import { columnOf, entryOf } from "./entries.ts";
+import { integerAt } from "./integers.ts";
 import { linear, type Source } from "./memory.ts";
 import { neighbours } from "./neighbours.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
@@ -148,7 +149,8 @@ const pickPart = (
 
 const gatherIndex = (low: Lower, term: TermOf<"gather">, index: Index): Expr[] => {
   const [table, rows] = term.args;
-  const row = un("toI32", low.at(rows, index.slice(0, rows.shape.length)));
+  const at = index.slice(0, rows.shape.length);
+  const row = integerAt(low, rows, at) ?? un("toI32", low.at(rows, at));
   const { batch = 0 } = term;
   const top = bin("sub", low.size(table.shape[batch]), int(1));
   return [

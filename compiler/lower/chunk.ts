@@ -85,11 +85,22 @@ const memoryOf = (
   };
 };
 
-/** Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. */
+/** The most tokens up to `most` of which a run has a whole number, in whole walks: each chunk lies in one run. */
+const dividing = (run: number, most: number, walk: number): number => {
+  let tokens = Math.min(run, most);
+  while (run % tokens !== 0 || tokens % walk !== 0) tokens -= walk;
+  return tokens;
+};
+
+/**
+ * Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. What is made once a
+ * chunk is the same for `runs` of tokens of each piece.
+ */
 export const streamChunk = (
   pieces: readonly (readonly (Term & TermOf<"fold">)[])[],
   stagedFloats: number,
   movingCounts: readonly (readonly number[])[],
+  runs: readonly number[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
@@ -132,7 +143,7 @@ export const streamChunk = (
     while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
       chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
     }
-    return chunk;
+    return runs[i] === Infinity ? chunk : dividing(runs[i], chunk, walk);
   });
   return lanes === undefined ? chunks : chunks.map(() => Math.min(...chunks));
 };

@@ -138,6 +138,8 @@ export interface StreamAxes {
   readonly staged: ReadonlyMap<Term, HeldAxes>;
   /** Products that change with the token, one value a token and held index: `token` is that axis. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** What those products meet that is the same for runs of tokens: `token` is that axis. */
+  readonly paced: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
 }
 
 /** Row, held and token axes of a product read at one token, or nothing if they mix. */
@@ -164,6 +166,7 @@ export const analyseStream = (
   heavy: readonly Term[],
   candidates: readonly Term[],
   leaves: readonly Term[],
+  slow: (product: Term, axis: number) => readonly Term[] = () => [],
 ): StreamAxes => {
   freshExprs();
   const readsIn = (watched: readonly Term[]): Map<Term, Expr[][]> => {
@@ -224,8 +227,15 @@ export const analyseStream = (
       const axes = movingAxes(t, more.get(t) ?? []);
       if (axes !== undefined) moving.set(t, axes);
     });
+    const slower = [...moving].flatMap(([t, { token }]) => slow(t, token));
+    const asked = readsIn([...still, ...slower]);
+    const paced = new Map<Term, HeldAxes & { token: number }>();
+    slower.forEach((t) => {
+      const axes = movingAxes(t, asked.get(t)!);
+      if (axes !== undefined) paced.set(t, axes);
+    });
     // Operands have smaller ids: staged in this order, each finds what it reads.
     const ordered = new Map([...staged].sort(([a], [b]) => a.id - b.id));
-    return { staged: ordered, moving };
+    return { staged: ordered, moving, paced };
   }
 };

@@ -17,6 +17,7 @@
  * @module
  */
 import { broadcast, cast, contractBy, gather, iota, map, reshape, table } from "../core/build.ts";
+import { digit, over } from "../core/digits.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { same } from "../core/marks.ts";
 import type { Shape, Term } from "../core/term.ts";
@@ -66,14 +67,10 @@ const rowsOf = (pairs: number, base: number): Term => {
 
 /** The turns of places, `[…, pairs]` for places of `[…]`. */
 const turnsOf = (places: Term, rows: Term): Turn => {
-  /** The whole part of a place over n. Nothing is rounded: a half is never between. */
-  const over = (n: number): Term =>
-    n === 1 ? places : map("rint", map("sub", map("div", places, n), (n - 1) / (2 * n)));
   const turns = Array.from({ length: DIGITS }, (_, k): Turn => {
-    const step = DIGIT ** k;
-    const digit = map("sub", over(step), map("mul", over(step * DIGIT), DIGIT));
+    const last = digit(over(places, DIGIT ** k), DIGIT);
     const row = (side: number): Term =>
-      gather(rows, cast(map("add", digit, (2 * k + side) * DIGIT), "u32"));
+      gather(rows, cast(map("add", last, (2 * k + side) * DIGIT), "u32"));
     return [row(0), row(1)];
   });
   return turns.reduce(after);

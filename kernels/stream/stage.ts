@@ -21,6 +21,7 @@ import { CODES } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
 import { holdRow } from "../stage.ts";
+import type { Frame } from "./shape.ts";
 import { LANES } from "./tokens.ts";
 
 const indexOf = (
@@ -28,9 +29,15 @@ const indexOf = (
   axes: HeldAxes,
   inside: readonly Expr[],
   outer: readonly Expr[],
+  token = -1,
+  first: Expr = int(0),
 ): Expr[] =>
   term.shape.map((_, a) =>
-    axes.held.includes(a) ? inside[axes.held.indexOf(a)] : outer[axes.rowOf[a]!]
+    a === token
+      ? first
+      : axes.held.includes(a)
+      ? inside[axes.held.indexOf(a)]
+      : outer[axes.rowOf[a]!]
   );
 
 /** Words that are read ahead of the tokens at most: they stay where one lane finds them at once. */
@@ -100,6 +107,39 @@ const stageFixed = (
   });
 };
 
+/** Makes a term at what is held of it, and reads it from there from now on. */
+const hold = (
+  b: Builder,
+  term: Term,
+  axes: HeldAxes,
+  at: (inside: readonly Expr[]) => readonly Expr[],
+  read: (arr: Arr) => Arr,
+): void => {
+  const { low } = b;
+  const size = heldCount(term, axes);
+  const arr = b.local("held", size);
+  const last = term.shape.length - 1;
+  const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
+  const unit = four ? 4 : 1;
+  const dims = axes.held.map((a) => int(term.shape[a] as number));
+  low.par("h", int(size / unit), (h) => {
+    const place = bin("mul", h, int(unit));
+    const index = at(unravel(place, dims));
+    low.store(arr, place, four ? low.wide(term, index, last) : low.at(term, index));
+  });
+  low.sources.set(term, holdRow({ arr: read(arr), axes, size }, term, int(0)));
+};
+
+/** Makes what is the same for all tokens of a chunk, for the products that read it. */
+export const stageChunk = (b: Builder, plan: Plan, { outer, first }: Frame): void => {
+  for (const [term, axes] of plan.paced ?? []) {
+    b.low.sources.delete(term);
+    const at = (inside: readonly Expr[]): Expr[] =>
+      indexOf(term, axes, inside, outer, axes.token, first);
+    hold(b, term, axes, at, (arr) => arr);
+  }
+};
+
 /** Stages every term that does not change along tokens. */
 export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
   const { low } = b;
@@ -110,16 +150,6 @@ export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
       stageFixed(b, term as Term & { readonly dtype: Fixed }, axes, size, outer);
       continue;
     }
-    const arr = b.local("held", size);
-    const last = term.shape.length - 1;
-    const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
-    const unit = four ? 4 : 1;
-    const dims = axes.held.map((a) => int(term.shape[a] as number));
-    low.par("h", int(size / unit), (h) => {
-      const at = bin("mul", h, int(unit));
-      const index = indexOf(term, axes, unravel(at, dims), outer);
-      low.store(arr, at, four ? low.wide(term, index, last) : low.at(term, index));
-    });
-    low.sources.set(term, holdRow({ arr: ahead(b, arr), axes, size }, term, int(0)));
+    hold(b, term, axes, (inside) => indexOf(term, axes, inside, outer), (arr) => ahead(b, arr));
   }
 };

@@ -1,0 +1,185 @@
+/**
+ * Products of a score with what changes slowly along tokens and what changes with each: the slow factor meets
+ * the query, once for a run of tokens, and what is left of each token is summed up together.
+ *
+ * ```text
+ * before:  a·(c d − s t) + b·(s d + c t)            c, s of the token, d, t of the run that it lies in
+ * after:   (a d + b t)·c + (b d − a t)·s            in brackets: made once a run (`Plan.paced`)
+ * ```
+ * So a mean that turns with its place, looked up by two digits, costs each token one multiply-add a channel.
+ * How often a factor changes is read off its term (`lower/pace.ts`). Only for single queries of a device whose
+ * groups have one lane: a block of queries shares what is made of a token, and would make this for each query.
+ * @module
+ */
+import { contractBy, map } from "../../dsl/core/build.ts";
+import { spreadTo } from "../../dsl/core/spread.ts";
+import { knownCount } from "../../dsl/core/shape.ts";
+import { argsOf, exchanged, type Term, type TermOf, withArgs } from "../../dsl/core/term.ts";
+import { LONG_PRODUCT } from "../heavy.ts";
+import { isRun, paceOf } from "../lower/pace.ts";
+import { streamRefusal, streamRoles } from "../lower/roles.ts";
+import { isCached } from "./labels.ts";
+
+/** Products that a factor is taken apart to, at most. */
+const MOST = 16;
+
+/** ± a product of factors. */
+interface Product {
+  readonly minus: boolean;
+  readonly factors: readonly Term[];
+}
+
+/** A term as a sum of products, its sums multiplied out. */
+const productsOf = (t: Term): readonly Product[] => {
+  if (t.tag !== "map") return [{ minus: false, factors: [t] }];
+  const negated = (list: readonly Product[]): Product[] =>
+    list.map(({ minus, factors }) => ({ minus: !minus, factors }));
+  const all = (): (readonly Product[])[] => t.args.map(productsOf);
+  switch (t.op) {
+    case "neg":
+      return negated(all()[0]);
+    case "add":
+      return all().flat();
+    case "sub": {
+      const [a, b] = all();
+      return [...a, ...negated(b)];
+    }
+    case "mul": {
+      const [a, b] = all();
+      return a.flatMap((x) =>
+        b.map((y) => ({ minus: x.minus !== y.minus, factors: [...x.factors, ...y.factors] }))
+      );
+    }
+    default:
+      return [{ minus: false, factors: [t] }];
+  }
+};
+
+const times = (factors: readonly Term[]): Term => factors.reduce((a, b) => map("mul", a, b));
+
+/** A product of a score in parts: what varies with each token, and what meets it for a run of them. */
+interface Part {
+  readonly minus: boolean;
+  /** What varies with each token, with the labels of the product. */
+  readonly quick: Term;
+  readonly labels: readonly string[];
+  /** What is the same for a run of tokens, of the product's shape and then what is summed. */
+  readonly slow: Term;
+  readonly slowLabels: readonly string[];
+}
+
+/** A product of a query with what is made of places, in such parts; nothing where that is no gain. */
+const partsOf = (t: TermOf<"contract">, token: number): readonly Part[] | undefined => {
+  const { args, out } = t.labels;
+  const which = args.findIndex((axis) => axis.includes(out[token]));
+  const [own, other] = [args[which], args[1 - which]];
+  const [placed, query] = [t.args[which], t.args[1 - which]];
+  const gone = own.filter((l) => !out.includes(l));
+  const sizes = gone.map((l) => placed.shape[own.indexOf(l)]);
+  if (other.includes(out[token]) || isCached(placed) || knownCount(sizes) < LONG_PRODUCT) {
+    return undefined;
+  }
+  if (own.some((l) => l !== out[token] && !other.includes(l))) return undefined;
+  const at = own.indexOf(out[token]);
+  const isSlow = (f: Term): boolean => isRun(paceOf(f, at)) || paceOf(f, at) === Infinity;
+  const products = productsOf(placed);
+  const gains = products.some(({ factors }) =>
+    factors.some((f) => isRun(paceOf(f, at))) && !factors.every(isSlow)
+  );
+  if (!gains || products.length > MOST || products.some((p) => p.factors.every(isSlow))) {
+    return undefined;
+  }
+  const slowLabels = [...out, ...gone];
+  const shape = [...t.shape, ...sizes];
+  const spread = (x: Term, labels: readonly string[]): Term =>
+    spreadTo(x, labels, slowLabels, shape);
+  return products.map(({ minus, factors }) => ({
+    minus,
+    quick: times(factors.filter((f) => !isSlow(f)).sort((a, b) => a.id - b.id)),
+    labels: own,
+    slow: times([
+      spread(query, other),
+      ...factors.filter(isSlow).map((f) => spread(f, own)),
+    ]),
+    slowLabels,
+  }));
+};
+
+/** Terms that are added up, each with its sign. */
+const addends = (t: Term, minus = false): { readonly term: Term; readonly minus: boolean }[] =>
+  t.tag === "map" && (t.op === "add" || t.op === "sub")
+    ? [...addends(t.args[0], minus), ...addends(t.args[1], t.op === "sub" ? !minus : minus)]
+    : [{ term: t, minus }];
+
+/** ± a ± b …, the first of those with a plus ahead. */
+const total = (list: readonly { readonly term: Term; readonly minus: boolean }[]): Term => {
+  const [first, ...rest] = [...list].sort((a, b) => Number(a.minus) - Number(b.minus));
+  const start = first.minus ? map("neg", first.term) : first.term;
+  return rest.reduce((a, { term, minus }) => map(minus ? "sub" : "add", a, term), start);
+};
+
+/** Parts of several products, those that meet the same as one. */
+const together = (parts: readonly Part[], shape: Term["shape"]): Term[] => {
+  const keyOf = ({ quick, labels, slowLabels }: Part): string =>
+    [quick.id, ...labels.map((l) => slowLabels.indexOf(l))].join();
+  return [...new Set(parts.map(keyOf))].map((key) => {
+    const own = parts.filter((p) => keyOf(p) === key);
+    const [{ quick, labels, slowLabels }] = own;
+    const slow = total(own.map(({ slow, minus }) => ({ term: slow, minus })));
+    return contractBy({ args: [slowLabels, labels], out: slowLabels.slice(0, shape.length) }, slow, quick);
+  });
+};
+
+/** Terms whose axes are those of their operands. */
+const GONE_INTO: readonly Term["tag"][] = ["map", "cast", "concat"];
+
+/** Scores with such products taken apart and put together again; `token` is the axis of the tokens. */
+const paced = (scores: Term, token: number): Term => {
+  const done = new Map<Term, Term>();
+  const go = (t: Term): Term => {
+    const known = done.get(t);
+    if (known !== undefined) return known;
+    const parts: Part[] = [];
+    const rest = addends(t).flatMap(({ term, minus }) => {
+      const own = term.tag === "contract" ? partsOf(term, token) : undefined;
+      if (own === undefined) return [{ term, minus }];
+      parts.push(...own.map((p) => ({ ...p, minus: p.minus !== minus })));
+      return [];
+    });
+    const made = parts.length === 0
+      ? GONE_INTO.includes(t.tag) ? withArgs(t, argsOf(t).map(go)) : t
+      : total([
+        ...rest.map(({ term, minus }) => ({ term: term === t ? term : go(term), minus })),
+        ...together(parts, t.shape).map((term) => ({ term, minus: false })),
+      ]);
+    done.set(t, made);
+    return made;
+  };
+  return go(scores);
+};
+
+/** Every streaming fold of single queries with the slow factors of its scores once a run of tokens. */
+export const pacedScores = (root: Term): Term => {
+  const done = new Map<Term, Term>();
+  const scores = new Map<Term, Term>();
+  const go = (t: Term): Term => {
+    const known = done.get(t);
+    if (known !== undefined) return known;
+    const here = withArgs(t, argsOf(t).map(go));
+    done.set(t, here);
+    if (here.tag !== "fold" || here.monoid !== "softmax" || streamRefusal(here) !== undefined) {
+      return here;
+    }
+    const roles = streamRoles([here]);
+    if (roles.query !== undefined) return here;
+    const [own, values] = here.args;
+    const made = scores.get(own) ?? paced(own, roles.scores.indexOf(roles.token));
+    scores.set(own, made);
+    const whole = made === own
+      ? here
+      : withArgs(here, [made, exchanged(values, new Map([[own, made]]))]);
+    done.set(t, whole);
+    return whole;
+  };
+  return go(root);
+};
