@@ -102,16 +102,14 @@ export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, R
 });
 
 /** What changes slowly along tokens meets the query, where a group has one lane; a certificate is of what was written. */
-export const pacedPass = (target: Target, asked: Certify | undefined): Pass<Rewritten, Rewritten> => ({
+export const pacedPass = (
+  target: Target,
+  asked: Certify | undefined,
+): Pass<Rewritten, Rewritten> => ({
   name: "paced",
   run: (level) =>
     target.serial && asked === undefined
-      ? {
-        ...level,
-        outputs: Object.fromEntries(
-          Object.entries(level.outputs).map(([k, t]) => [k, pacedScores(t)]),
-        ),
-      }
+      ? { ...level, outputs: pacedScores(level.outputs) }
       : level,
   check: checkRewritten,
 });

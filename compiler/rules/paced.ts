@@ -14,11 +14,20 @@
 import { contractBy, map } from "../../dsl/core/build.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import { knownCount } from "../../dsl/core/shape.ts";
-import { argsOf, exchanged, type Term, type TermOf, withArgs } from "../../dsl/core/term.ts";
+import {
+  argsOf,
+  exchanged,
+  type Term,
+  type TermOf,
+  topological,
+  withArgs,
+} from "../../dsl/core/term.ts";
 import { LONG_PRODUCT } from "../heavy.ts";
 import { isRun, paceOf } from "../lower/pace.ts";
 import { streamRefusal, streamRoles } from "../lower/roles.ts";
 import { isCached } from "./labels.ts";
+
+type Fold = Term & TermOf<"fold">;
 
 /** Products that a factor is taken apart to, at most. */
 const MOST = 16;
@@ -126,7 +135,11 @@ const together = (parts: readonly Part[], shape: Term["shape"]): Term[] => {
     const own = parts.filter((p) => keyOf(p) === key);
     const [{ quick, labels, slowLabels }] = own;
     const slow = total(own.map(({ slow, minus }) => ({ term: slow, minus })));
-    return contractBy({ args: [slowLabels, labels], out: slowLabels.slice(0, shape.length) }, slow, quick);
+    return contractBy(
+      { args: [slowLabels, labels], out: slowLabels.slice(0, shape.length) },
+      slow,
+      quick,
+    );
   });
 };
 
@@ -158,28 +171,26 @@ const paced = (scores: Term, token: number): Term => {
   return go(scores);
 };
 
+/** Streaming folds by their scores: those over the same ones are one kernel. */
+const foldsOf = (roots: readonly Term[]): ReadonlyMap<Term, readonly Fold[]> => {
+  const out = new Map<Term, Fold[]>();
+  for (const t of topological(roots)) {
+    if (t.tag !== "fold" || t.monoid !== "softmax" || streamRefusal(t) !== undefined) continue;
+    const [scores] = t.args;
+    out.set(scores, [...out.get(scores) ?? [], t as Fold]);
+  }
+  return out;
+};
+
 /** Every streaming fold of single queries with the slow factors of its scores once a run of tokens. */
-export const pacedScores = (root: Term): Term => {
-  const done = new Map<Term, Term>();
-  const scores = new Map<Term, Term>();
-  const go = (t: Term): Term => {
-    const known = done.get(t);
-    if (known !== undefined) return known;
-    const here = withArgs(t, argsOf(t).map(go));
-    done.set(t, here);
-    if (here.tag !== "fold" || here.monoid !== "softmax" || streamRefusal(here) !== undefined) {
-      return here;
-    }
-    const roles = streamRoles([here]);
-    if (roles.query !== undefined) return here;
-    const [own, values] = here.args;
-    const made = scores.get(own) ?? paced(own, roles.scores.indexOf(roles.token));
-    scores.set(own, made);
-    const whole = made === own
-      ? here
-      : withArgs(here, [made, exchanged(values, new Map([[own, made]]))]);
-    done.set(t, whole);
-    return whole;
-  };
-  return go(root);
+export const pacedScores = (
+  outputs: Readonly<Record<string, Term>>,
+): Readonly<Record<string, Term>> => {
+  const given = new Map<Term, Term>();
+  for (const [scores, folds] of foldsOf(Object.values(outputs))) {
+    const roles = streamRoles(folds);
+    if (roles.query !== undefined) continue;
+    given.set(scores, paced(scores, roles.scores.indexOf(roles.token)));
+  }
+  return Object.fromEntries(Object.entries(outputs).map(([k, t]) => [k, exchanged(t, given)]));
 };
