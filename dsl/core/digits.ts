@@ -27,7 +27,7 @@ export const overOf = (t: Term): { readonly of: Term; readonly by: number } | un
   if (share.tag !== "map" || share.op !== "div") return undefined;
   const by = valueOf(share.args[1]);
   return by !== undefined && Number.isInteger(by) && by > 1 &&
-      valueOf(rest) === (by - 1) / (2 * by)
+      valueOf(rest) === Math.fround((by - 1) / (2 * by))
     ? { of: share.args[0], by }
     : undefined;
 };
