@@ -37,13 +37,15 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
   return [...out];
 };
 
-/** Operands of a product that change only with every so many tokens. */
-const slowOf = (product: Term, token: number): readonly Term[] => {
-  const { args, labels } = product as Product;
-  return args.filter((a, i) => {
-    const axis = labels.args[i].indexOf(labels.out[token]);
-    return axis >= 0 && isRun(paceOf(a, axis));
-  });
+/** Does a term change along some axis, but only with every so many of it? */
+const isSlow = (t: Term): boolean => t.shape.some((d, a) => isDynamic([d]) && isRun(paceOf(t, a)));
+
+/** What changes only with every so many tokens: operands of products, and tables that tokens look up. */
+const slowIn = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+  const read = computedBy(terms, stored)
+    .flatMap((t) => t.tag === "contract" ? t.args : t.tag === "gather" ? [t.args[0]] : [])
+    .filter((t) => !stored.has(t) && t.tag !== "input" && isSlow(t));
+  return [...new Set(read)].sort((a, b) => a.id - b.id);
 };
 
 /** Casts to fixed point are staged like products. */
@@ -171,7 +173,8 @@ export const streamPlan = (
       return made(whole, movings.map((moving) => ({ moving, tile, block })));
     }
   }
-  const whole = analyseStream(args, heavy, candidates, leaves, target.serial ? slowOf : undefined);
+  const slow = target.serial ? slowIn(scores, stored) : [];
+  const whole = analyseStream(args, heavy, candidates, leaves, slow);
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
   const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));

@@ -116,6 +116,7 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
     const places = e.value === 0 ? "xz" : "yw";
     return `vec4<f32>((${a}).${places}, (${b}).${places})`;
   },
+  reversed: (_, [a]) => `(${a}).wzyx`,
   swizzle: noForm,
   lookup: noForm,
   above: noForm,

@@ -21,7 +21,7 @@ import {
 import { bin, type Expr, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 import { columnOf, entryOf } from "./entries.ts";
-import { integerAt } from "./integers.ts";
+import { integerAt, wideFromMiddle } from "./integers.ts";
 import { linear, type Source } from "./memory.ts";
 import { neighbours } from "./neighbours.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
@@ -284,7 +284,9 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
       ? columnOf(rows, index.slice(lead))
       : undefined;
     return axis < lead
-      ? column && wideEntries(low, column, codes, index.slice(0, lead), axis)
+      ? column
+        ? wideEntries(low, column, codes, index.slice(0, lead), axis)
+        : wideFromMiddle(low, t, index, axis)
       : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1 + (t.batch ?? 0));
   },
   contract: (t, low, index, axis) => contractWide(low, t, index, axis),

@@ -8,9 +8,9 @@
  * ```
  * @module
  */
-import { digitOf, overOf } from "../../dsl/core/digits.ts";
-import type { Dim, Term } from "../../dsl/core/term.ts";
-import { bin, type Expr, int } from "../ir/expr.ts";
+import { digitOf, fromMiddleOf, overOf } from "../../dsl/core/digits.ts";
+import type { Dim, Term, TermOf } from "../../dsl/core/term.ts";
+import { bin, type Expr, int, reversed, select } from "../ir/expr.ts";
 
 /** Sizes of dims, as expressions. */
 export interface Dims {
@@ -52,4 +52,44 @@ export const integerAt = (low: Dims, t: Term, index: readonly Expr[]): Expr | un
     default:
       return undefined;
   }
+};
+
+/** Operators that read four neighbours, of a vector or of a place in it. */
+interface Four extends Dims {
+  readonly tryWide: (term: Term, index: readonly Expr[], axis: number) => Expr | undefined;
+}
+
+/**
+ * Four neighbours look up rows at equal distances from the middle of a run: those of a table side by side, from the
+ * last to the first before the middle. Nothing where they are no such four; the place of the first is a multiple of 4.
+ */
+export const wideFromMiddle = (
+  low: Four,
+  { args: [table, rows], batch = 0 }: TermOf<"gather">,
+  index: readonly Expr[],
+  axis: number,
+): Expr | undefined => {
+  let [at, own, along] = [rows, index.slice(0, rows.shape.length), axis];
+  if (at.shape.length !== batch || table.shape.length !== batch + 1) return undefined;
+  while (at.tag === "broadcast" || at.tag === "cast") {
+    if (at.tag === "broadcast") {
+      const { axes } = at;
+      if (!axes.includes(along)) return undefined;
+      [own, along] = [axes.map((a) => own[a]), axes.indexOf(along)];
+    }
+    at = at.args[0];
+  }
+  const middle = fromMiddleOf(at);
+  const last = middle && digitOf(middle.of);
+  if (middle === undefined || last === undefined || last.by !== middle.by || middle.by % 8 !== 0) {
+    return undefined;
+  }
+  const steps = last.of.tag === "iota" && last.of.axis === along && last.of.shape.length === 1;
+  const first = steps ? integerAt(low, middle.of, own) : undefined;
+  if (first === undefined || first.factor % 4 !== 0) return undefined;
+  const [four, half] = [bin("div", first, int(4)), middle.by / 8];
+  const from = bin("max", bin("sub", four, int(half)), bin("sub", int(half - 1), four));
+  const place = bin("mul", from, int(4));
+  const wide = low.tryWide(table, [...index.slice(0, batch), place], batch);
+  return wide && select(bin("lt", first, int(middle.by / 2)), reversed(wide), wide);
 };

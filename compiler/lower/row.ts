@@ -142,15 +142,21 @@ export interface StreamAxes {
   readonly paced: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
 }
 
-/** Row, held and token axes of a product read at one token, or nothing if they mix. */
+/**
+ * Row, held and token axes of a product read at one token, or nothing if they mix; `looked`: at places along other
+ * axes that the token may say.
+ */
 const movingAxes = (
   term: Term,
   indices: readonly Expr[][],
+  looked = false,
 ): (HeldAxes & { token: number }) | undefined => {
   const isToken = (e: Expr): boolean => e.op === "var" && e.name === "token";
   const token = indices[0]?.findIndex(isToken) ?? -1;
   if (token < 0 || indices.some((i) => i.findIndex(isToken) !== token)) return undefined;
-  const others = indices.map((i) => i.map((e, a) => a === token ? int(0) : e));
+  const others = indices.map((i) =>
+    i.map((e, a) => a === token || (looked && variablesOf(e).has("token")) ? int(0) : e)
+  );
   if (others.some((i) => i.some((e) => variablesOf(e).has("token")))) return undefined;
   const zero: Term = { ...term, shape: term.shape.map((d, a) => a === token ? 1 : d) };
   const axes = axesOf(zero, others);
@@ -166,7 +172,7 @@ export const analyseStream = (
   heavy: readonly Term[],
   candidates: readonly Term[],
   leaves: readonly Term[],
-  slow: (product: Term, axis: number) => readonly Term[] = () => [],
+  slow: readonly Term[] = [],
 ): StreamAxes => {
   freshExprs();
   const readsIn = (watched: readonly Term[]): Map<Term, Expr[][]> => {
@@ -227,11 +233,9 @@ export const analyseStream = (
       const axes = movingAxes(t, more.get(t) ?? []);
       if (axes !== undefined) moving.set(t, axes);
     });
-    const slower = [...moving].flatMap(([t, { token }]) => slow(t, token));
-    const asked = readsIn([...still, ...slower]);
     const paced = new Map<Term, HeldAxes & { token: number }>();
-    slower.forEach((t) => {
-      const axes = movingAxes(t, asked.get(t)!);
+    slow.forEach((t) => {
+      const axes = movingAxes(t, readsIn([...still, t]).get(t)!, true);
       if (axes !== undefined) paced.set(t, axes);
     });
     // Operands have smaller ids: staged in this order, each finds what it reads.

@@ -5,13 +5,17 @@
  * ```text
  * before:  a·(c d − s t) + b·(s d + c t)            c, s of the token, d, t of the run that it lies in
  * after:   (a d + b t)·c + (b d − a t)·s            in brackets: made once a run (`Plan.paced`)
+ *          row t of (a d + b t)·C + …                where tokens of a run share the rows of a table C
  * ```
- * So a mean that turns with its place, looked up by two digits, costs each token one multiply-add a channel.
+ * So a mean that turns with its place costs each token half a multiply-add a channel: tokens as far from the
+ * middle of a run to either side share cosines, and sines but for the sign.
  * How often a factor changes is read off its term (`lower/pace.ts`). Only for single queries of a device whose
  * groups have one lane: a block of queries shares what is made of a token, and would make this for each query.
  * @module
  */
-import { contractBy, map } from "../../dsl/core/build.ts";
+import { broadcast, cast, contractBy, gather, map } from "../../dsl/core/build.ts";
+import { rowsIn } from "../../dsl/core/digits.ts";
+import { sliced } from "../../dsl/core/pieces.ts";
 import { spreadTo } from "../../dsl/core/spread.ts";
 import { knownCount } from "../../dsl/core/shape.ts";
 import {
@@ -69,6 +73,8 @@ const times = (factors: readonly Term[]): Term => factors.reduce((a, b) => map("
 /** A product of a score in parts: what varies with each token, and what meets it for a run of them. */
 interface Part {
   readonly minus: boolean;
+  /** What is the same for all that is summed, of the product's shape. */
+  readonly scales: readonly Term[];
   /** What varies with each token, with the labels of the product. */
   readonly quick: Term;
   readonly labels: readonly string[];
@@ -92,19 +98,23 @@ const partsOf = (t: TermOf<"contract">, token: number): readonly Part[] | undefi
   const at = own.indexOf(out[token]);
   const isSlow = (f: Term): boolean => isRun(paceOf(f, at)) || paceOf(f, at) === Infinity;
   const products = productsOf(placed);
-  const gains = products.some(({ factors }) =>
-    factors.some((f) => isRun(paceOf(f, at))) && !factors.every(isSlow)
-  );
-  if (!gains || products.length > MOST || products.some((p) => p.factors.every(isSlow))) {
-    return undefined;
-  }
+  const isScale = (f: Term): f is Term & TermOf<"broadcast"> =>
+    f.tag === "broadcast" && own.every((l, i) => !gone.includes(l) || !f.axes.includes(i));
+  const gains = products.some(({ factors }) => factors.some((f) => isRun(paceOf(f, at))));
+  const lone = products.some(({ factors }) => factors.every((f) => isSlow(f) || isScale(f)));
+  if (!gains || products.length > MOST || lone) return undefined;
   const slowLabels = [...out, ...gone];
   const shape = [...t.shape, ...sizes];
   const spread = (x: Term, labels: readonly string[]): Term =>
     spreadTo(x, labels, slowLabels, shape);
   return products.map(({ minus, factors }) => ({
     minus,
-    quick: times(factors.filter((f) => !isSlow(f)).sort((a, b) => a.id - b.id)),
+    scales: factors.filter((f) => !isSlow(f)).filter(isScale).map((f) =>
+      spreadTo(f.args[0], f.axes.map((a) => own[a]), out, t.shape)
+    ),
+    quick: times(
+      factors.filter((f) => !isSlow(f) && !isScale(f)).sort((a, b) => a.id - b.id),
+    ),
     labels: own,
     slow: times([
       spread(query, other),
@@ -127,19 +137,44 @@ const total = (list: readonly { readonly term: Term; readonly minus: boolean }[]
   return rest.reduce((a, { term, minus }) => map(minus ? "sub" : "add", a, term), start);
 };
 
+/** A name that no label has. */
+const ROW = "row of a table";
+
+/**
+ * A product with a row that each token looks up, where rows are fewer than the tokens of a run: the products with
+ * all rows are made once a run, and each token looks up its own.
+ */
+const lookedUp = (
+  slow: Term,
+  slowLabels: readonly string[],
+  quick: Term,
+  labels: readonly string[],
+  out: readonly string[],
+): Term | undefined => {
+  if (quick.tag !== "gather" || quick.batch || quick.args[1].shape.length !== 1) return undefined;
+  const [rows, at] = quick.args;
+  const token = out.indexOf(labels[0]);
+  const found = rowsIn(at);
+  if (found === undefined || token < 0 || 2 * found.count > paceOf(slow, token)) return undefined;
+  const own = sliced(rows, 0, found.start, found.count);
+  const args = [slowLabels, [ROW, ...labels.slice(1)]];
+  const products = contractBy({ args, out: [...out, ROW] }, slow, own);
+  const each = broadcast(cast(found.row, "u32"), products.shape.slice(0, -1), [token]);
+  return gather(products, each, out.length);
+};
+
 /** Parts of several products, those that meet the same as one. */
 const together = (parts: readonly Part[], shape: Term["shape"]): Term[] => {
-  const keyOf = ({ quick, labels, slowLabels }: Part): string =>
-    [quick.id, ...labels.map((l) => slowLabels.indexOf(l))].join();
+  const keyOf = ({ quick, scales, labels, slowLabels }: Part): string =>
+    [quick.id, ...labels.map((l) => slowLabels.indexOf(l)), ...scales.map((s) => s.id)].join();
   return [...new Set(parts.map(keyOf))].map((key) => {
     const own = parts.filter((p) => keyOf(p) === key);
-    const [{ quick, labels, slowLabels }] = own;
+    const [{ quick, labels, slowLabels, scales }] = own;
     const slow = total(own.map(({ slow, minus }) => ({ term: slow, minus })));
-    return contractBy(
-      { args: [slowLabels, labels], out: slowLabels.slice(0, shape.length) },
-      slow,
-      quick,
-    );
+    const out = slowLabels.slice(0, shape.length);
+    const made = lookedUp(slow, slowLabels, quick, labels, out) ??
+      contractBy({ args: [slowLabels, labels], out }, slow, quick);
+    return times([made, ...scales]);
   });
 };
 

@@ -16,6 +16,19 @@ export const over = (x: Term, n: number): Term =>
 /** The last digit of whole numbers to the base n, x − n·⌊x / n⌋. */
 export const digit = (x: Term, n: number): Term => map("sub", x, map("mul", over(x, n), n));
 
+/**
+ * How far numbers from 0 to n − 1 are from their middle, n even: those of a pair that lie as far from it to either
+ * side look up one row.
+ *
+ * Before: x = 0, 1, …, 7; after: max(x − 4, 3 − x) = 3, 2, 1, 0, 0, 1, 2, 3.
+ */
+export const fromMiddle = (x: Term, n: number): Term =>
+  map("max", map("sub", x, n / 2), map("sub", n / 2 - 1, x));
+
+/** On which side of the middle they lie: −1 before it, 1 behind it. */
+export const sideOf = (x: Term, n: number): Term =>
+  map("sub", map("mul", map("less", (n - 1) / 2, x), 2), 1);
+
 const valueOf = (t: Term): number | undefined => t.tag === "constant" ? t.value : undefined;
 
 /** What a term is the whole part of, and over what; nothing if it is none. */
@@ -41,4 +54,38 @@ export const digitOf = (t: Term): { readonly of: Term; readonly by: number } | u
   return whole !== undefined && whole.of === x && valueOf(rest.args[1]) === whole.by
     ? whole
     : undefined;
+};
+
+/** Of which numbers a term is the distance from their middle, and how many they are; nothing if it is none. */
+export const fromMiddleOf = (t: Term): { readonly of: Term; readonly by: number } | undefined => {
+  if (t.tag !== "map" || t.op !== "max") return undefined;
+  const [behind, before] = t.args;
+  if (behind.tag !== "map" || behind.op !== "sub") return undefined;
+  if (before.tag !== "map" || before.op !== "sub") return undefined;
+  const half = valueOf(behind.args[1]);
+  return half !== undefined && Number.isInteger(half) && half > 0 &&
+      valueOf(before.args[0]) === half - 1 && before.args[1] === behind.args[0]
+    ? { of: behind.args[0], by: 2 * half }
+    : undefined;
+};
+
+/** Look-ups of a run of rows: which row of the run, where the run begins, and how many rows it has. */
+export interface RunOfRows {
+  readonly row: Term;
+  readonly start: number;
+  readonly count: number;
+}
+
+/** The run of rows that numbers of known range choose from; nothing where that is not known. */
+export const rowsIn = (t: Term): RunOfRows | undefined => {
+  if (t.tag === "cast") return rowsIn(t.args[0]);
+  const middle = fromMiddleOf(t);
+  if (middle !== undefined) return { row: t, start: 0, count: middle.by / 2 };
+  const last = digitOf(t);
+  if (last !== undefined) return { row: t, start: 0, count: last.by };
+  if (t.tag !== "map" || t.op !== "add") return undefined;
+  const [by, inside] = [valueOf(t.args[1]), rowsIn(t.args[0])];
+  return by === undefined || inside === undefined
+    ? undefined
+    : { ...inside, start: inside.start + by };
 };

@@ -3,8 +3,9 @@
  * @module
  */
 import { type Fixed, isFixedPoint } from "../../dsl/core/dtype.ts";
-import type { Term } from "../../dsl/core/term.ts";
+import type { Term, TermOf } from "../../dsl/core/term.ts";
 import {
+  across4,
   type Arr,
   asI16,
   bin,
@@ -15,10 +16,12 @@ import {
   packI8,
   un,
   unzip16,
+  vec4,
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { CODES } from "../../compiler/lower/fixed.ts";
 import { linear } from "../../compiler/lower/memory.ts";
+import { contractTogether } from "../../compiler/lower/reductions.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
 import { holdRow } from "../stage.ts";
 import type { Frame } from "./shape.ts";
@@ -130,13 +133,51 @@ const hold = (
   low.sources.set(term, holdRow({ arr: read(arr), axes, size }, term, int(0)));
 };
 
-/** Makes what is the same for all tokens of a chunk, for the products that read it. */
+/** Rows of products that share what they meet, and places of four of them at a time. */
+const TOGETHER = 2;
+
+/** Makes products at four neighbouring places of their last axis at a time, a few rows side by side. */
+const holdProducts = (
+  b: Builder,
+  term: Term & TermOf<"contract">,
+  axes: HeldAxes,
+  at: (inside: readonly Expr[]) => readonly Expr[],
+): void => {
+  const { low } = b;
+  const size = heldCount(term, axes);
+  const dims = axes.held.map((a) => int(term.shape[a] as number));
+  const count = term.shape[term.shape.length - 1] as number;
+  const arr = b.local("held", size);
+  const rows = Array.from({ length: size / count }, (_, r) => unravel(int(r), dims.slice(0, -1)));
+  for (let first = 0; first < rows.length; first += TOGETHER) {
+    const some = rows.slice(first, first + TOGETHER);
+    low.par("h", int(count / 4), (h) => {
+      const place = bin("mul", h, int(4));
+      const indices = LANES.flatMap((k) =>
+        some.map((row) => at([...row, bin("add", place, int(k))]))
+      );
+      const sums = contractTogether(low, term, indices);
+      some.forEach((_, r) => {
+        const four = LANES.map((k) => sums[k * some.length + r]);
+        const wide = four[0].type === "f32x4" ? across4("hsum", four) : vec4(four);
+        low.store(arr, bin("add", place, int((first + r) * count)), wide);
+      });
+    });
+  }
+  low.sources.set(term, holdRow({ arr, axes, size }, term, int(0)));
+};
+
+/** Makes what is the same for all tokens of a chunk, for what reads it, operands first. */
 export const stageChunk = (b: Builder, plan: Plan, { outer, first }: Frame): void => {
+  for (const [term] of plan.paced ?? []) b.low.sources.delete(term);
   for (const [term, axes] of plan.paced ?? []) {
-    b.low.sources.delete(term);
     const at = (inside: readonly Expr[]): Expr[] =>
       indexOf(term, axes, inside, outer, axes.token, first);
-    hold(b, term, axes, at, (arr) => arr);
+    const last = term.shape.length - 1;
+    const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
+    if (term.tag === "contract" && four) {
+      holdProducts(b, term as Term & TermOf<"contract">, axes, at);
+    } else hold(b, term, axes, at, (arr) => arr);
   }
 };
 
