@@ -41,7 +41,12 @@ const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[]
 const isSlow = (t: Term): boolean => t.shape.some((d, a) => isDynamic([d]) && isRun(paceOf(t, a)));
 
 /** What changes only with every so many tokens: operands of products, and tables that tokens look up. */
-const slowIn = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+const slowIn = (
+  terms: readonly Term[],
+  stored: ReadonlySet<Term>,
+  { serial }: Target,
+): Term[] => {
+  if (!serial) return [];
   const read = computedBy(terms, stored)
     .flatMap((t) => t.tag === "contract" ? t.args : t.tag === "gather" ? [t.args[0]] : [])
     .filter((t) => !stored.has(t) && t.tag !== "input" && isSlow(t));
@@ -99,18 +104,23 @@ const namedOperands = (roles: StreamRoles, pieces: readonly Piece[]) => {
   );
 };
 
-/** Products that the scores of a fold make once a token: its own, however many tokens there are. */
-export const scoreProducts = (fold: Fold, stored: ReadonlySet<Term>): ReadonlySet<Term> => {
+/** Products that the scores of a fold make once a token or a chunk: its own, however many tokens there are. */
+export const scoreProducts = (
+  fold: Fold,
+  stored: ReadonlySet<Term>,
+  target: Target,
+): ReadonlySet<Term> => {
   const pieces = piecesIn([fold], stored);
   const scores = pieces.map(([{ args: [own] }]) => own);
   const args = namedOperands(streamRoles([fold]), pieces).filter((a) => scores.includes(a.term));
-  const { moving } = analyseStream(
+  const { moving, paced } = analyseStream(
     args,
     [],
     longProducts(scores, stored),
     leavesOf(scores, stored),
+    slowIn(scores, stored, target),
   );
-  return new Set(moving.keys());
+  return new Set([...moving.keys(), ...paced.keys()]);
 };
 
 /** The products of a piece among those that are made once a token. */
@@ -173,7 +183,7 @@ export const streamPlan = (
       return made(whole, movings.map((moving) => ({ moving, tile, block })));
     }
   }
-  const slow = target.serial ? slowIn(scores, stored) : [];
+  const slow = slowIn(scores, stored, target);
   const whole = analyseStream(args, heavy, candidates, leaves, slow);
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
   const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));

@@ -20,7 +20,7 @@ import {
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { CODES } from "../../compiler/lower/fixed.ts";
-import { linear } from "../../compiler/lower/memory.ts";
+import { linear, type Source } from "../../compiler/lower/memory.ts";
 import { contractTogether } from "../../compiler/lower/reductions.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
 import { holdRow } from "../stage.ts";
@@ -136,12 +136,30 @@ const hold = (
 /** Rows of products that share what they meet, and places of four of them at a time. */
 const TOGETHER = 2;
 
+/** Vectors of a source that are read once, ahead of the loops to come. */
+const readAhead = (b: Builder, source: Source): Source => {
+  const { low } = b;
+  const { block } = low;
+  const known = new Map<Expr, Expr>();
+  return {
+    ...source,
+    wide: (index, axis) => {
+      const four = source.wide(index, axis);
+      if (four === undefined) return undefined;
+      const named = known.get(four) ?? low.named("w", four, block);
+      known.set(four, named);
+      return named;
+    },
+  };
+};
+
 /** Makes products at four neighbouring places of their last axis at a time, a few rows side by side. */
 const holdProducts = (
   b: Builder,
   term: Term & TermOf<"contract">,
   axes: HeldAxes,
   at: (inside: readonly Expr[]) => readonly Expr[],
+  paced: Pick<ReadonlySet<Term>, "has">,
 ): void => {
   const { low } = b;
   const size = heldCount(term, axes);
@@ -151,6 +169,9 @@ const holdProducts = (
   const rows = Array.from({ length: size / count }, (_, r) => unravel(int(r), dims.slice(0, -1)));
   for (let first = 0; first < rows.length; first += TOGETHER) {
     const some = rows.slice(first, first + TOGETHER);
+    // What rows of a table are multiplied with is the same for all of them.
+    const met = term.args.filter((t) => paced.has(t)).map((t) => [t, low.sources.get(t)!] as const);
+    met.forEach(([t, source]) => low.sources.set(t, readAhead(b, source)));
     low.par("h", int(count / 4), (h) => {
       const place = bin("mul", h, int(4));
       const indices = LANES.flatMap((k) =>
@@ -163,21 +184,26 @@ const holdProducts = (
         low.store(arr, bin("add", place, int((first + r) * count)), wide);
       });
     });
+    met.forEach(([t, source]) => low.sources.set(t, source));
   }
   low.sources.set(term, holdRow({ arr, axes, size }, term, int(0)));
 };
 
 /** Makes what is the same for all tokens of a chunk, for what reads it, operands first. */
-export const stageChunk = (b: Builder, plan: Plan, { outer, first }: Frame): void => {
-  for (const [term] of plan.paced ?? []) b.low.sources.delete(term);
-  for (const [term, axes] of plan.paced ?? []) {
+export const stageChunk = (
+  b: Builder,
+  { paced = new Map() }: Plan,
+  { outer, first }: Frame,
+): void => {
+  for (const term of paced.keys()) b.low.sources.delete(term);
+  for (const [term, axes] of paced) {
     const at = (inside: readonly Expr[]): Expr[] =>
       indexOf(term, axes, inside, outer, axes.token, first);
     const last = term.shape.length - 1;
     const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
-    if (term.tag === "contract" && four) {
-      holdProducts(b, term as Term & TermOf<"contract">, axes, at);
-    } else hold(b, term, axes, at, (arr) => arr);
+    const product = four && term.tag === "contract" ? term as Term & TermOf<"contract"> : undefined;
+    if (product !== undefined) holdProducts(b, product, axes, at, paced);
+    else hold(b, term, axes, at, (arr) => arr);
   }
 };
 
