@@ -21,7 +21,7 @@ import {
 import { bin, type Expr, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 import { columnOf, entryOf } from "./entries.ts";
-import { integerAt, wideFromMiddle } from "./integers.ts";
+import { integerAt, wideDigits, wideFromMiddle } from "./integers.ts";
 import { linear, type Source } from "./memory.ts";
 import { neighbours } from "./neighbours.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
@@ -223,6 +223,8 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     return t.axis === axis ? bin("add", base, vec4([0, 1, 2, 3].map(num))) : base;
   },
   map: (t, low, index, axis) => {
+    const digits = wideDigits(low, t, index, axis);
+    if (digits !== undefined) return digits;
     if (!hasLanes(t.op)) return undefined;
     const args = t.args.map((a) => low.tryWide(a, index, axis));
     return args.some((a) => a === undefined) ? undefined : applyOp(t.op, args as Expr[]);

@@ -10,7 +10,7 @@
  */
 import { digitOf, fromMiddleOf, overOf } from "../../dsl/core/digits.ts";
 import type { Dim, Term, TermOf } from "../../dsl/core/term.ts";
-import { bin, type Expr, int, reversed, select } from "../ir/expr.ts";
+import { bin, type Expr, int, num, reversed, select, un, vec4 } from "../ir/expr.ts";
 
 /** Sizes of dims, as expressions. */
 export interface Dims {
@@ -52,6 +52,24 @@ export const integerAt = (low: Dims, t: Term, index: readonly Expr[]): Expr | un
     default:
       return undefined;
   }
+};
+
+/** Whole numbers of four neighbours of which the first is a multiple of 4: their last digits, or their whole parts. */
+export const wideDigits = (
+  low: Dims,
+  t: TermOf<"map">,
+  index: readonly Expr[],
+  axis: number,
+): Expr | undefined => {
+  const digit = digitOf(t as Term);
+  const whole = digit ?? overOf(t as Term);
+  if (whole?.of.tag !== "iota" || whole.of.axis !== axis || whole.by % 4 !== 0) return undefined;
+  const first = integerAt(low, whole.of, index);
+  if (first === undefined || first.factor % 4 !== 0) return undefined;
+  const base = integerAt(low, t as Term, index);
+  if (base === undefined) return undefined;
+  const all = un("splat", un("toF32", base));
+  return digit === undefined ? all : bin("add", all, vec4([0, 1, 2, 3].map(num)));
 };
 
 /** Operators that read four neighbours, of a vector or of a place in it. */

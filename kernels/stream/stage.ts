@@ -133,10 +133,10 @@ const hold = (
   low.sources.set(term, holdRow({ arr: read(arr), axes, size }, term, int(0)));
 };
 
-/** Rows of products that share what they meet, and places of four of them at a time. */
+/** Products that are made side by side, four sums each: as many as hide how long an addition takes. */
 const TOGETHER = 2;
 
-/** Vectors of a source that are read once, ahead of the loops to come. */
+/** Vectors of a source at known places, read once ahead of the loops to come. */
 const readAhead = (b: Builder, source: Source): Source => {
   const { low } = b;
   const { block } = low;
@@ -145,7 +145,8 @@ const readAhead = (b: Builder, source: Source): Source => {
     ...source,
     wide: (index, axis) => {
       const four = source.wide(index, axis);
-      if (four === undefined) return undefined;
+      // A place that a loop counts is read where it is.
+      if (four?.op !== "load" || four.args[0].op !== "const") return four;
       const named = known.get(four) ?? low.named("w", four, block);
       known.set(four, named);
       return named;
@@ -172,16 +173,22 @@ const holdProducts = (
     // What rows of a table are multiplied with is the same for all of them.
     const met = term.args.filter((t) => paced.has(t)).map((t) => [t, low.sources.get(t)!] as const);
     met.forEach(([t, source]) => low.sources.set(t, readAhead(b, source)));
-    low.par("h", int(count / 4), (h) => {
-      const place = bin("mul", h, int(4));
-      const indices = LANES.flatMap((k) =>
-        some.map((row) => at([...row, bin("add", place, int(k))]))
+    const fours = some.length < TOGETHER && count % (4 * TOGETHER) === 0 ? TOGETHER : 1;
+    low.par("h", int(count / (4 * fours)), (h) => {
+      const place = bin("mul", h, int(4 * fours));
+      const places = Array.from({ length: 4 * fours }, (_, k) => bin("add", place, int(k)));
+      const sums = contractTogether(
+        low,
+        term,
+        places.flatMap((p) => some.map((r) => at([...r, p]))),
       );
-      const sums = contractTogether(low, term, indices);
       some.forEach((_, r) => {
-        const four = LANES.map((k) => sums[k * some.length + r]);
-        const wide = four[0].type === "f32x4" ? across4("hsum", four) : vec4(four);
-        low.store(arr, bin("add", place, int((first + r) * count)), wide);
+        const own = places.map((_, k) => sums[k * some.length + r]);
+        for (let k = 0; k < own.length; k += 4) {
+          const four = own.slice(k, k + 4);
+          const wide = four[0].type === "f32x4" ? across4("hsum", four) : vec4(four);
+          low.store(arr, bin("add", place, int((first + r) * count + k)), wide);
+        }
       });
     });
     met.forEach(([t, source]) => low.sources.set(t, source));
