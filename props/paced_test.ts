@@ -22,7 +22,7 @@ import { pacedScores } from "../compiler/rules/paced.ts";
 import { rewrite } from "../compiler/rules/rewrite.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { iota, map } from "../dsl/core/build.ts";
-import { digit, over } from "../dsl/core/digits.ts";
+import { digit, fromMiddle, over, sideOf } from "../dsl/core/digits.ts";
 import type { Term } from "../dsl/core/term.ts";
 import { evaluate } from "../dsl/read/eval.ts";
 import { print } from "../dsl/read/print.ts";
@@ -91,6 +91,13 @@ check(
         value(t).forEach((x, i, all) => ok(i % pace === 0 || x === all[i - 1], print(t)));
       }
       ok(start !== 0 || paceOf(over(places, n), 0) === n);
+      const even = 2 * n;
+      const middle = value(fromMiddle(digit(places, even), even));
+      const sides = value(sideOf(places, even));
+      middle.forEach((x, i) => {
+        const away = (start + i) % even - (even - 1) / 2;
+        ok(x === Math.abs(away) - 0.5 && sides[i] === Math.sign(away));
+      });
     },
   ),
   100,
@@ -128,7 +135,7 @@ Deno.test("what is slow is made once a chunk, which lies in a run; for a block o
       chunk,
     });
     const [stream] = plans.filter((p) => p.skeleton === "stream");
-    ok(stream.paced?.size === 2 && 512 % stream.tile === 0, `${chunk}: ${stream.tile}`);
+    ok(stream.paced?.size === 4 && 256 % stream.tile === 0, `${chunk}: ${stream.tile}`);
   }
   const { plans } = lower(
     hoist({ out: outOf({ ...given, queries: 40 }) }).outputs,

@@ -96,11 +96,15 @@ const partsOf = (t: TermOf<"contract">, token: number): readonly Part[] | undefi
   }
   if (own.some((l) => l !== out[token] && !other.includes(l))) return undefined;
   const at = own.indexOf(out[token]);
-  const isSlow = (f: Term): boolean => isRun(paceOf(f, at)) || paceOf(f, at) === Infinity;
-  const products = productsOf(placed);
+  // One number a token, however often it changes: a product is scaled by it.
   const isScale = (f: Term): f is Term & TermOf<"broadcast"> =>
-    f.tag === "broadcast" && own.every((l, i) => !gone.includes(l) || !f.axes.includes(i));
-  const gains = products.some(({ factors }) => factors.some((f) => isRun(paceOf(f, at))));
+    f.tag === "broadcast" && f.axes.includes(at) && !f.axes.some((a) => gone.includes(own[a]));
+  const isSlow = (f: Term): boolean =>
+    !isScale(f) && (isRun(paceOf(f, at)) || paceOf(f, at) === Infinity);
+  const products = productsOf(placed);
+  const gains = products.some(({ factors }) =>
+    factors.some((f) => !isScale(f) && isRun(paceOf(f, at)))
+  );
   const lone = products.some(({ factors }) => factors.every((f) => isSlow(f) || isScale(f)));
   if (!gains || products.length > MOST || lone) return undefined;
   const slowLabels = [...out, ...gone];
@@ -109,7 +113,7 @@ const partsOf = (t: TermOf<"contract">, token: number): readonly Part[] | undefi
     spreadTo(x, labels, slowLabels, shape);
   return products.map(({ minus, factors }) => ({
     minus,
-    scales: factors.filter((f) => !isSlow(f)).filter(isScale).map((f) =>
+    scales: factors.filter(isScale).map((f) =>
       spreadTo(f.args[0], f.axes.map((a) => own[a]), out, t.shape)
     ),
     quick: times(

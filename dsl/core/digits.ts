@@ -2,7 +2,7 @@
  * Digits of whole numbers, and how to know them again: places of tokens are looked up a digit at a time.
  * @module
  */
-import { map } from "./build.ts";
+import { cast, gather, map, table } from "./build.ts";
 import type { Term } from "./term.ts";
 
 /**
@@ -25,9 +25,9 @@ export const digit = (x: Term, n: number): Term => map("sub", x, map("mul", over
 export const fromMiddle = (x: Term, n: number): Term =>
   map("max", map("sub", x, n / 2), map("sub", n / 2 - 1, x));
 
-/** On which side of the middle they lie: −1 before it, 1 behind it. */
+/** On which side of the middle of n the last digits of whole numbers lie: −1 before it, 1 behind it. */
 export const sideOf = (x: Term, n: number): Term =>
-  map("sub", map("mul", map("less", (n - 1) / 2, x), 2), 1);
+  gather(table([-1, 1]), cast(map("sub", over(x, n / 2), map("mul", over(x, n), 2)), "u32"));
 
 const valueOf = (t: Term): number | undefined => t.tag === "constant" ? t.value : undefined;
 

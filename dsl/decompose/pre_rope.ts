@@ -79,7 +79,7 @@ const turnsOf = (places: Term, rows: Term): Turn => {
   };
   const [within, run] = [digit(places, RUN), digit(over(places, RUN), RUNS)];
   const [c, s] = turn(fromMiddle(within, RUN), 0, RUN / 2);
-  const side = broadcast(sideOf(within, RUN), s.shape, places.shape.map((_, i) => i));
+  const side = broadcast(sideOf(places, RUN), s.shape, places.shape.map((_, i) => i));
   return after([c, map("mul", s, side)], turn(run, RUN, RUNS));
 };
 
