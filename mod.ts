@@ -26,7 +26,7 @@ import type { Outputs } from "./compiler/pipeline.ts";
 import { compileOn, type Program } from "./compiler/program.ts";
 import { type Given, refusedOutputs } from "./compiler/bind.ts";
 import type { Sizes } from "./dsl/core/shape.ts";
-import { type Candidates, chosen, refusedSchedule } from "./compiler/schedule.ts";
+import { type Candidates, chosen, defaultsOf, refusedSchedule } from "./compiler/schedule.ts";
 import { type Tuned, tunedOf, tuneOn } from "./compiler/tune.ts";
 import type { Device, DeviceName } from "./compiler/runtime/device.ts";
 import { evalProgram } from "./compiler/runtime/eval.ts";
@@ -137,7 +137,11 @@ const compiled = async (
   const device = found.right;
   const refused = refusedOutputs(outputs) ?? refusedSchedule(schedule ?? {});
   if (refused !== undefined) return left(refused);
-  const choice = chosen(schedule ?? {}, certify === undefined ? tunedOf(outputs, device) : {});
+  const choice = chosen(
+    schedule ?? {},
+    certify === undefined ? tunedOf(outputs, device) : {},
+    defaultsOf(device.target),
+  );
   const terms = Object.entries(outputs).map(([name, term]) => [name, term.id]);
   return programsOf(device)(
     JSON.stringify([terms, choice, certify]),
@@ -222,7 +226,7 @@ export const tune = async (
 ): Promise<Tuned> => {
   const { device } = await compile(outputs, options);
   const given = options.schedule ?? {};
-  const start = { ...SCHEDULE, ...given };
+  const start = { ...defaultsOf(device.target), ...given };
   if (device.name === "eval") return { schedule: {}, from: "measured" };
   return tuneOn(
     outputs,

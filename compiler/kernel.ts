@@ -80,6 +80,8 @@ export interface Target {
   readonly serial: boolean;
   /** Chunks of a streaming fold that one group walks: few where groups run side by side. */
   readonly partsPerGroup: number;
+  /** Numbers of a schedule that are others here by default. */
+  readonly schedule?: Partial<Schedule>;
 }
 
 /** Bits of fixed-point queries and weights. */
@@ -104,7 +106,7 @@ export interface Schedule {
   readonly splits: number;
 }
 
-/** The default schedule. */
+/** The default schedule, but for what a target has its own for. */
 export const SCHEDULE: Schedule = {
   chunk: 256,
   fixed: 16,

@@ -80,14 +80,17 @@ const channelsOf = ({ roots }: Plan): number =>
   streamRoles(roots as readonly Fold[]).members
     .reduce((n, m) => n + countOf(m, m.channels), 0);
 
+/** Tokens of a chunk beside which what is done once a chunk is less than the same scores a second time. */
+const LONG = 64;
+
 /**
- * Does a joined plan hold what both held, and take a block of queries, or parts at least half as long
- * as those of the larger one?
+ * Does a joined plan hold what both held, and take a block of queries, or chunks at least half as
+ * long as those of the larger one, or long enough?
  */
 const asGood = (joined: Plan, apart: readonly [Plan, Plan]): boolean => {
   const [a, b] = apart;
   const larger = channelsOf(b) > channelsOf(a) ? b : a;
-  return (joined.block !== undefined || 2 * joined.tile >= larger.tile) &&
+  return (joined.block !== undefined || joined.tile >= Math.min(larger.tile / 2, LONG)) &&
     // What only a block of queries holds, a plan without one has no use for.
     apart.every((p) =>
       (p.block !== undefined && joined.block === undefined) ||

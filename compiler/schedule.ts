@@ -8,7 +8,7 @@
  * @module
  */
 import { CompileError } from "./errors.ts";
-import { SCHEDULE, type Schedule } from "./kernel.ts";
+import { SCHEDULE, type Schedule, type Target } from "./kernel.ts";
 
 /** Who chose a number: the default, who compiled, or {@link Chosen} by a tuner. */
 export type Origin = "default" | "given" | "tuned";
@@ -29,7 +29,7 @@ const NAMES = Object.keys(SCHEDULE) as readonly (keyof Schedule)[];
  * empty list is never tried: how exact the arithmetic is, is not for a clock to say.
  */
 export const CANDIDATES: Required<Candidates> = {
-  chunk: [64, 128, 256, 512],
+  chunk: [64, 128, 256, 512, 1024, 2048],
   fixed: [],
   lanes: [32, 64],
   queries: [1, 8, 32],
@@ -60,9 +60,16 @@ export const refusedSchedule = (given: Partial<Schedule>): CompileError | undefi
   return undefined;
 };
 
+/** The numbers that a target takes by default. */
+export const defaultsOf = (target: Target): Schedule => ({ ...SCHEDULE, ...target.schedule });
+
 /** Numbers that were given, else tuned, else the default. */
-export const chosen = (given: Partial<Schedule>, tuned: Partial<Schedule>): Chosen => ({
-  schedule: { ...SCHEDULE, ...tuned, ...given },
+export const chosen = (
+  given: Partial<Schedule>,
+  tuned: Partial<Schedule>,
+  defaults: Schedule = SCHEDULE,
+): Chosen => ({
+  schedule: { ...defaults, ...tuned, ...given },
   from: Object.fromEntries(
     NAMES.map((k) => [k, k in given ? "given" : k in tuned ? "tuned" : "default"]),
   ) as Chosen["from"],

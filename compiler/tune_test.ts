@@ -58,7 +58,7 @@ Deno.test("tune() remembers by program and device; explain() says where numbers 
   const [outputs, inputs] = [outputsOf(8), inputsOf(8)];
   const device = openWasm();
   const plain = await compile(outputs, { device });
-  match(plain.explain(), /chunk 256 \(default\)/);
+  match(plain.explain(), /chunk 2048 \(default\)/);
   const candidates = { chunk: [16, 64] };
   const found = await tune(outputs, { device, inputs, candidates, schedule: { rows: 4 } });
   equal(found.from, "measured");
@@ -72,7 +72,7 @@ Deno.test("tune() remembers by program and device; explain() says where numbers 
     (await compile(outputs, { device, schedule: { chunk: 8 } })).explain(),
     /chunk 8 \(given\)/,
   );
-  match((await compile(outputsOf(12), { device })).explain(), /chunk 256 \(default\)/);
+  match((await compile(outputsOf(12), { device })).explain(), /chunk 2048 \(default\)/);
   const [a, b] = [await plain.values(inputs), await tuned.values(inputs)];
   ok(a.out.every((x, i) => Math.abs(x - b.out[i]) < 1e-5));
   device.close();

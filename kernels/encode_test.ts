@@ -1,6 +1,7 @@
 /** What encoders compile to: what is made once, and where scales go. */
 import { deepEqual, ok } from "node:assert/strict";
 import { decoquantB, input, turboquant } from "../mod.ts";
+import { emitWat } from "../compiler/emit/wat.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { SKELETONS } from "./mod.ts";
@@ -19,7 +20,7 @@ Deno.test("codes whose norm is kept are searched once, and held as bytes", () =>
 });
 
 Deno.test("scales of DecoQuant's columns meet the small matrix, and its magnitude leaves the codes", () => {
-  const { plans } = lower(
+  const { plans, steps } = lower(
     { ...decoquantB(4).encode(input("x", shape, "f32")) },
     SKELETONS,
     WASM_TARGET,
@@ -34,4 +35,8 @@ Deno.test("scales of DecoQuant's columns meet the small matrix, and its magnitud
   ]);
   const [product] = plans[5].staged.filter((t) => t.tag === "contract");
   ok(product.args.some((a) => a.tag === "permute" || a.tag === "reshape"), "x itself is read");
+  // The largest of a row is found while products are in registers, whatever axes it has them in.
+  const text = emitWat([steps[steps.length - 1].kernel], false);
+  ok(/f32x4\.abs \(local\.get \$result\d+\)/.test(text), "of results");
+  ok(!/f32x4\.abs \(v128\.load/.test(text), "not of what is held");
 });

@@ -1,15 +1,15 @@
 /**
- * A product that a row holds, on a device whose groups have one lane: tiles of 4 × 8 or 2 × 8 results in
+ * A product that a row holds, on a device whose groups have one lane: tiles of 2 × 16 or 4 × 8 results in
  * registers, so that what is loaded is used more than once. Folds of all that a row has of it, as its largest
  * magnitude, take the results while they are in registers.
  *
  * ```text
- * for a row, for 4 × 8 results of it:  for k:  acc[i][j4] += splat(a[i, k]) · b[k, j4]
+ * for a row, for 2 × 16 results of it:  for k:  acc[i][j4] += splat(a[i, k]) · b[k, j4]
  *                                      held[…] = acc;  top = max(top, |acc|)
  * ```
  * @module
  */
-import { isDynamic } from "../dsl/core/shape.ts";
+import { isDynamic, staticCount } from "../dsl/core/shape.ts";
 import type { Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, madd, num, un } from "../compiler/ir/expr.ts";
 import { unravel } from "../compiler/kernel.ts";
@@ -26,9 +26,13 @@ const foldsRow = (t: Term, product: Term, held: Tile["held"]): t is Fold => {
   const own = held.get(t)!;
   if (t.tag !== "fold" || MONOIDS[t.project] === undefined || own.size !== 1) return false;
   const [axis] = t.labels.args;
-  // A number that is the same everywhere may be folded over other axes: a count of tokens, say.
-  return t.args[0].shape.join() === product.shape.join() &&
-    isFlat(own) && isFlat(held.get(product)!) &&
+  const whole = held.get(product)!;
+  // The same numbers in the same order, in axes of its own. A number that is the same everywhere may be folded
+  // over others: a count of tokens, say.
+  const rows = t.shape.length;
+  return t.shape.join() === product.shape.slice(0, rows).join() &&
+    staticCount(t.args[0].shape.slice(rows)) === whole.size &&
+    isFlat(own) && isFlat(whole) &&
     t.labels.out.every((l, a) => axis[a] === l) &&
     elementwise(t.args[0], new Map([[product, un("splat", num(0))]])) !== undefined;
 };
@@ -55,8 +59,9 @@ export const stageProduct = (tile: Tile, terms: readonly Term[]): number => {
   ) return 0;
   const K = b.shape[0] as number;
   if (K > MOST || low.tryWide(b, [int(0), int(0)], 1) === undefined) return 0;
-  const fours = [2, 1].find((n) => N % (4 * n) === 0)!;
-  const MR = size / N % 4 === 0 ? 4 : 2;
+  // Eight sums; numbers of rows are loaded by an address that is checked, those of the other side are close.
+  const fours = [4, 2, 1].find((n) => N % (4 * n) === 0)!;
+  const MR = fours < 4 && size / N % 4 === 0 ? 4 : 2;
   const rest = terms.slice(1);
   const end = rest.findIndex((t) => !foldsRow(t, term, held));
   const folds = rest.slice(0, end < 0 ? rest.length : end) as Fold[];

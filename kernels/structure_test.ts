@@ -102,7 +102,7 @@ Deno.test("attention over DecoQuant-4: 2 kernels; T_S leaves the token loop", as
   equal(fired.has("factor-to-query") && fired.has("factor-out-of-fold"), true);
   // Packed words twice (K and V), their scales, q, T_S of K and of V; parts out and in again; the result.
   const tokens = 1024;
-  const parts = 4 * (2 * 4 * 2 * (64 + 4));
+  const parts = 4 * (2 * 2 * (64 + 4));
   equal(
     p.bytesMoved({ tokens }),
     2 * (tokens * 128 / 2 + tokens * 2) + 2 * 512 + 2 * 1024 + 2 * parts,
@@ -195,7 +195,7 @@ Deno.test("means over the same scores are one stream: weights once, each sum in 
     ["read parts f32", "write fold f32 [2,2,1]"],
   ]);
   // The error of V is the same for all channels of a token: a sum of it is one number a row.
-  const parts = 4 * (2 * 4 * 2 * (64 + 4));
+  const parts = 4 * (2 * 2 * (64 + 4));
   const alone = (await compile({ out: attention(rtn(4)) })).bytesMoved({ tokens: 1024 });
   equal(p.bytesMoved({ tokens: 1024 }), alone + 2 * parts + 4 * (2 * 2 * 64 + 2 * 2));
 });

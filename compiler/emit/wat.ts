@@ -190,6 +190,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   unzip32: unzipped(4),
   reversed: (_e, [a]) =>
     `(i8x16.shuffle 12 13 14 15 8 9 10 11 4 5 6 7 0 1 2 3 (local.tee $h ${a}) (local.get $h))`,
+  turned: (e, [a]) => {
+    const places = Array.from({ length: 16 }, (_, k) => (k + 4 * e.value) % 16).join(" ");
+    return `(i8x16.shuffle ${places} (local.tee $h ${a}) (local.get $h))`;
+  },
   swizzle: (_e, [a, b]) => `(i8x16.relaxed_swizzle ${a} ${b})`,
   lookup: writtenOut("lookup"),
   above: writtenOut("above"),

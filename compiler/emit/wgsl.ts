@@ -117,6 +117,7 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
     return `vec4<f32>((${a}).${places}, (${b}).${places})`;
   },
   reversed: (_, [a]) => `(${a}).wzyx`,
+  turned: (e, [a]) => `(${a}).${"xyzwxyz".slice(e.value, e.value + 4)}`,
   swizzle: noForm,
   lookup: noForm,
   above: noForm,

@@ -208,6 +208,10 @@ export const reversed = (a: Expr): Expr => node("reversed", a.type, [a]);
 export const zip32 = (a: Expr, b: Expr, half: number): Expr =>
   node("zip32", a.type, [a, b], { value: half });
 
+/** Four lanes from lane `by` on, around: `(a[by], a[by + 1], …)`. */
+export const turned = (a: Expr, by: number): Expr =>
+  by === 0 ? a : node("turned", a.type, [a], { value: by });
+
 /** The bytes of a table of 16 bytes at places 0 … 15. */
 export const swizzle = (table: Expr, places: Expr): Expr =>
   node("swizzle", "u32x4", [table, places]);

@@ -92,6 +92,7 @@ export interface Expr {
     | "unzip16"
     | "unzip32"
     | "reversed"
+    | "turned"
     | "swizzle"
     | "lookup"
     | "above"

@@ -6,7 +6,7 @@
 import { DTYPES } from "../../dsl/core/dtype.ts";
 import { isDynamic } from "../../dsl/core/shape.ts";
 import { type Term, type TermOf, topological } from "../../dsl/core/term.ts";
-import { WEIGHTS } from "../../dsl/read/weights.ts";
+import { type WeightBits, WEIGHTS } from "../../dsl/read/weights.ts";
 import { leavesOf, type Schedule, type Target } from "../kernel.ts";
 import { laneMemory } from "./lane_chunk.ts";
 import { type Factor, type LinearTerms, linearTerms } from "./linear.ts";
@@ -52,7 +52,7 @@ export const bytesOf = (values: Term, stored: Pick<ReadonlySet<Term>, "has">): n
         : widest;
     }, DTYPES.u1.bits / 8);
 
-/** Parts of the values whose weights are scaled, and groups of channels that scales tell apart. */
+/** Parts of the values whose weights scales change, and groups of channels that scales tell apart. */
 const scaledOf = (
   member: Member,
   stored: ReadonlySet<Term>,
@@ -62,15 +62,16 @@ const scaledOf = (
   const axis = values.indexOf(channels[channels.length - 1]);
   const form = linearTerms(term.args[1], axis, (t) => stored.has(t));
   const groups = tellApart(member, form) ? groupsOf(member) : 1;
-  return { parts: form.scaled.length, groups };
+  const parts = form.scaled.filter(({ factor: { terms, by } }) => terms.length > 0 || by !== 1);
+  return { parts: parts.length, groups };
 };
 
-/** Floats of group memory that adding up the values takes: for each token, and besides. */
+/** Floats of group memory that adding up the values of so many tokens takes. */
 const memoryOf = (
   member: Member,
   rows: number,
   stored: ReadonlySet<Term>,
-): { token: number; fixed: number } => {
+): (tokens: number) => number => {
   const { channels } = member;
   const count = countOf(member, channels);
   const fixed = runsAlongTokens(member)
@@ -78,11 +79,15 @@ const memoryOf = (
     : member.term.weights === undefined
     ? 0
     : rows * count;
-  if (channels.length === 0) return { token: 0, fixed };
-  return {
-    token: 2 * rows * groupsOf(member) * Math.max(1, scaledOf(member, stored).parts),
-    fixed,
+  const { parts, groups } = scaledOf(member, stored);
+  const { weights } = member.term;
+  // Two integers are a word: those of 8 bits with their steps, those of 16 made anew for every step.
+  const each: Record<WeightBits | 0, (tokens: number) => number> = {
+    0: (tokens) => tokens * parts,
+    8: (tokens) => tokens * (1 / 2 + 1 / WEIGHTS[8].tokens),
+    16: (tokens) => Math.min(tokens, WEIGHTS[16].tokens) * (parts + 1 / 2),
   };
+  return (tokens) => fixed + rows * groups * each[weights ?? 0](tokens);
 };
 
 /** The most tokens up to `most` of which a run has a whole number, in whole walks: each chunk lies in one run. */
@@ -125,10 +130,12 @@ export const streamChunk = (
   );
   const chunks = pieces.map((folds, i) => {
     const memory = roles[i].members.map((m) => memoryOf(m, rows, stored));
-    const perToken = lanes === undefined
-      ? sum(movingCounts[i]) + rows + sum(memory.map((m) => m.token))
-      : sum(movingCounts.flat()) + lanes.token;
-    const besides = stagedFloats + sum(memory.map((m) => m.fixed)) + (lanes?.fixed ?? 0) + 64;
+    const floats = (tokens: number): number =>
+      stagedFloats + 64 +
+      (lanes === undefined
+        ? tokens * (sum(movingCounts[i]) + rows) + sum(memory.map((m) => m(tokens)))
+        : tokens * (sum(movingCounts.flat()) + lanes.token) + lanes.fixed +
+          sum(memory.map((m) => m(0))));
     const near = target.cacheBytes === 0 ? Infinity : Math.min(
       ...roles[i].members.filter((m) => m.term.weights === undefined && rows > ROWS_AT_ONCE).map((
         m,
@@ -137,10 +144,9 @@ export const streamChunk = (
     // Weights are walked four at a time, integer weights eight or sixteen: a part is a whole number of those.
     const whole = folds.some((t) => t.weights !== undefined);
     const walk = folds.some((t) => t.weights === 8) ? WEIGHTS[8].tokens : whole ? 8 : 4;
-    const most = whole ? Math.min(schedule.chunk, WEIGHTS[16].tokens) : schedule.chunk;
-    let chunk = Math.max(1, Math.ceil(most / walk)) * walk;
+    let chunk = Math.max(1, Math.ceil(schedule.chunk / walk)) * walk;
     const smallest = Math.max(8, walk);
-    while (chunk > smallest && (chunk * perToken + besides > target.groupFloats || chunk > near)) {
+    while (chunk > smallest && (floats(chunk) > target.groupFloats || chunk > near)) {
       chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
     }
     return runs[i] === Infinity ? chunk : dividing(runs[i], chunk, walk);

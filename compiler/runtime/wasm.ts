@@ -46,7 +46,9 @@ export const wasmTarget = (threads: number): Target => ({
   serial: true,
   groupFloats: 2 ** 16,
   cacheBytes: 2 ** 14,
-  partsPerGroup: threads === 1 ? 64 : Math.max(1, Math.floor(8 / threads)),
+  partsPerGroup: threads === 1 ? 64 : 1,
+  // For any number of threads, so that all of them give the same sums.
+  schedule: { chunk: 2048 },
 });
 
 /** The target of one thread. */

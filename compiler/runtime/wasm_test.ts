@@ -2,7 +2,7 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import process from "node:process";
-import { compile, contract, input, openWasm, upload, wasm } from "../../mod.ts";
+import { attend, compile, contract, input, openWasm, upload, wasm } from "../../mod.ts";
 
 const [a, b] = [input("a", ["m", 48], "f32"), input("b", [64, 48], "f32")];
 const outputs = { out: contract("m k, n k -> m n", a, b) };
@@ -21,6 +21,16 @@ Deno.test("openWasm() with threads gives the bits of one thread, in memory that 
     for (const m of [1, 2, 7, 300, 40_000]) {
       const given = { a: numbers(m * 48), b: numbers(64 * 48) };
       deepEqual((await many.values(given)).out, (await one.values(given)).out);
+    }
+    const k = input("k", [1, "tokens", 16], "f32");
+    const attended = { out: attend({ q: input("q", [1, 1, 1, 16], "f32"), k, v: k }) };
+    const [alone, shared] = [
+      await compile(attended, { device: wasm() }),
+      await compile(attended, { device }),
+    ];
+    for (const tokens of [1, 3000, 20_000]) {
+      const given = { q: numbers(16), k: numbers(tokens * 16) };
+      deepEqual((await shared.values(given)).out, (await alone.values(given)).out);
     }
   } finally {
     device.close();

@@ -14,7 +14,7 @@ import type { Builder } from "../../compiler/kernel.ts";
 import { tellApart } from "../../compiler/lower/chunk.ts";
 import { isFixed } from "../../compiler/lower/fixed.ts";
 import { type Factor, type LinearTerms, linearTerms } from "../../compiler/lower/linear.ts";
-import type { WeightBits } from "../../dsl/read/weights.ts";
+import { type WeightBits, WEIGHTS } from "../../dsl/read/weights.ts";
 import { clearTail, roundedWeights } from "./rounded.ts";
 import { type Frame, padded, type Stream, type Sum } from "./shape.ts";
 import { tilesOf } from "./tokens.ts";
@@ -63,7 +63,7 @@ const factorAt = (
     bin("mul", group, int(sum.inner)),
   );
   low.loose = true;
-  frame.here.t = t;
+  frame.here.t = bin("add", frame.from, t);
   const factors = terms.map((s) => low.wide(s, index, sum.values.indexOf(stream.roles.token)));
   low.loose = false;
   const all = by === 1 ? factors : [un("splat", num(by)), ...factors];
@@ -91,7 +91,7 @@ export const prepare = (
   wanted?: WeightBits,
 ): Prepared => {
   const { low } = b;
-  const { rows, chunk } = stream;
+  const { rows } = stream;
   const { channels, values, inner } = sum;
   const last = channels[channels.length - 1];
   const lastAxis = last === undefined ? -1 : values.indexOf(last);
@@ -105,7 +105,8 @@ export const prepare = (
   // Groups of channels matter only where some scale or shift tells them apart.
   const apart = tellApart(sum, form);
   const groups = apart ? sum.count / inner : 1;
-  const plain = (row: Expr): Expr => bin("mul", row, int(chunk));
+  const chunk = bits === 16 ? Math.min(stream.chunk, WEIGHTS[bits].tokens) : stream.chunk;
+  const plain = (row: Expr): Expr => bin("add", bin("mul", row, int(stream.chunk)), frame.from);
   const spread = (row: Expr, group: Expr): Expr => bin("add", bin("mul", row, int(groups)), group);
   const scaled = form.scaled.map(({ factor }): Scaled => {
     // Eight bits are made in registers.

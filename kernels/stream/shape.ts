@@ -192,6 +192,8 @@ export interface Frame {
   readonly first: Expr;
   /** Tokens of the part. */
   readonly tokens: Expr;
+  /** Where the part begins in what is held of a chunk: 0 if it is the chunk. */
+  readonly from: Expr;
   /** Last token of all. */
   readonly last: Expr;
   /** Where row r of the part is stored. */
@@ -289,6 +291,7 @@ export const frameOf = (
     first,
     // A chunk has some: where in a run a token lies is known by it.
     tokens: node("min", "i32", [int(chunk), bin("sub", all, first)], { lo: 0, hi: chunk }),
+    from: int(0),
     last: bin("sub", all, int(1)),
     score: (row, token) => place(roles.scores, row, token, () => int(0)),
     value: ({ values, channels, dim }, row, token, channel) => {

@@ -29,6 +29,7 @@ import {
 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import { walksOf } from "../../compiler/lower/chunk.ts";
+import { type WeightBits, WEIGHTS } from "../../dsl/read/weights.ts";
 import { runsAlongTokens } from "../../compiler/lower/roles.ts";
 import { fixedRuns } from "./integers.ts";
 import { ACCUMULATORS, longestRun, settled, storeRun } from "./runs.ts";
@@ -171,27 +172,52 @@ export const steadyRuns = (
   });
 };
 
+/** The tokens of a chunk that share a step of 16 bits, so many at a time; other weights are made of all at once. */
+const sharing = (
+  b: Builder,
+  frame: Frame,
+  stream: Stream,
+  bits: WeightBits | undefined,
+  body: (frame: Frame) => void,
+): void => {
+  const { low } = b;
+  const many = WEIGHTS[16].tokens;
+  if (bits !== 16 || stream.chunk <= many) return body(frame);
+  low.loop("span", int(0), frame.tokens, many, (from) =>
+    body({
+      ...frame,
+      first: low.named("first", bin("add", frame.first, from)),
+      tokens: low.named("many", bin("min", int(many), bin("sub", frame.tokens, from))),
+      from,
+      // The first of them has taken what was there before the chunk.
+      fade: (row) => select(bin("eq", from, int(0)), frame.fade(row), num(1)),
+    }));
+};
+
 /** Adds up the values of this group's chunk into its part. */
 export const addValues = (
   b: Builder,
-  frame: Frame,
+  chunk: Frame,
   stream: Stream,
   sum: Sum,
   weight: Arr,
   part: Arr,
 ): void => {
   const along = runsAlongTokens(sum);
-  const ready = prepare(b, frame, stream, sum, weight, along ? undefined : sum.term.weights);
-  const runs = ready.form.scaled.length === 0
-    ? steadyRuns
-    : along
-    ? tokenRuns
-    : ready.rounded
-    ? fixedRuns
-    : areMarks(sum, ready.form, ready.lastAxis)
-    ? markedRuns
-    : fitsRegisters(stream, sum, ready)
-    ? floatRuns
-    : wholeRows;
-  runs(b, frame, stream, sum, ready, part);
+  const bits = along ? undefined : sum.term.weights;
+  sharing(b, chunk, stream, bits, (frame) => {
+    const ready = prepare(b, frame, stream, sum, weight, bits);
+    const runs = ready.form.scaled.length === 0
+      ? steadyRuns
+      : along
+      ? tokenRuns
+      : ready.rounded
+      ? fixedRuns
+      : areMarks(sum, ready.form, ready.lastAxis)
+      ? markedRuns
+      : fitsRegisters(stream, sum, ready)
+      ? floatRuns
+      : wholeRows;
+    runs(b, frame, stream, sum, ready, part);
+  });
 };
