@@ -68,7 +68,7 @@ const planText = (plan: Plan): string => {
     : "";
   return `  ${plan.skeleton}${tile}: makes ${plan.roots.map(nameOf).join(" | ")}${
     list("holds", plan.staged)
-  }${list("makes once a chunk", [...plan.paced?.keys() ?? []])}${
+  }${list("makes once a run", [...plan.paced?.keys() ?? []])}${
     list("makes once a token", [...plan.moving.keys()])
   }`;
 };

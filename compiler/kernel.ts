@@ -55,7 +55,7 @@ export interface Plan {
   readonly axes: ReadonlyMap<Term, HeldAxes>;
   /** Products that a streaming fold makes once a token. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
-  /** What those products meet, where it is the same for every chunk of tokens, and made once a chunk. */
+  /** What scores take of a run of tokens, the same for all of it (`lower/pace.ts`): made once a run. */
   readonly paced?: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
   /** Where a streaming fold takes a block of queries at a time. */
   readonly block?: Block;

@@ -13,7 +13,7 @@ import { argsOf, intern, type Term } from "../dsl/core/term.ts";
 import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } from "./heavy.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
-import { isRun, paceOf } from "./lower/pace.ts";
+import { isRun, paceOf, runOf } from "./lower/pace.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
 import { type StreamRoles, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
@@ -189,9 +189,7 @@ export const streamPlan = (
   const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
   const held = floatsOf(whole.staged) + floatsOf(whole.paced);
-  const runs = paced.map((own) =>
-    [...own].reduce((run, [t, { token }]) => Math.min(run, paceOf(t, token)), Infinity)
-  );
+  const runs = paced.map((own) => runOf(own));
   const tiles = streamChunk(pieces, held, counts, runs, stored, schedule, target);
   return made(
     whole,

@@ -35,7 +35,7 @@ import {
   streamOf,
   walkedExpr,
 } from "./stream/shape.ts";
-import { stage, stageChunk } from "./stream/stage.ts";
+import { stage } from "./stream/stage.ts";
 import { tiledStream } from "./stream/tile.ts";
 import { touch, wholeIn } from "./stream/whole_tokens.ts";
 import { addValues } from "./stream/values.ts";
@@ -87,7 +87,6 @@ export const streamSkeleton: Skeleton = (plan, context) => {
             lanes: 1,
             fade: (row) => load(fades, row),
           };
-          stageChunk(b, plan, frame);
           touch(b, frame, whole[pieces.findIndex((p) => p.plan === plan)], flat);
           const weight = weights(b, plan, frame, stream, part, fades);
           stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));

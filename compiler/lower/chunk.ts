@@ -90,7 +90,7 @@ const memoryOf = (
   return (tokens) => fixed + rows * groups * each[weights ?? 0](tokens);
 };
 
-/** The most tokens up to `most` of which a run has a whole number, in whole walks: each chunk lies in one run. */
+/** The most tokens up to `most` of which a run has a whole number, in whole walks: each such chunk lies in one run. */
 const dividing = (run: number, most: number, walk: number): number => {
   let tokens = Math.min(run, most);
   while (run % tokens !== 0 || tokens % walk !== 0) tokens -= walk;
@@ -99,7 +99,7 @@ const dividing = (run: number, most: number, walk: number): number => {
 
 /**
  * Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. What is made once a
- * chunk is the same for `runs` of tokens of each piece.
+ * run is the same for so many tokens of each piece: a chunk lies in a run, or is some of them.
  */
 export const streamChunk = (
   pieces: readonly (readonly (Term & TermOf<"fold">)[])[],
@@ -149,7 +149,8 @@ export const streamChunk = (
     while (chunk > smallest && (floats(chunk) > target.groupFloats || chunk > near)) {
       chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
     }
-    return runs[i] === Infinity ? chunk : dividing(runs[i], chunk, walk);
+    if (runs[i] === Infinity) return chunk;
+    return chunk < runs[i] ? dividing(runs[i], chunk, walk) : chunk - chunk % runs[i];
   });
   return lanes === undefined ? chunks : chunks.map(() => Math.min(...chunks));
 };

@@ -81,3 +81,8 @@ const RUN = 16;
 
 /** Is it a pace at which a term changes, but so seldom that it is worth to make it once a run of tokens? */
 export const isRun = (pace: number): boolean => pace !== Infinity && pace % RUN === 0;
+
+/** The tokens of a run that all of some terms are the same for, whole runs of each: ∞ if there are none. */
+export const runOf = (
+  paced: ReadonlyMap<Term, { readonly token: number }> = new Map(),
+): number => [...paced].reduce((run, [t, { token }]) => gcd(run, paceOf(t, token)), Infinity);

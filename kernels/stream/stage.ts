@@ -12,6 +12,7 @@ import {
   type Expr,
   int,
   load,
+  num,
   packI16,
   packI8,
   un,
@@ -196,8 +197,14 @@ const holdProducts = (
   low.sources.set(term, holdRow({ arr, axes, size }, term, int(0)));
 };
 
-/** Makes what is the same for all tokens of a chunk, for what reads it, operands first. */
-export const stageChunk = (
+/** Before it is made: what reads it finds four numbers side by side. */
+export const showPaced = (b: Builder, { paced }: Plan): void =>
+  paced?.forEach((_, term) =>
+    b.low.sources.set(term, { at: () => num(0), wide: () => un("splat", num(0)) })
+  );
+
+/** Makes what is the same for all tokens of a run, for what reads it, operands first. */
+export const stagePaced = (
   b: Builder,
   { paced = new Map() }: Plan,
   { outer, first }: Frame,
