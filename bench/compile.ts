@@ -1,28 +1,23 @@
 /**
  * How long does a new scheme take from its formula to kernels that run?
  *
- * Everything counts: building the terms, rules, lowering, text, assembly, the engine's module. The first
- * compile of a process pays for JavaScript that is not optimised yet, so it has tables of its own,
+ * Everything counts: building the terms, rules, lowering, instructions, bytes, the engine's module. The
+ * first compile of a process pays for JavaScript that is not optimised yet, so it has a table of its own,
  * measured in fresh processes (`process` is the whole of one, from its start to its end, with all that it
- * imports); the other table times programs that this process has not seen (every
- * round has another number of heads) after a first one. `first run` is the
- * first decode step over 256 tokens; `stages` repeats the compile with its stages apart. `again` is the
- * same program once more, its formula built anew; `from folder` is the module of a text that another
- * process left in a folder, in place of `assembly`.
+ * imports); the other table times programs that this process has not seen (every round has another number
+ * of heads) after a first one. `first run` is the first decode step over 256 tokens; `terms` to `module`
+ * repeat the compile with its stages apart. `again` is the same program once more, its formula built anew.
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { lower } from "../compiler/pipeline.ts";
-import { emitWat } from "../compiler/emit/wat.ts";
-import { toFolder } from "../compiler/runtime/folder.ts";
-import { assemble } from "../compiler/runtime/modules.ts";
+import { bytesOf } from "../compiler/emit/binary.ts";
+import { moduleOf } from "../compiler/emit/wasm.ts";
 import { SKELETONS } from "../kernels/mod.ts";
-import { compile, openWasm, type Program, wasm } from "../mod.ts";
+import { compile, type Program, wasm } from "../mod.ts";
 import { attention, type Named, PLAIN, put, release, type Sizes, store, STORED } from "./caches.ts";
 import { activations } from "./data.ts";
 import { type Ask, type Benchmark, clock, median, type Row, type Table } from "./harness.ts";
@@ -44,26 +39,23 @@ const firstRun = async (way: Named, sizes: Sizes, program: Program): Promise<num
 interface Stages {
   readonly terms: number;
   readonly lower: number;
-  readonly text: number;
-  readonly assembly: number;
-  readonly folder: number;
+  readonly instructions: number;
+  readonly bytes: number;
+  readonly module: number;
 }
 
-const stagesOf = async (way: Named, sizes: Sizes, folder: string): Promise<Stages> => {
+const stagesOf = (way: Named, sizes: Sizes): Stages => {
   const marks = [performance.now()];
   const mark = <A>(value: A): A => (marks.push(performance.now()), value);
   const out = mark(attention(way, sizes));
   const { steps } = mark(lower({ out }, SKELETONS, WASM_TARGET));
-  const text = mark(emitWat(steps.map((s) => s.kernel)));
-  const { bytes } = mark(await assemble(text));
-  const [terms, lowered, written, assembly] = marks.slice(1).map((t, i) => t - marks[i]);
-  await toFolder(folder, text, bytes);
-  const start = performance.now();
-  await assemble(text, folder);
-  return { terms, lower: lowered, text: written, assembly, folder: performance.now() - start };
+  const tree = mark(moduleOf(steps.map((s) => s.kernel)));
+  mark(new WebAssembly.Module(mark(bytesOf(tree))));
+  const [terms, lowered, instructions, bytes, module] = marks.slice(1).map((t, i) => t - marks[i]);
+  return { terms, lower: lowered, instructions, bytes, module };
 };
 
-const laterTable = async (rounds: number, folder: string): Promise<Table> => {
+const laterTable = async (rounds: number): Promise<Table> => {
   await compile({ out: attention(PLAIN, { kv: 1, group: 1, dim: 64 }) });
   const rows: Row[] = [];
   const times = new Map<Named, number[]>(WAYS.map((w) => [w, []]));
@@ -81,7 +73,7 @@ const laterTable = async (rounds: number, folder: string): Promise<Table> => {
   }
   for (const way of WAYS) {
     const stages: Stages[] = [];
-    for (let r = 0; r < rounds; r++) stages.push(await stagesOf(way, sizesOf(rounds + r), folder));
+    for (let r = 0; r < rounds; r++) stages.push(stagesOf(way, sizesOf(rounds + r)));
     const stage = (k: keyof Stages): number => median(stages.map((s) => s[k]));
     const ms = times.get(way)!;
     rows.push({
@@ -91,9 +83,9 @@ const laterTable = async (rounds: number, folder: string): Promise<Table> => {
       "worst ms": Math.max(...ms),
       terms: stage("terms"),
       lower: stage("lower"),
-      text: stage("text"),
-      assembly: stage("assembly"),
-      "from folder": stage("folder"),
+      instructions: stage("instructions"),
+      bytes: stage("bytes"),
+      module: stage("module"),
       "again ms": median(again.get(way)!),
       "again worst": Math.max(...again.get(way)!),
       "first run ms": median(runs.get(way)!),
@@ -105,18 +97,16 @@ const laterTable = async (rounds: number, folder: string): Promise<Table> => {
 /** What a fresh process prints. */
 const CHILD = "--first";
 
-/** Processes that have no folder, or one that an earlier process filled. */
-const firstTable = (rounds: number, folder?: string): Table => {
+const firstTable = (rounds: number): Table => {
   const self = fileURLToPath(import.meta.url);
   const args = "Deno" in globalThis ? ["run", "-A", self] : [self];
   const rows = WAYS.map((way): Row => {
-    const asked = [...args, CHILD, way.name, ...folder === undefined ? [] : [folder]];
+    const asked = [...args, CHILD, way.name];
     const once = (): { readonly compile: number; readonly whole: number } => {
       const start = performance.now();
       const compile = Number(execFileSync(process.execPath, asked).toString());
       return { compile, whole: performance.now() - start };
     };
-    if (folder !== undefined) once();
     const runs = Array.from({ length: rounds }, once);
     const ms = runs.map((r) => r.compile);
     const whole = runs.map((r) => r.whole);
@@ -129,32 +119,20 @@ const firstTable = (rounds: number, folder?: string): Table => {
       "process median": median(whole),
     };
   });
-  const how = folder === undefined ? "" : ", modules from a folder";
-  return { title: `first compile of a process${how}, ${rounds} processes a scheme`, rows };
+  return { title: `first compile of a process, ${rounds} processes a scheme`, rows };
 };
 
 /** The question of the head of the file. */
-export const compileBench: Benchmark = async ({ quick }: Ask) => {
-  const folder = await mkdtemp(`${tmpdir()}/kvfold-`);
-  try {
-    const rounds = quick ? 1 : 5;
-    return [
-      firstTable(rounds),
-      firstTable(rounds, folder),
-      await laterTable(quick ? 2 : 10, folder),
-    ];
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-};
+export const compileBench: Benchmark = async ({ quick }: Ask) => [
+  firstTable(quick ? 1 : 5),
+  await laterTable(quick ? 2 : 10),
+];
 
 if (import.meta.main && process.argv.includes(CHILD)) {
-  const [name, cache] = process.argv.slice(process.argv.indexOf(CHILD) + 1);
+  const [name] = process.argv.slice(process.argv.indexOf(CHILD) + 1);
   const way = WAYS.find((w) => w.name === name)!;
-  // Opening the device starts the assembler: that counts.
-  const first = async () => {
-    const device = cache === undefined ? wasm() : openWasm({ cache });
-    await compile({ out: attention(way, sizesOf(0)) }, { device });
-  };
+  // Opening the device counts.
+  const first = async () =>
+    void await compile({ out: attention(way, sizesOf(0)) }, { device: wasm() });
   console.log(await clock(first));
 }

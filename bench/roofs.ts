@@ -5,7 +5,7 @@
  * native multiply-add is no roof of ours.
  * @module
  */
-import { assemble } from "../compiler/runtime/modules.ts";
+import { assembled } from "../props/assembler.ts";
 import type { Case } from "./harness.ts";
 
 /** An instruction that multiplies and adds. */
@@ -92,7 +92,8 @@ export const openRoofs = async (bytes: number): Promise<Roofs> => {
   const half = Math.ceil(bytes / PAGE) * PAGE;
   const memory = new WebAssembly.Memory({ initial: 2 * half / PAGE, maximum: PAGE });
   new Uint32Array(memory.buffer).fill(0x3f800000);
-  const { exports } = new WebAssembly.Instance((await assemble(TEXT)).module, { roof: { memory } });
+  const module = new WebAssembly.Module(await assembled(TEXT));
+  const { exports } = new WebAssembly.Instance(module, { roof: { memory } });
   const call = (name: string, ...args: number[]): Case["run"] => () => {
     (exports[name] as (...xs: number[]) => number | void)(...args);
   };

@@ -29,7 +29,16 @@ const CLAIMS = 1e38;
 
 /** A program compiled with bounds: values and bounds of these outputs in pairs. */
 export const certified = (program: Program, names: readonly string[]): Certified => ({
-  ...program,
+  device: program.device,
+  outputs: program.outputs,
+  structure: program.structure,
+  run: program.run,
+  record: program.record,
+  bytesMoved: program.bytesMoved,
+  explain: program.explain,
+  get text() {
+    return program.text;
+  },
   values: async (inputs, sizes) => {
     const values = await program.values(inputs, sizes);
     return Object.fromEntries(

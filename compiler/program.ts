@@ -214,7 +214,9 @@ export const compileOn = async (
       return values;
     },
     bytesMoved: (sizes) => bytesMovedBy(lowered.steps, sizes),
-    text: executable.text,
+    get text() {
+      return executable.text;
+    },
     explain: (sizes) =>
       explainText(hoisted.outputs, choice, lowered, executable.text, sizes, device.target),
   });

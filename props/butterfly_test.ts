@@ -1,5 +1,5 @@
 /** Binds products in stages to the dense product: form and meaning, and that no matrix is left. */
-import { ok } from "node:assert/strict";
+import { equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { butterflies } from "../compiler/rules/butterfly.ts";
 import { broadcast, contractBy, input, map } from "../dsl/core/build.ts";
@@ -7,6 +7,7 @@ import { type Term, topological } from "../dsl/core/term.ts";
 import { signsOf } from "../dsl/decompose/hadamard.ts";
 import { randomSigns } from "../dsl/decompose/rotate.ts";
 import { print } from "../dsl/read/print.ts";
+import { cached, compile, lathe, quarot, turboquant } from "../mod.ts";
 import { valuesFor } from "./caches.ts";
 import { check } from "./check.ts";
 import { meaningBroken, sameFormLaw } from "./laws/rules.ts";
@@ -76,3 +77,10 @@ check(
   }),
   120,
 );
+
+Deno.test("no rule hides a Hadamard matrix: what a rotated codec stores is decoded by one kernel", async () => {
+  for (const codec of [quarot(4), quarot(4, 32), turboquant(4), lathe(4)]) {
+    const { structure } = await compile({ x: cached(codec, "x", [2, "tokens", 64]) });
+    equal(structure.kernels.map((k) => k.skeleton).join(), "encode");
+  }
+});

@@ -86,7 +86,9 @@ const hadamard: Kind = (soil) => {
   if (a === undefined || a.term.shape.length === 0) return undefined;
   const signs = B.map("hadamard", a.term, iota(soil, a.term.shape)!.term);
   const same = b.term.shape.join() === a.term.shape.join();
-  return same ? grown(B.map("mul", signs, b.term), b.bound, a, b) : grown(signs, 1, a);
+  const weighed = same ? B.map("mul", signs, b.term) : signs;
+  const made = soil.dice.chance(0.3) ? B.map("abs", weighed) : weighed;
+  return same ? grown(made, b.bound, a, b) : grown(made, 1, a);
 };
 
 const withIota: Kind = (soil) => {

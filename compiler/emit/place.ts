@@ -13,32 +13,26 @@ import { type Block, GROUP, type Stmt } from "../ir/stmt.ts";
 
 /**
  * Operators inside one another before a name comes between them. An operator's text nests up to seven deep,
- * loops two each; the assembler's stack ends at 207, Tint's parser at 512.
+ * loops two each; the parser of Tint ends at 512.
  */
 const DEEPEST = 24;
 
-/** How a target writes things. Operands come already written. */
-export interface Printer {
+/** How a target writes things, as text or as instructions. Operands come already written. */
+export interface Printer<C> {
   /** An expression from its operands. */
-  readonly expr: (e: Expr, args: readonly string[]) => string;
+  readonly expr: (e: Expr, args: readonly C[]) => C;
   /** A named value. */
-  readonly bind: (name: string, e: Expr, code: string) => string;
+  readonly bind: (name: string, e: Expr, code: C) => C;
   /** The value behind a name. */
-  readonly ref: (name: string) => string;
+  readonly ref: (name: string) => C;
   /** A statement without its body. */
-  readonly simple: (s: Stmt, args: readonly string[]) => string;
+  readonly simple: (s: Stmt, args: readonly C[]) => C;
   /** A statement around a body. */
-  readonly nested: (s: Stmt, args: readonly string[], body: readonly string[]) => readonly string[];
+  readonly nested: (s: Stmt, args: readonly C[], body: readonly C[]) => readonly C[];
 }
 
-/** An expression as it stands in the text, and how many operators are inside one another there. */
-interface Written {
-  readonly code: string;
-  readonly height: number;
-}
-
-interface Frame {
-  readonly lines: string[];
+interface Frame<C> {
+  readonly lines: C[];
   readonly bound: Map<Expr, string>;
   readonly guard: boolean;
 }
@@ -76,13 +70,15 @@ const countUses = (block: Block, uses: Map<Expr, number>): void => {
 const trivial = (e: Expr): boolean => e.op === "const" || e.op === "var" || e.op === "uniform";
 
 /** Writes a kernel's body. */
-export const place = (body: Block, printer: Printer): string[] => {
+export const place = <C>(body: Block, printer: Printer<C>): C[] => {
   const uses = new Map<Expr, number>();
   countUses(body, uses);
   const depth = new Map<string, number>([[GROUP, 0]]);
-  const frames: Frame[] = [{ lines: [], bound: new Map(), guard: false }];
+  const frames: Frame<C>[] = [{ lines: [], bound: new Map(), guard: false }];
   const levels = new Map<Expr, number>();
   let fresh = 0;
+  // Of what was written last: how many operators are inside one another there.
+  let height = 0;
   // Volatile values hold for the statement being written only.
   let local = new Map<Expr, string>();
 
@@ -102,35 +98,42 @@ export const place = (body: Block, printer: Printer): string[] => {
     }
     return local.get(e);
   };
-  const write = (e: Expr): Written => {
-    const args = e.args.map(use);
-    return {
-      code: printer.expr(e, args.map(({ code }) => code)),
-      height: args.reduce((top, { height }) => Math.max(top, height), 0) + 1,
-    };
+  const write = (e: Expr): C => {
+    const args: C[] = [];
+    let top = 0;
+    for (const a of e.args) {
+      args.push(use(a));
+      if (height > top) top = height;
+    }
+    height = top + 1;
+    return printer.expr(e, args);
   };
-  const use = (e: Expr): Written => {
+  const use = (e: Expr): C => {
     if (trivial(e)) return write(e);
     const known = find(e);
-    if (known !== undefined) return { code: printer.ref(known), height: 0 };
+    if (known !== undefined) return named(known);
     const here = frames.length - 1;
     let target = here;
     if (!e.volatile) {
       const wanted = level(e);
       while (target > wanted && !frames[target].guard) target--;
     }
-    const bind = (name: string, { code }: Written): Written => {
+    const bind = (name: string, code: C): C => {
       frames[target].lines.push(printer.bind(name, e, code));
       (e.volatile ? local : frames[target].bound).set(e, name);
-      return { code: printer.ref(name), height: 0 };
+      return named(name);
     };
     if (target !== here) return bind(`v${fresh++}`, writeAt(target, e));
     if ((uses.get(e) ?? 0) > 1) return bind(`v${fresh++}`, write(e));
     const written = write(e);
-    return written.height < DEEPEST ? written : bind(`v${fresh++}`, written);
+    return height < DEEPEST ? written : bind(`v${fresh++}`, written);
+  };
+  const named = (name: string): C => {
+    height = 0;
+    return printer.ref(name);
   };
   // Operands of a hoisted expression are named in the block it moves to.
-  const writeAt = (target: number, e: Expr): Written => {
+  const writeAt = (target: number, e: Expr): C => {
     const inner = frames.splice(target + 1);
     const saved = local;
     local = new Map();
@@ -141,7 +144,7 @@ export const place = (body: Block, printer: Printer): string[] => {
   };
   const statement = (s: Stmt): void => {
     local = new Map();
-    const args = operandsOf(s).map((e) => use(e).code);
+    const args = operandsOf(s).map(use);
     if (!("body" in s)) {
       if (s.tag === "var") depth.set(s.name, frames.length - 1);
       frames[frames.length - 1].lines.push(printer.simple(s, args));

@@ -1,11 +1,10 @@
-/** What is nested deeper than an assembler's stack goes is named on the way. */
+/** What is nested deeper than a parser's stack goes is named on the way. */
 import { deepEqual, rejects } from "node:assert/strict";
 import { codebook, codecBound, compile, evaluate, input, map, type Term } from "../../mod.ts";
-import { encode } from "../runtime/modules.ts";
 
 const x = input("x", ["n", 4], "f32");
 
-Deno.test("expressions nest deeper than the assembler does", async () => {
+Deno.test("expressions nest deeper than a parser does", async () => {
   const deep = Array.from({ length: 200 }, (_, i) => i % 7)
     .reduce<Term>((y, i) => map("sqrt", map("add", y, i)), x);
   const given = { x: Array.from({ length: 8 }, (_, i) => Math.fround(Math.sqrt(i))) };
@@ -25,11 +24,4 @@ Deno.test("a table of 256 entries has bounds that compile", async () => {
   const bound = codecBound(codec, x, codec.encode(x));
   const values = await (await compile({ bound })).values({ x: [0.25, -3.5, 1, 127] });
   deepEqual([...values.bound].map((b) => b.toFixed(3)), ["0.500", "0.500", "0.500", "0.500"]);
-});
-
-Deno.test("an assembler whose stack ended is a DeviceError, and the next text gets another", async () => {
-  const nested = (depth: number): string =>
-    `(module (func (result i32) ${"(i32.eqz ".repeat(depth)}(i32.const 0)${")".repeat(depth)}))`;
-  await rejects(encode(nested(5000)), { name: "DeviceError", message: /assembler refused/ });
-  await encode(nested(50));
 });

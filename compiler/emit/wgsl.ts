@@ -179,7 +179,7 @@ const held = (e: Expr, code: string): string =>
 const HELD = `fn held(x : f32) -> f32 { return x; }
 fn held4(x : vec4<f32>) -> vec4<f32> { return x; }`;
 
-const printer = (lanesOfGroup: number, vectors: ReadonlySet<string>): Printer => {
+const printer = (lanesOfGroup: number, vectors: ReadonlySet<string>): Printer<string> => {
   const ops = table(vectors);
   return {
     expr: (e, args) =>

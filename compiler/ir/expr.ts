@@ -2,7 +2,7 @@
  * Constructors of expressions; see `node.ts` for what a node is.
  * @module
  */
-import { addInt, divInt, foldInt, isConst, mulInt, remInt, subInt } from "./integer.ts";
+import { addInt, divInt, foldInt, mulInt, remInt, subInt } from "./integer.ts";
 import {
   type Arr,
   type Bin,
@@ -32,13 +32,15 @@ const isZero = (e: Expr): boolean =>
 
 /** A binary operator; both sides have one type, a scalar spreads to the other's lanes. */
 export const bin = (op: Bin, a: Expr, b: Expr): Expr => {
-  if (lanesOf(a.type) && !lanesOf(b.type) && op !== "shl" && op !== "shr") {
-    return bin(op, a, un("splat", b));
+  if (a.type !== b.type) {
+    if (lanesOf(a.type) && !lanesOf(b.type) && op !== "shl" && op !== "shr") {
+      return bin(op, a, un("splat", b));
+    }
+    if (lanesOf(b.type) && !lanesOf(a.type)) return bin(op, un("splat", a), b);
   }
-  if (lanesOf(b.type) && !lanesOf(a.type)) return bin(op, un("splat", a), b);
   const compare = op === "lt" || op === "le" || op === "eq";
   if (a.type === "i32" && !compare) {
-    if (isConst(a) && isConst(b)) {
+    if (a.op === "const" && b.op === "const") {
       const folded = foldInt(op, a.value, b.value);
       if (folded !== undefined) return int(folded);
     }

@@ -54,24 +54,28 @@ const rejoined = (a: Expr, b: Expr): Expr | undefined => {
 
 /** a + b. */
 export const addInt = (a: Expr, b: Expr): Expr => {
+  if (isConst(a)) return isConst(b) ? int(a.value + b.value) : addInt(b, a);
+  if (isConst(b)) {
+    if (b.value === 0) return a;
+    if (a.op === "add" && isConst(a.args[1])) {
+      return addInt(a.args[0], int(a.args[1].value + b.value));
+    }
+    return sumOf(a, b);
+  }
   const x = rejoined(a, b) ?? rejoined(b, a);
   if (x !== undefined) return x;
-  if (isInt(a, 0)) return b;
-  if (isInt(b, 0)) return a;
-  if (isConst(a) && isConst(b)) return int(a.value + b.value);
-  if (isConst(a)) return addInt(b, a);
-  if (isConst(b) && a.op === "add" && isConst(a.args[1])) {
-    return addInt(a.args[0], int(a.args[1].value + b.value));
-  }
   // Constants go last, so that a load can carry them as an offset.
   if (a.op === "add" && isConst(a.args[1])) return addInt(addInt(a.args[0], b), a.args[1]);
   if (b.op === "add" && isConst(b.args[1])) return addInt(addInt(a, b.args[0]), b.args[1]);
-  return node("add", "i32", [a, b], {
+  return sumOf(a, b);
+};
+
+const sumOf = (a: Expr, b: Expr): Expr =>
+  node("add", "i32", [a, b], {
     lo: a.lo + b.lo,
     hi: a.hi + b.hi,
     factor: gcd(a.factor, b.factor),
   });
-};
 
 /** a − b; (b + c) − b is c. */
 export const subInt = (a: Expr, b: Expr): Expr => {

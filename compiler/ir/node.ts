@@ -143,12 +143,15 @@ export const node = (
   args: readonly Expr[],
   more: Partial<Expr> = PLAIN,
 ): Expr => {
-  const { value = 0, name = "", arr, lo = -Infinity, hi = Infinity, factor = 1 } = more;
   let key = `${op}|${type}`;
   for (const a of args) key += `,${a.id}`;
-  if (more !== PLAIN) key += `|${Object.is(value, -0) ? "-0" : value}|${name}|${arr?.name ?? ""}`;
+  if (more !== PLAIN) {
+    const { value = 0, name = "", arr } = more;
+    key += `|${Object.is(value, -0) ? "-0" : value}|${name}|${arr?.name ?? ""}`;
+  }
   const old = table.get(key);
   if (old !== undefined) return old;
+  const { value = 0, name = "", arr, lo = -Infinity, hi = Infinity, factor = 1 } = more;
   const volatile = more.volatile === true || arr?.mutable === true || args.some((a) => a.volatile);
   const made: Expr = { id: counter++, op, type, args, value, name, arr, lo, hi, factor, volatile };
   table.set(key, made);
@@ -156,7 +159,9 @@ export const node = (
 };
 
 /** Does a type have lanes? */
-export const lanesOf = (type: Ty): boolean => type.includes("x") || type === "bool4";
+export const lanesOf = (type: Ty): boolean => !SCALAR[type];
+
+const SCALAR: Partial<Record<Ty, true>> = { i32: true, u32: true, f32: true, bool: true };
 
 /** An integer. */
 export const int = (value: number): Expr => {

@@ -107,6 +107,10 @@ export const unreshape = (low: Lower, term: TermOf<"reshape">, index: Index): Ex
   for (const group of regroups(from, term.shape)) {
     const [to0, to1] = group.to;
     const [from0, from1] = group.from;
+    if (to1 - to0 === 1 && from1 - from0 === 1) {
+      out.push(index[to0]);
+      continue;
+    }
     let at = linear(low.dims(term.shape.slice(to0, to1)), index.slice(to0, to1));
     const back: Expr[] = [];
     const lone = (i: number): boolean => from.slice(from0, i).every((d) => d === 1);

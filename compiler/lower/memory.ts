@@ -58,8 +58,23 @@ const isInnermost = (dims: readonly Expr[], axis: number): boolean =>
   dims.slice(axis + 1).every((d) => d.op === "const" && d.value === 1);
 
 /** Row-major position of an index. */
-export const linear = (dims: readonly Expr[], index: readonly Expr[]): Expr =>
-  index.reduce((at, x, i) => bin("add", bin("mul", at, dims[i]), x), int(0));
+export const linear = (dims: readonly Expr[], index: readonly Expr[]): Expr => {
+  // What is known of it is counted aside: most of an index often is.
+  let at: Expr | undefined;
+  let known = 0;
+  index.forEach((x, i) => {
+    const { op, value } = dims[i];
+    if (op === "const") {
+      known *= value;
+    } else if (known !== 0) {
+      [at, known] = [at === undefined ? int(known) : bin("add", at, int(known)), 0];
+    }
+    if (at !== undefined) at = bin("mul", at, dims[i]);
+    if (x.op === "const") known += x.value;
+    else at = at === undefined ? x : bin("add", at, x);
+  });
+  return at === undefined ? int(known) : bin("add", at, int(known));
+};
 
 const u32 = (e: Expr): Expr => un("toU32", e);
 

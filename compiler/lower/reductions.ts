@@ -6,7 +6,7 @@ import { argsOf, type Dim, type Term, type TermOf } from "../../dsl/core/term.ts
 import { across4, bin, type Expr, int, lane, madd, num, un, vec4 } from "../ir/expr.ts";
 import { isHadamard } from "../rules/butterfly.ts";
 import { COMBINE, PRODUCTS, reduceBox, reduceSideBySide, reduceTogether } from "./box.ts";
-import { markOf, placed } from "./marks.ts";
+import { type Mark, markOf, placed } from "./marks.ts";
 import type { Writer } from "./writer.ts";
 
 type Index = readonly Expr[];
@@ -38,31 +38,60 @@ const labelTable = (term: TermOf<"contract"> | TermOf<"fold">): Map<string, Dim>
     ),
   );
 
+/** What a product or a fold walks, the same at every index. */
+interface Form {
+  /** Labels that are summed over, and their sizes: the box. */
+  readonly gone: readonly string[];
+  readonly sizes: readonly number[];
+  /** Where the axes of each operand lie: in the box, or in the index of the result. */
+  readonly axes: readonly (readonly { readonly inBox: boolean; readonly at: number }[])[];
+}
+
+/** Terms never change: one that is asked for at many indices is looked at once. */
+const forms = new WeakMap<Term, Form>();
+
+const formOf = (term: TermOf<"contract"> | TermOf<"fold">): Form => {
+  const known = forms.get(term as Term);
+  if (known !== undefined) return known;
+  const all = labelTable(term);
+  const { args, out } = term.labels;
+  const gone = [...all.keys()].filter((l) => !out.includes(l));
+  const placeOf = (l: string) => {
+    const inBox = !out.includes(l);
+    return { inBox, at: (inBox ? gone : out).indexOf(l) };
+  };
+  const axes = args.map((axis) => axis.map(placeOf));
+  const made = { gone, sizes: staticSizes(term as Term, gone, all), axes };
+  forms.set(term as Term, made);
+  return made;
+};
+
+const indexIn = (axes: Form["axes"][number], box: Index, index: Index): Expr[] =>
+  axes.map(({ inBox, at }) => (inBox ? box : index)[at]);
+
 /** What a contraction multiplies at an index, and over which sizes it sums. */
 const productsOf = (
   low: Values,
   term: TermOf<"contract">,
   lanes?: number,
 ): {
-  sizes: number[];
+  sizes: readonly number[];
   at: (index: Index) => (box: Index, wide: boolean) => readonly [Expr, Expr] | undefined;
 } => {
-  const all = labelTable(term);
-  const gone = [...all.keys()].filter((l) => !term.labels.out.includes(l));
+  const { gone, sizes, axes } = formOf(term);
   const laneLabel = lanes === undefined ? undefined : term.labels.out[lanes];
+  const [along, across] = [gone[gone.length - 1], laneLabel ?? ""]
+    .map((l) => term.labels.args.map((axis) => axis.indexOf(l)));
   const operand = (i: number, index: Index, box: Index, wideBox: boolean): Expr | undefined => {
-    const axis = term.labels.args[i];
-    const at = axis.map((l) =>
-      gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
-    );
-    const lane = axis.indexOf(wideBox ? gone[gone.length - 1] : laneLabel ?? "");
+    const at = indexIn(axes[i], box, index);
+    const lane = (wideBox ? along : across)[i];
     if (lane >= 0) {
       return wideBox ? low.tryWide(term.args[i], at, lane) : low.wide(term.args[i], at, lane);
     }
     return low.at(term.args[i], at);
   };
   return {
-    sizes: staticSizes(term as Term, gone, all),
+    sizes,
     at: (index) => (box, wideBox) => {
       if (wideBox && laneLabel !== undefined) return undefined;
       const [a, b] = [operand(0, index, box, wideBox), operand(1, index, box, wideBox)];
@@ -71,25 +100,33 @@ const productsOf = (
   };
 };
 
+/** The operand of a product that is a mark summed over its places, where there is one. */
+const markIn = (term: TermOf<"contract">): { i: number; mark: Mark } | undefined => {
+  const { args } = term.labels;
+  const { gone } = formOf(term);
+  if (gone.length !== 1) return undefined;
+  for (const [i, operand] of term.args.entries()) {
+    const mark = markOf(operand);
+    if (mark === undefined || args[i][mark.axis] !== gone[0]) continue;
+    if (args[1 - i].includes(gone[0])) return { i, mark };
+  }
+  return undefined;
+};
+
 /** A product with a mark that is summed over its places: the other operand at the one that is marked. */
 const markedAt = (
   low: Values,
   term: TermOf<"contract">,
 ): ((index: Index) => Expr) | undefined => {
-  const { args, out } = term.labels;
-  const gone = [...new Set(args.flat())].filter((l) => !out.includes(l));
-  for (const [i, operand] of term.args.entries()) {
-    const mark = gone.length === 1 ? markOf(operand) : undefined;
-    if (mark === undefined || args[i][mark.axis] !== gone[0]) continue;
-    if (!args[1 - i].includes(gone[0])) continue;
-    return (index) => {
-      const of = (axis: readonly string[], here: Expr): Expr[] =>
-        axis.map((l) => l === gone[0] ? here : index[out.indexOf(l)]);
-      const place = placed((t, at) => low.at(t, at), mark, of(args[i], int(0)));
-      return place.is(low.at(term.args[1 - i], of(args[1 - i], place.at)), num(0));
-    };
-  }
-  return undefined;
+  const found = markIn(term);
+  if (found === undefined) return undefined;
+  const { i, mark } = found;
+  const { axes } = formOf(term);
+  return (index) => {
+    const place = placed((t, at) => low.at(t, at), mark, indexIn(axes[i], [int(0)], index));
+    const other = low.at(term.args[1 - i], indexIn(axes[1 - i], [place.at], index));
+    return place.is(other, num(0));
+  };
 };
 
 /** A contraction at an index; `lanes` is the result axis that is read four at a time. */
@@ -189,22 +226,24 @@ const foldBox = (
   term: TermOf<"fold">,
   index: Index,
   lanes?: number,
-): { kind: Kind; sizes: number[]; element: (box: Index, wide: boolean) => Expr | undefined } => {
+): {
+  kind: Kind;
+  sizes: readonly number[];
+  element: (box: Index, wide: boolean) => Expr | undefined;
+} => {
   const kind = KINDS[term.project];
   if (kind === undefined) throw new Error(`fold ${term.monoid} was left inside a kernel`);
-  const axis = term.labels.args[0];
-  const gone = axis.filter((l) => !term.labels.out.includes(l));
+  const [axis] = term.labels.args;
+  const { gone, sizes, axes } = formOf(term);
   const lane = lanes === undefined ? -1 : axis.indexOf(term.labels.out[lanes]);
   const element = (box: Index, wideBox: boolean): Expr | undefined => {
-    const at = axis.map((l) =>
-      gone.includes(l) ? box[gone.indexOf(l)] : index[term.labels.out.indexOf(l)]
-    );
+    const at = indexIn(axes[0], box, index);
     if (lane >= 0) return wideBox ? undefined : low.wide(term.args[0], at, lane);
     return wideBox
       ? low.tryWide(term.args[0], at, axis.indexOf(gone[gone.length - 1]))
       : low.at(term.args[0], at);
   };
-  return { kind, sizes: staticSizes(term as Term, gone, labelTable(term)), element };
+  return { kind, sizes, element };
 };
 
 export const foldAt = (low: Values, term: TermOf<"fold">, index: Index, lanes?: number): Expr => {

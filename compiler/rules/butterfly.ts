@@ -6,7 +6,7 @@
  * after: x as [tokens, 2, 2, 2, 2, 4], times H₂ along each 2, times H₄ along the last: sums and differences,
  * 6 a value, and no matrix.
  *
- * Signs of rows or columns (`x·D·H`) leave the matrix first. Only where the device has one lane a group: lanes
+ * Signs of rows or columns (`x·D·H`) leave the matrix first; the rules leave such a matrix whole (`isTurn`). Only where the device has one lane a group: lanes
  * of a GPU would each go through all stages. Not yet: a matrix along another axis than the last.
  * @module
  */
@@ -31,8 +31,14 @@ const known = (v: Term): Term =>
     ? v
     : table([...evaluate(v, { sizes: {}, inputs: {} }).data]);
 
+/** Weights of the rows and of the columns of a matrix. */
+interface Weights {
+  readonly rows: readonly Term[];
+  readonly cols: readonly Term[];
+}
+
 /** A matrix as H and weights of its rows and columns, or nothing. */
-const partsOf = (m: Term): { rows: Term[]; cols: Term[] } | undefined => {
+const partsOf = (m: Term): Weights | undefined => {
   if (isHadamard(m)) return { rows: [], cols: [] };
   if (m.tag !== "map" || m.op !== "mul") return undefined;
   for (const [k, weight] of m.args.entries()) {
@@ -40,14 +46,17 @@ const partsOf = (m: Term): { rows: Term[]; cols: Term[] } | undefined => {
     const rest = partsOf(m.args[1 - k]);
     if (rest === undefined) continue;
     const side = weight.axes[0] === 0 ? "rows" : "cols";
-    return { ...rest, [side]: [...rest[side], known(weight.args[0])] };
+    return { ...rest, [side]: [...rest[side], weight.args[0]] };
   }
   return undefined;
 };
 
+/** Is it H with weights of its rows and columns? Products with it are worth more whole than in groups. */
+export const isTurn = (m: Term): boolean => partsOf(m) !== undefined;
+
 /** Every vector along the last axis of x, weighed. */
 const weighed = (x: Term, weights: readonly Term[]): Term =>
-  weights.reduce((a, w) => map("mul", a, broadcast(w, a.shape, [a.shape.length - 1])), x);
+  weights.reduce((a, w) => map("mul", a, broadcast(known(w), a.shape, [a.shape.length - 1])), x);
 
 /** x·H along the last axis, in stages. */
 const stages = (x: Term, n: number): Term => {

@@ -19,6 +19,7 @@ import {
   scaleToLargeFactor,
   sumOutOfFold,
 } from "./folds.ts";
+import { isTurn } from "./butterfly.ts";
 import { piecesOf } from "./cut.ts";
 import {
   isCached,
@@ -59,7 +60,13 @@ const replaced = <A>(list: readonly A[], at: number, value: A): A[] =>
 
 const permuteOff = onOperand((term, i) => permuteOperand(term, i));
 
-const reshapeOff = onOperand((term, i) => splitOperand(term, i) ?? splitPieces(term, i));
+/** Does an operand meet a Hadamard matrix? In groups of its rows it would be taken for any matrix. */
+const meetsTurn = (term: Labelled, i: number): boolean =>
+  term.tag === "contract" && isTurn(term.args[1 - i]);
+
+const reshapeOff = onOperand((term, i) =>
+  meetsTurn(term, i) ? undefined : splitOperand(term, i) ?? splitPieces(term, i)
+);
 
 const broadcastOff = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "broadcast") return undefined;
@@ -123,7 +130,7 @@ const isDecoded = (t: Term): boolean => holdsCodes(t) || isPlaced(t);
 
 const addApart = onOperand((term, i, operand) => {
   if (term.tag !== "contract" || operand.tag !== "map" || !isDecoded(operand)) return undefined;
-  if (operand.op !== "add" && operand.op !== "sub") return undefined;
+  if (operand.op !== "add" && operand.op !== "sub" || meetsTurn(term, i)) return undefined;
   if (!operand.args.some(separable) && !operand.args.every(isRead)) return undefined;
   const [a, b] = operand.args.map((x) => relabel(term, term.labels, replaced(term.args, i, x)));
   return map(operand.op, a, b);
@@ -184,6 +191,7 @@ const scaleOut = onOperand((term, i, operand) => {
       continue;
     }
     const kept = contracted.filter((l) => own.includes(l));
+    if (kept.length > 0 && meetsTurn(term, i)) continue;
     const all = [...term.labels.out, ...kept];
     const inner = relabel(term, { args: term.labels.args, out: all }, replaced(term.args, i, rest));
     if (kept.length > 0) {

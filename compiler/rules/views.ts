@@ -26,6 +26,7 @@ import {
   withArgs,
 } from "../../dsl/core/term.ts";
 import { cutter, piecesOf } from "./cut.ts";
+import { constantMap, signInMagnitude } from "./known.ts";
 import { normalBetween } from "./ranges.ts";
 
 /** A rewrite: the term it gives, or nothing where it does not apply. */
@@ -273,6 +274,8 @@ const identities = (term: Term): Term | undefined => {
 /** Where a value lies: views move towards the leaves, bottom-up, until none is left to move. */
 export const VIEW_RULES: readonly Rule[] = [
   { name: "identity", says: "x·1, x+0, cast of the same dtype → x", apply: identities },
+  { name: "constant-map", says: "f(1, 2) → a constant, or broadcast f(1, 2)", apply: constantMap },
+  { name: "sign-in-magnitude", says: "|x·s| → |x|, s of −1 and 1", apply: signInMagnitude },
   { name: "even-levels", says: "[a, a + d, …][c] → a + d·c", apply: evenLevels },
   { name: "fold-of-nothing", says: "Σ x over no axis → x", apply: foldOfNothing },
   { name: "gram-is-contract", says: "gram(x) → Σₜ x xᵀ as a product", apply: gramIsContract },

@@ -1,7 +1,7 @@
 /** Examples of launches shared by threads, on kernels written by hand. */
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { assembled } from "../../props/assembler.ts";
 import { type Crew, type Job, type Loaded, openCrew } from "./crew.ts";
-import { assemble } from "./modules.ts";
 
 /** Counts how often a group is run; divides by the argument, so that 0 is a trap. */
 const TEXT = `(module
@@ -38,8 +38,10 @@ const withCrew = async (
   use: (rig: Rig) => Promise<void> | void,
 ): Promise<void> => {
   const memory = new WebAssembly.Memory({ initial: 16, maximum: 16, shared: true });
-  const { module, bytes } = await assemble(TEXT);
-  const { exports } = new WebAssembly.Instance(module, { kvfold: { memory } });
+  const bytes = await assembled(TEXT);
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    kvfold: { memory },
+  });
   const address = 2 ** 19;
   new Uint8Array(memory.buffer, address, bytes.length).set(bytes);
   const kernels = Object.values(exports) as unknown as Loaded["kernels"];

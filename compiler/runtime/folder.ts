@@ -1,8 +1,8 @@
 /**
- * Assembled modules in a folder, for processes to come. What lies there is not trusted: a file that is
- * cut off, damaged, too large, of another version or of another text counts as none, and the checksum
- * covers the key, so that no file stands in for another. (It is no signature: who may write to the
- * folder may change what kernels compute, though nothing beyond the memory they are given.)
+ * What was found for a text (the schedule of a program, `tune.ts`) in a folder, for processes to come. What
+ * lies there is not trusted: a file that is cut off, damaged, too large, of another version or of another
+ * text counts as none, and the checksum covers the key, so that no file stands in for another. (It is no
+ * signature: who may write to the folder may change what is found.)
  *
  * ```text
  * <sha-256 of version and text>.kvfold:  "kvfold" 00 01 | length, u32 | sha-256 of key and bytes | bytes
@@ -13,7 +13,7 @@
 const MAGIC = new Uint8Array([...new TextEncoder().encode("kvfold"), 0, 1]);
 const HASH = 32;
 const HEAD = MAGIC.length + 4 + HASH;
-/** No module of kernels comes near it. */
+/** Nothing that is found comes near it. */
 const MOST_BYTES = 2 ** 24;
 
 const sha256 = async (...parts: readonly Uint8Array[]): Promise<Uint8Array> => {
@@ -30,7 +30,7 @@ const pathOf = (folder: string, key: Uint8Array): string =>
 const same = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((x, i) => x === b[i]);
 
-/** The bytes of a text's module, or nothing. */
+/** The bytes that were found for a text, or nothing. */
 export const fromFolder = async (
   folder: string,
   text: string,
@@ -57,7 +57,7 @@ export const fromFolder = async (
   }
 };
 
-/** Leaves the bytes of a text's module in the folder; where that fails, there is nothing to find. */
+/** Leaves what was found for a text in the folder; where that fails, there is nothing to find. */
 export const toFolder = async (folder: string, text: string, bytes: Uint8Array): Promise<void> => {
   if (bytes.length > MOST_BYTES) return;
   const { mkdir, rename, rm, writeFile } = await import("node:fs/promises");

@@ -1,4 +1,4 @@
-/** Examples of a folder of modules whose files nobody vouches for. */
+/** Examples of a folder whose files nobody vouches for. */
 import { deepEqual, equal } from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -4,12 +4,13 @@
  * many: what is written, freed or disposed of afterwards is seen by no kernel of it.
  * @module
  */
-import { emitWat, scratchBytes } from "../emit/wat.ts";
+import { bytesOf } from "../emit/binary.ts";
+import { moduleOf, scratchBytes } from "../emit/wasm.ts";
+import { emitWat } from "../emit/wat.ts";
 import { DeviceError } from "../errors.ts";
 import type { Step, Target } from "../kernel.ts";
 import { type Crew, type Loaded, openCrew } from "./crew.ts";
 import type { Device, Executable, Memory, Recorded } from "./device.ts";
-import { assemble, startAssembler } from "./modules.ts";
 
 interface Block extends Memory {
   readonly address: number;
@@ -63,8 +64,6 @@ export interface WasmOptions {
    * machine has (one, where a page may not share memory). One if not given.
    */
   readonly threads?: number | "all";
-  /** A folder that keeps assembled kernels for processes to come (`runtime/folder.ts`); none if not given. */
-  readonly cache?: string;
 }
 
 /** The embedded device. */
@@ -94,6 +93,18 @@ const threadsOf = (asked: number | "all"): number => {
   return asked;
 };
 
+/** The engine's module of these bytes. */
+const accepted = (bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module => {
+  try {
+    return new WebAssembly.Module(bytes);
+  } catch (error) {
+    throw new DeviceError(
+      "wasm",
+      `the engine refused ${bytes.length} bytes of kernels: ${(error as Error).message}`,
+    );
+  }
+};
+
 /**
  * Opens the embedded device.
  *
@@ -109,11 +120,9 @@ const threadsOf = (asked: number | "all"): number => {
  * ```
  */
 export const openWasm = (
-  { poison = false, threads: asked = 1, cache }: WasmOptions = {},
+  { poison = false, threads: asked = 1 }: WasmOptions = {},
 ): WasmDevice => {
   const threads = threadsOf(asked);
-  // With a folder it may never be needed; an error of it is told where a text is assembled.
-  if (cache === undefined) startAssembler().catch(() => {});
   const shared = threads > 1;
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared });
   const crew: Crew | undefined = shared ? openCrew(memory, threads) : undefined;
@@ -169,11 +178,10 @@ export const openWasm = (
   /** Bytes of modules lie in memory for as long as their program is held. */
   const unloaded = new FinalizationRegistry<Block>(giveBack);
 
-  const build = async (steps: readonly Step[]): Promise<Executable> => {
+  const build = (steps: readonly Step[]): Executable => {
     if (closed) throw closed;
-    const text = emitWat(steps.map((s) => s.kernel), shared);
-    const { module, bytes } = await assemble(text, cache);
-    const { exports } = new WebAssembly.Instance(module, { kvfold: { memory } });
+    const bytes = bytesOf(moduleOf(steps.map((s) => s.kernel), shared));
+    const { exports } = new WebAssembly.Instance(accepted(bytes), { kvfold: { memory } });
     const kernels = steps.map((s) => exports[s.kernel.name] as (...args: number[]) => void);
     const needed = Math.max(0, ...steps.map((s) => scratchBytes(s.kernel)));
     const block = crew && alloc(Math.ceil(bytes.length / 4));
@@ -181,7 +189,9 @@ export const openWasm = (
     const address = block?.address ?? 0;
     const loaded: Loaded = { id: modules++, address, bytes: bytes.length, kernels };
     const executable: Executable = {
-      text,
+      get text() {
+        return emitWat(steps.map((s) => s.kernel), shared);
+      },
       record: (launches): Calls => {
         const calls = launches.map(({ step, memory: blocks, uniforms, groups }) => {
           const args = [...blocks.map((m) => (m as Block).address), ...uniforms];
@@ -201,7 +211,7 @@ export const openWasm = (
     name: "wasm",
     description: `WebAssembly SIMD, ${threads === 1 ? "one thread" : `${threads} threads`}`,
     target: wasmTarget(threads),
-    build,
+    build: async (steps) => await build(steps),
     run: (recorded) => {
       if (closed) return Promise.reject(closed);
       for (const { calls, needed } of recorded as readonly Calls[]) {

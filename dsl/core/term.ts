@@ -133,6 +133,16 @@ const dead = new FinalizationRegistry<string>((key) => {
   if (table.get(key)?.deref() === undefined) table.delete(key);
 });
 
+const numberText = (value: number): string => Object.is(value, -0) ? "-0" : `${value}`;
+
+/** What a field holds, as text: operands by their numbers, each number as itself. */
+const fieldText = (name: string, value: unknown): string => {
+  if (name === "args") return (value as readonly Term[]).map((a) => a.id).join();
+  if (typeof value === "number") return numberText(value);
+  if (name === "values") return (value as readonly number[]).map(numberText).join();
+  return JSON.stringify(value);
+};
+
 /**
  * The one term with these contents: equal subterms are the same object, so sharing is by construction.
  */
@@ -142,16 +152,8 @@ export const intern = <T extends Tag>(
   shape: Shape,
   dtype: DType,
 ): Term => {
-  const key = JSON.stringify(
-    [tag, shape, dtype, fields],
-    (name, value) => {
-      if (name === "args" && Array.isArray(value) && value[0]?.id !== undefined) {
-        return (value as Term[]).map((a) => a.id);
-      }
-      if (typeof value === "number" && !Number.isFinite(value)) return String(value);
-      return Object.is(value, -0) ? "-0" : value;
-    },
-  );
+  let key = `${tag}|${dtype}|${JSON.stringify(shape)}`;
+  for (const name in fields) key += `|${name}:${fieldText(name, fields[name])}`;
   const known = table.get(key)?.deref();
   if (known !== undefined) return known;
   const term = Object.freeze({

@@ -24,7 +24,7 @@ const x = input("x", ["tokens", 24], "f32");
 const tall = input("a", [9, 5], "f32");
 
 /** A program that wants each skeleton; a new one does not compile until its program stands here. */
-const SAMPLES: Readonly<Record<SkeletonName, Outputs>> = {
+export const SAMPLES: Readonly<Record<SkeletonName, Outputs>> = {
   map: { y: map("exp", map("sub", x, 1)) },
   reduce: { y: foldOver("extent", "hi", x, [0]) },
   contract: { y: contract("a t, t c -> a c", input("w", [20, "tokens"], "f32"), x) },
