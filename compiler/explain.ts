@@ -70,7 +70,7 @@ const planText = (plan: Plan): string => {
     list("holds", plan.staged)
   }${list("makes once a run", [...plan.paced?.keys() ?? []])}${
     list("makes once a token", [...plan.moving.keys()])
-  }`;
+  }${list("of what is decoded once a token", (plan.decoded ?? []).map(({ term }) => term))}`;
 };
 
 /** What the first group of a kernel asks of memory where lanes run side by side. */

@@ -6,6 +6,7 @@
  * those over a dynamic size, large products and routines are stored.
  * @module
  */
+import { permute } from "../dsl/core/build.ts";
 import { codesIn } from "../dsl/core/dtype.ts";
 import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import type { Term } from "../dsl/core/term.ts";
@@ -24,7 +25,7 @@ import {
 import { leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { tallOf } from "./lower/tall.ts";
 import { constantSource } from "./lower/memory.ts";
-import { analyseRow, type HeldAxes } from "./lower/row.ts";
+import { analyseRow, type HeldAxes, rowsFirst } from "./lower/row.ts";
 import { streamRefusal } from "./lower/roles.ts";
 import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
@@ -57,6 +58,14 @@ const coversRow = (root: Term, axes: ReadonlyMap<Term, HeldAxes>, rowAxes: numbe
 
 const innerKnown = (root: Term, rowAxes: number): boolean => !isDynamic(root.shape.slice(rowAxes));
 
+/** A root with the axis of its rows first, where whole words of it lie so in another order. */
+const turned = (root: Term): Term => {
+  const order = rowsFirst(root.shape);
+  const last = root.shape[root.shape.length - 1];
+  if (order === undefined || (root.dtype === "f16" && last as number % 2 === 1)) return root;
+  return permute(root, order);
+};
+
 /** A row plan for roots that share staged terms, or nothing. */
 const rowPlan = (
   roots: readonly Term[],
@@ -65,7 +74,22 @@ const rowPlan = (
   schedule: Schedule,
   target: Target,
 ): Plan | undefined => {
-  const rank = Math.max(...roots.map((r) => r.shape.length));
+  const own = roots.map(turned);
+  const moved = own.some((t, i) => t !== roots[i]);
+  return rowsOf(roots, roots, staged, stored, schedule, target) ??
+    (moved ? rowsOf(roots, own, staged, stored, schedule, target) : undefined);
+};
+
+/** A row plan for roots that are made so. */
+const rowsOf = (
+  roots: readonly Term[],
+  made: readonly Term[],
+  staged: readonly Term[],
+  stored: ReadonlySet<Term>,
+  schedule: Schedule,
+  target: Target,
+): Plan | undefined => {
+  const rank = Math.max(...made.map((r) => r.shape.length));
   const candidates = [
     ...Array.from({ length: Math.max(rank - 1, 0) }, (_, i) => rank - 1 - i),
     rank,
@@ -73,19 +97,19 @@ const rowPlan = (
   ];
   const streams = staged.filter(isStream);
   const leaves = leavesOf(
-    roots.filter((r) => !streams.includes(r as Fold)),
+    made.filter((r) => !streams.includes(r as Fold)),
     new Set([...stored, ...streams]),
   );
   const inner = staged.flatMap((t) => isStream(t) ? [] : leavesOf(argsOf(t), stored));
   for (const rowAxes of candidates) {
-    if (roots.some((r) => r.shape.length < rowAxes || !innerKnown(r, rowAxes))) continue;
+    if (made.some((r) => r.shape.length < rowAxes || !innerKnown(r, rowAxes))) continue;
     // Codes are stored a row at a time: the last axis stays inside.
     const inRows = (r: Term): boolean => codesIn(r.dtype) !== undefined && r.shape.length > 0;
-    if (roots.some((r) => inRows(r) && r.shape.length === rowAxes)) continue;
-    const prefix = roots[0].shape.slice(0, rowAxes).join();
-    if (roots.some((r) => r.shape.slice(0, rowAxes).join() !== prefix)) continue;
-    const axes = analyseRow(roots, staged, rowAxes, [...new Set([...leaves, ...inner])]);
-    if (axes === undefined || axes.size < staged.length || !coversRow(roots[0], axes, rowAxes)) {
+    if (made.some((r) => inRows(r) && r.shape.length === rowAxes)) continue;
+    const prefix = made[0].shape.slice(0, rowAxes).join();
+    if (made.some((r) => r.shape.slice(0, rowAxes).join() !== prefix)) continue;
+    const axes = analyseRow(made, staged, rowAxes, [...new Set([...leaves, ...inner])]);
+    if (axes === undefined || axes.size < staged.length || !coversRow(made[0], axes, rowAxes)) {
       continue;
     }
     // As many rows as group memory holds; an even number, so that halves fill words.
@@ -93,7 +117,16 @@ const rowPlan = (
       n <= schedule.rows && floatsOf(axes) * n <= target.groupFloats
     );
     if (tile !== undefined) {
-      return { skeleton: "encode", roots, staged, rowAxes, tile, axes, moving: new Map() };
+      return {
+        skeleton: "encode",
+        roots,
+        made,
+        staged,
+        rowAxes,
+        tile,
+        axes,
+        moving: new Map(),
+      };
     }
   }
   return undefined;

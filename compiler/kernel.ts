@@ -10,6 +10,7 @@ import { type Arr, bin, type Expr, freshExprs, int, uniform } from "./ir/expr.ts
 import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
+import type { Decoded } from "./decoded.ts";
 import type { HeldAxes } from "./lower/row.ts";
 import { uniformEnds } from "./lower/uniform.ts";
 import { writeOut } from "./lower/write_out.ts";
@@ -47,7 +48,9 @@ export interface Plan {
   readonly roots: readonly Term[];
   /** Heavy terms held in the group's memory while it runs, operands first. */
   readonly staged: readonly Term[];
-  /** Leading axes of every root that make one row (for `encode`). */
+  /** Roots as `encode` makes them row by row, the axis of the rows first (`rowsFirst`); the roots unless given. */
+  readonly made?: readonly Term[];
+  /** Leading axes of all that is made which are one row (for `encode`). */
   readonly rowAxes: number;
   /** Rows of one group (for `encode`), tokens of one group (for `stream`). */
   readonly tile: number;
@@ -57,6 +60,8 @@ export interface Plan {
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
   /** What scores take of a run of tokens, the same for all of it (`lower/pace.ts`): made once a run. */
   readonly paced?: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** Products of a token alone that those read, made a few tokens at a time. */
+  readonly decoded?: readonly Decoded[];
   /** Where a streaming fold takes a block of queries at a time. */
   readonly block?: Block;
   /** Where tokens come in pieces, the plan of each: folds over its own tokens, the same staged terms. */
@@ -238,11 +243,6 @@ export class Builder {
       const source = sourceOf(arr, leaf.dtype, dims, loose, this.context.target.dot16);
       this.low.sources.set(leaf, source);
     }
-  }
-
-  /** The array that a leaf lies in, once it is readable. */
-  arrayOf(leaf: Term): Arr | undefined {
-    return this.arrays[this.slots.findIndex((s) => s.tag === "term" && s.term === leaf)];
   }
 
   /** The array a root is stored in. */

@@ -12,6 +12,7 @@ import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import { argsOf, intern, type Term } from "../dsl/core/term.ts";
 import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } from "./heavy.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
+import { AT_ONCE, type Decoded, decodedFloats, decodedOf } from "./decoded.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
 import { isRun, paceOf, runOf } from "./lower/pace.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
@@ -25,12 +26,16 @@ import { bare } from "./rules/labels.ts";
 type Piece = readonly Fold[];
 
 /** Products below `terms` that are long enough to be made apart, outermost only. */
-const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+const longProducts = (
+  terms: readonly Term[],
+  stored: ReadonlySet<Term>,
+  least = LONG_PRODUCT,
+): Term[] => {
   const out = new Set<Term>();
   const visit = (t: Term): void => {
     if (stored.has(t) || t.tag === "input") return;
     const dims = t.tag === "contract" ? goneDims(t as Product) : [];
-    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= LONG_PRODUCT) out.add(t);
+    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= least) out.add(t);
     else argsOf(t).forEach(visit);
   };
   terms.forEach(visit);
@@ -51,6 +56,23 @@ const slowIn = (
     .flatMap((t) => t.tag === "contract" ? t.args : t.tag === "gather" ? [t.args[0]] : [])
     .filter((t) => !stored.has(t) && t.tag !== "input" && isSlow(t));
   return [...new Set(read)].sort((a, b) => a.id - b.id);
+};
+
+/** Terms of a product that is not summed anew for every channel that reads it. */
+const READ_OFTEN = 4;
+
+/** Products that others read of a token, channel by channel: of numbers that no query has a part in. */
+const decodedIn = (
+  products: readonly Term[],
+  args: Parameters<typeof analyseStream>[0],
+  leaves: readonly Term[],
+  stored: ReadonlySet<Term>,
+  { serial }: Target,
+): Decoded[] => {
+  const inner = serial ? longProducts(products.flatMap(argsOf), stored, READ_OFTEN) : [];
+  if (inner.length === 0) return [];
+  const { moving } = analyseStream(args, [], inner, leaves);
+  return [...moving].flatMap(([t, axes]) => decodedOf(t, axes) ?? []);
 };
 
 /** Casts to fixed point are staged like products. */
@@ -155,7 +177,7 @@ export const streamPlan = (
   const leaves = leavesOf(operands, stored);
   const made = (
     { staged, moving }: StreamAxes,
-    own: readonly Pick<Plan, "tile" | "block" | "moving" | "paced">[],
+    own: readonly Pick<Plan, "tile" | "block" | "moving" | "decoded" | "paced">[],
   ): Plan => {
     const plan = {
       skeleton: "stream" as const,
@@ -168,6 +190,8 @@ export const streamPlan = (
     const tile = Math.min(...own.map((p) => p.tile));
     return { ...plans[0], roots: folds, moving, tile, pieces: plans };
   };
+  const below = (moving: StreamAxes["moving"]): Decoded[] =>
+    decodedIn([...moving.keys()], args, leaves, stored, target);
   if (roles.query !== undefined) {
     const whole = analyseStream(
       args,
@@ -177,10 +201,15 @@ export const streamPlan = (
       leaves,
     );
     const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
-    const block = streamBlock(pieces, whole.staged, movings, schedule, target);
+    const decoded = movings.map(below);
+    const besides = Math.max(...decoded.map(decodedFloats));
+    const block = streamBlock(pieces, whole.staged, movings, besides, schedule, target);
     if (block !== undefined) {
       const tile = TILES * block.tokens;
-      return made(whole, movings.map((moving) => ({ moving, tile, block })));
+      return made(
+        whole,
+        movings.map((moving, i) => ({ moving, decoded: decoded[i], tile, block })),
+      );
     }
   }
   const slow = slowIn(scores, stored, target);
@@ -188,11 +217,18 @@ export const streamPlan = (
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
   const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
-  const held = floatsOf(whole.staged) + floatsOf(whole.paced);
+  const decoded = movings.map(below);
+  const held = floatsOf(whole.staged) + floatsOf(whole.paced) +
+    AT_ONCE * Math.max(...decoded.map(decodedFloats));
   const runs = paced.map((own) => runOf(own));
   const tiles = streamChunk(pieces, held, counts, runs, stored, schedule, target);
   return made(
     whole,
-    movings.map((moving, i) => ({ moving, paced: paced[i], tile: tiles[i] })),
+    movings.map((moving, i) => ({
+      moving,
+      decoded: decoded[i],
+      paced: paced[i],
+      tile: tiles[i],
+    })),
   );
 };

@@ -31,12 +31,12 @@ import {
 } from "./rows.ts";
 import { type Held, holdRow, holdsVectors } from "./stage.ts";
 import { mergeInto } from "./stream/merge.ts";
-import { halfPair, storeBlock, storedValue } from "./store.ts";
+import { halfPair, placeOf, storeBlock, storedValue } from "./store.ts";
 
 /** The skeleton. */
 export const encodeSkeleton: Skeleton = (plan, context) => {
-  const [first] = plan.roots;
-  const rowShape = first.shape.slice(0, plan.rowAxes);
+  const made = plan.made ?? plan.roots;
+  const rowShape = made[0].shape.slice(0, plan.rowAxes);
   const { tile } = plan;
   const streams = plan.staged.filter((t) => t.tag === "fold" && t.monoid === "softmax");
   // A streaming fold's operands belong to its own kernel.
@@ -75,13 +75,13 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
     held.forEach((h, term) => low.sources.set(term, holdRow(h, term, r)));
 
   const group: Tile = { low, held, start, rows, most: tile, rowDims, rowAxes: plan.rowAxes };
-  let made = 0;
+  let done = 0;
   plan.staged.forEach((term, at) => {
-    if (at < made || (serial && stageCodes(group, term))) return;
+    if (at < done || (serial && stageCodes(group, term))) return;
     const stream = streams.indexOf(term as (typeof streams)[number]);
-    if (serial) made = at + stageFours(group, plan.staged.slice(at));
-    if (serial && at >= made) made = at + stageProduct(group, plan.staged.slice(at));
-    if (at < made || (serial && stageCodes(group, term))) return;
+    if (serial) done = at + stageFours(group, plan.staged.slice(at));
+    if (serial && at >= done) done = at + stageProduct(group, plan.staged.slice(at));
+    if (at < done || (serial && stageCodes(group, term))) return;
     const { arr, axes, size } = held.get(term)!;
     const four = size % 4 === 0 && axes.held[axes.held.length - 1] === term.shape.length - 1 &&
       (term.shape[term.shape.length - 1] as number) % 4 === 0 && (stream < 0 || parts[stream].wide);
@@ -111,11 +111,11 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
   });
 
   plan.roots.forEach((root, i) => {
-    if (serial && storeRows(group, root, outs[i])) return;
+    if (serial && storeRows(group, root, made[i], outs[i])) return;
     // What a full tile stores in one go is left to a tile that is not full.
-    const whole = serial && storeHeld(group, root, outs[i]);
+    const whole = serial && root === made[i] && storeHeld(group, root, outs[i]);
     const left = whole ? select(bin("eq", rows, int(tile)), int(0), rows) : rows;
-    storeRoot(low, root, outs[i], plan.rowAxes, tile, start, left, rowDims, show);
+    storeRoot(low, root, made[i], outs[i], plan.rowAxes, tile, start, left, rowDims, show);
   });
   return [b.finish(context.name, "encode", (s) => Math.ceil(countOf(rowShape, s) / tile))];
 };
@@ -123,6 +123,7 @@ export const encodeSkeleton: Skeleton = (plan, context) => {
 const storeRoot = (
   low: Lower,
   root: Term,
+  made: Term,
   out: Arr,
   rowAxes: number,
   tile: number,
@@ -131,7 +132,7 @@ const storeRoot = (
   rowDims: readonly Expr[],
   show: (r: Expr) => void,
 ): void => {
-  const innerShape = root.shape.slice(rowAxes).map((d) => d as number);
+  const innerShape = made.shape.slice(rowAxes).map((d) => d as number);
   const size = innerShape.reduce((n, d) => n * d, 1);
   const inner = innerShape.map(int);
   const indexAt = (
@@ -148,12 +149,13 @@ const storeRoot = (
       const block = bin("rem", e, int(perRow));
       show(r);
       const lead = indexAt(r, bin("mul", bin("div", block, int(count)), int(n))).slice(0, -1);
-      const row = bin(
+      const own = bin(
         "add",
         bin("mul", bin("add", start, r), int(size / n)),
         bin("div", block, int(count)),
       );
-      storeBlock(low, out, root, lead, row, bin("rem", block, int(count)));
+      const row = placeOf(low, root, made, lead, own);
+      storeBlock(low, out, made, lead, row, bin("rem", block, int(count)));
     });
     return;
   }
@@ -162,21 +164,27 @@ const storeRoot = (
     if (tile * size % 2 !== 0) {
       throw new Error(`a tile of ${tile} rows of ${size} halves ends inside a word`);
     }
-    const base = bin("div", bin("mul", start, int(size)), int(2));
+    const base = bin("mul", start, int(size));
     low.par("w", bin("div", bin("add", elements, int(1)), int(2)), (w) => {
-      const half = (k: number): Expr => {
+      const place = (k: number): { r: Expr; index: Expr[] } => {
         const at = bin(
           "min",
           bin("add", bin("mul", w, int(2)), int(k)),
           bin("sub", elements, int(1)),
         );
         const r = bin("div", at, int(size));
+        return { r, index: indexAt(r, bin("rem", at, int(size))) };
+      };
+      const half = (k: number): Expr => {
+        const { r, index } = place(k);
         show(r);
-        return low.at(root, indexAt(r, bin("rem", at, int(size))));
+        return low.at(made, index);
       };
       const pair = halfPair(half(0), half(1));
       const alone = bin("le", elements, bin("add", bin("mul", w, int(2)), int(1)));
-      low.store(out, bin("add", base, w), select(alone, bin("and", pair, word(0xffff)), pair));
+      const own = bin("add", base, bin("mul", w, int(2)));
+      const at = bin("div", placeOf(low, root, made, place(0).index, own), int(2));
+      low.store(out, at, select(alone, bin("and", pair, word(0xffff)), pair));
     });
     return;
   }
@@ -188,7 +196,8 @@ const storeRoot = (
     const at = bin("mul", bin("rem", e, int(size / unit)), int(unit));
     show(r);
     const index = indexAt(r, at);
-    const value = four ? low.wide(root, index, index.length - 1) : low.at(root, index);
-    low.store(out, bin("add", bin("mul", start, int(size)), flat), storedValue(root, value));
+    const value = four ? low.wide(made, index, index.length - 1) : low.at(made, index);
+    const own = bin("add", bin("mul", start, int(size)), flat);
+    low.store(out, placeOf(low, root, made, index, own), storedValue(root, value));
   });
 };

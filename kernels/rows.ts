@@ -30,7 +30,7 @@ import { applyOp, castValue, hasLanes } from "../compiler/lower/numeric.ts";
 import { foldsAtFour } from "../compiler/lower/reductions.ts";
 import { wholeOf } from "../dsl/bound/whole.ts";
 import { type Held, holdRow } from "./stage.ts";
-import { storeBlock, storedValue } from "./store.ts";
+import { placeOf, storeBlock, storedValue } from "./store.ts";
 
 /** The rows of one group. */
 export interface Tile {
@@ -271,10 +271,10 @@ export const eachUnit = (
   });
 };
 
-/** Stores a root of codes or of numbers, a row after the other; false for halves. */
-export const storeRows = (tile: Tile, root: Term, out: Arr): boolean => {
+/** Stores a root of codes or of numbers, which is made row after row as `made`; false for halves. */
+export const storeRows = (tile: Tile, root: Term, made: Term, out: Arr): boolean => {
   const { low, start, rowDims, rowAxes } = tile;
-  const innerShape = root.shape.slice(rowAxes).map((d) => d as number);
+  const innerShape = made.shape.slice(rowAxes).map((d) => d as number);
   const inner = innerShape.map(int);
   const size = innerShape.reduce((n, d) => n * d, 1);
   const last = innerShape[innerShape.length - 1] ?? 1;
@@ -285,20 +285,22 @@ export const storeRows = (tile: Tile, root: Term, out: Arr): boolean => {
     const perRow = size / last * blocks.count;
     eachUnit(tile, perRow, inVectors(blocks) ? BLOCKS : 1, (r, unit) => {
       const line = bin("div", unit, int(blocks.count));
-      const lead = unravel(bin("mul", line, int(last)), inner).slice(0, -1);
-      const row = bin("add", bin("mul", rowOf(r), int(size / last)), line);
+      const inside = unravel(bin("mul", line, int(last)), inner).slice(0, -1);
+      const lead = [...unravel(rowOf(r), rowDims), ...inside];
+      const own = bin("add", bin("mul", rowOf(r), int(size / last)), line);
       const block = bin("rem", unit, int(blocks.count));
-      storeBlock(low, out, root, [...unravel(rowOf(r), rowDims), ...lead], row, block);
+      storeBlock(low, out, made, lead, placeOf(low, root, made, lead, own), block);
     });
     return true;
   }
   if (root.dtype === "f16") return false;
   const unit = last % 4 === 0 ? 4 : 1;
-  eachUnit(tile, size / unit, turnFor(root, unit), (r, e) => {
+  eachUnit(tile, size / unit, turnFor(made, unit), (r, e) => {
     const at = bin("mul", e, int(unit));
     const index = [...unravel(rowOf(r), rowDims), ...unravel(at, inner)];
-    const value = unit === 4 ? low.wide(root, index, index.length - 1) : low.at(root, index);
-    low.store(out, bin("add", bin("mul", rowOf(r), int(size)), at), storedValue(root, value));
+    const value = unit === 4 ? low.wide(made, index, index.length - 1) : low.at(made, index);
+    const own = bin("add", bin("mul", rowOf(r), int(size)), at);
+    low.store(out, placeOf(low, root, made, index, own), storedValue(root, value));
   });
   return true;
 };

@@ -18,8 +18,9 @@ import {
   word,
 } from "../compiler/ir/expr.ts";
 import type { Lower } from "../compiler/lower/at.ts";
-import { moveBits } from "../compiler/lower/memory.ts";
+import { linear, moveBits } from "../compiler/lower/memory.ts";
 import { float8Byte, halfBits } from "../compiler/lower/numeric.ts";
+import { rowsFirst } from "../compiler/lower/row.ts";
 
 /** Codes as they are, floats of 8 bits as their bytes. */
 const coded = <E extends Expr | undefined>({ dtype }: Term, value: E): E =>
@@ -74,6 +75,23 @@ const storeVectors = (
       }
     }
   });
+
+/**
+ * Where a row or an element lies in its root, of which the leading axes as they are made are given: `own` where
+ * they are the root's, else among the root's axes, of which that of the rows was made first.
+ */
+export const placeOf = (
+  low: Lower,
+  root: Term,
+  made: Term,
+  lead: readonly Expr[],
+  own: Expr,
+): Expr => {
+  if (root === made) return own;
+  const order = rowsFirst(root.shape)!;
+  const dims = low.dims(root.shape.slice(0, lead.length));
+  return linear(dims, dims.map((_, a) => lead[order.indexOf(a)]));
+};
 
 /** Stores block `block` of the packed row at `lead`; `row` counts rows of the stored tensor. */
 export const storeBlock = (

@@ -37,7 +37,6 @@ import {
 } from "./stream/shape.ts";
 import { stage } from "./stream/stage.ts";
 import { tiledStream } from "./stream/tile.ts";
-import { touch, wholeIn } from "./stream/whole_tokens.ts";
 import { addValues } from "./stream/values.ts";
 
 /** The skeleton. */
@@ -51,9 +50,7 @@ export const streamSkeleton: Skeleton = (plan, context) => {
   const pieces = piecesOf(plan, context);
   b.read([...operandsOf(pieces), ...staged.flatMap((t) => "args" in t ? t.args : [])]);
   const part = b.scratch(stream.scratch, stream.partWords, true);
-  // Groups that share whole tokens follow each other part by part.
-  const whole = pieces.map((piece) => wholeIn(piece, context));
-  const span = whole.some((leaves) => leaves.length > 0) ? 1 : spanOf(context);
+  const span = spanOf(context);
   const { outer, flat, from, to } = groupOf(b, stream, span);
   stage(b, plan, outer);
   const { rows, part: width, peak } = stream;
@@ -87,7 +84,6 @@ export const streamSkeleton: Skeleton = (plan, context) => {
             lanes: 1,
             fade: (row) => load(fades, row),
           };
-          touch(b, frame, whole[pieces.findIndex((p) => p.plan === plan)], flat);
           const weight = weights(b, plan, frame, stream, part, fades);
           stream.sums.forEach((sum) => addValues(b, frame, stream, sum, weight, part));
         }),

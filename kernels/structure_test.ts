@@ -71,9 +71,9 @@ Deno.test("attention over RTN-4: 2 kernels, packed words in, nothing rebuilt", a
   deepEqual(buffersOf(p), [
     [
       "read q f32 [2,2,1,64]",
-      'read k.codes u4 ["tokens",128]',
+      'read k.codes u4 [2,"tokens",64]',
       'read k.scale f16 ["tokens"]',
-      'read v.codes u4 ["tokens",128]',
+      'read v.codes u4 [2,"tokens",64]',
       'read v.scale f16 ["tokens"]',
       "write parts f32",
     ],
@@ -87,9 +87,9 @@ Deno.test("attention over DecoQuant-4: 2 kernels; T_S leaves the token loop", as
   deepEqual(buffersOf(p)[0], [
     "read q f32 [2,2,1,64]",
     "read k.small.values f16 [16,16]",
-    'read k.large.codes u4 ["tokens",128]',
+    'read k.large.codes u4 [2,"tokens",64]',
     'read k.large.scale f16 ["tokens"]',
-    'read v.large.codes u4 ["tokens",128]',
+    'read v.large.codes u4 [2,"tokens",64]',
     'read v.large.scale f16 ["tokens"]',
     "write parts f32",
   ]);
@@ -184,9 +184,9 @@ Deno.test("means over the same scores are one stream: weights once, each sum in 
   deepEqual(buffersOf(p), [
     [
       "read q f32 [2,2,1,64]",
-      'read k.codes u4 ["tokens",128]',
+      'read k.codes u4 [2,"tokens",64]',
       'read k.scale f16 ["tokens"]',
-      'read v.codes u4 ["tokens",128]',
+      'read v.codes u4 [2,"tokens",64]',
       'read v.scale f16 ["tokens"]',
       "write parts f32",
     ],

@@ -278,6 +278,8 @@ const COMBINED: readonly Codec[] = [
   outliers({ count: 1 })(coded(2)),
   outliers({ count: 4 })(rtnGrouped(3, 16)),
   joinHeads(outliers({ count: 2 })(coded(4))),
+  joinHeads(residual(coded(2), coded(4))),
+  joinHeads(quantize({ bits: 2, per: "token", range: "asymmetric", scale: "f32" })),
   outliers({ count: 2 })(residual(coded(2), lowRank(2))),
   adaptive([coded(2), decoquantB(4, 4)], { bits: 4 }).at(1),
 ];

@@ -146,7 +146,7 @@ Deno.test("parts of the schemes lie as their papers say", () => {
     JSON.stringify(shapes(SCHEMES.decoquantB(4))),
     JSON.stringify({
       "small.values": [16, 16],
-      "large.codes": [10, 192],
+      "large.codes": [3, 10, 64],
       "large.scale": [10],
     }),
   );

@@ -3,7 +3,8 @@
  * lowering the roots at a symbolic index and looking at the indices the staged term is asked for.
  * @module
  */
-import type { Term } from "../../dsl/core/term.ts";
+import { isDynamic } from "../../dsl/core/shape.ts";
+import type { Shape, Term } from "../../dsl/core/term.ts";
 import { type Expr, freshExprs, int, num, uniform, variable } from "../ir/expr.ts";
 import { Lower } from "./at.ts";
 import { constantSource } from "./memory.ts";
@@ -13,6 +14,13 @@ export interface HeldAxes {
   readonly held: readonly number[];
   readonly rowOf: readonly (number | undefined)[];
 }
+
+/** The axes with the one whose size has a name first, where that is neither first nor last. */
+export const rowsFirst = (shape: Shape): readonly number[] | undefined => {
+  const at = shape.findIndex((d) => typeof d === "string");
+  if (at <= 0 || isDynamic(shape.slice(at + 1)) || at === shape.length - 1) return undefined;
+  return [at, ...shape.flatMap((_, a) => a === at ? [] : [a])];
+};
 
 /** Values of a staged term that are held for one row. */
 export const heldCount = (term: Term, { held }: HeldAxes): number =>

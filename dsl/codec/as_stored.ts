@@ -9,6 +9,7 @@
  * ```
  * @module
  */
+import { permute, reshape } from "../core/build.ts";
 import { argsOf, type Term, topological, VIEWS } from "../core/term.ts";
 import { directOf, isLossy } from "../bound/ideal.ts";
 import { isChoice } from "../bound/whole.ts";
@@ -29,6 +30,16 @@ const settledIn = (own: readonly Term[], direct: ReadonlySet<Term>): ReadonlySet
 export const behind = (part: Term): readonly Term[] =>
   VIEWS.has(part.tag) ? argsOf(part).flatMap(behind) : [part];
 
+/** A part that lies in another order than it was made in, and what stands for it, both as it was made. */
+const asMade = (part: Term, given: Term): readonly [Term, Term] => {
+  if (part.tag !== "permute" && part.tag !== "reshape") return [part, given];
+  const [arg] = part.args;
+  const back = part.tag === "permute"
+    ? permute(given, part.axes.map((_, a) => part.axes.indexOf(a)))
+    : reshape(given, arg.shape);
+  return arg.tag === "input" ? [part, given] : asMade(arg, back);
+};
+
 /** Codes that are no rounded number but a choice (a place, the nearest of some points): the ideal has the same. */
 const isChosen = (part: Term): boolean =>
   behind(part).every((t) => t.tag === "cast" && isChoice(t.args[0]));
@@ -45,15 +56,15 @@ export const asStored = (
   readonly exact: readonly Term[];
 } => {
   const own = codec.encode(x, batch);
-  const direct = directOf(topological(Object.values(own)));
-  const settled = settledIn(Object.values(own), direct);
-  const kept = Object.entries(own).filter(([, t]) =>
-    !direct.has(t) || settled.has(t) || isChosen(t)
-  );
+  const made = Object.entries(own).map(([name, t]) => asMade(t, parts[name]));
+  const terms = made.map(([t]) => t);
+  const direct = directOf(topological(terms));
+  const settled = settledIn(terms, direct);
+  const kept = made.filter(([t]) => !direct.has(t) || settled.has(t) || isChosen(t));
   const decoded = codec.decode(own, x.shape, batch);
   return {
     decoded,
-    stored: new Map(kept.map(([name, t]): [Term, Term] => [t, parts[name]])),
-    exact: [...kept.flatMap(([, t]) => [t, ...behind(t)]), ...belowRoutines(decoded)],
+    stored: new Map(kept),
+    exact: [...kept.flatMap(([t]) => [t, ...behind(t)]), ...belowRoutines(decoded)],
   };
 };

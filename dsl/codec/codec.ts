@@ -16,6 +16,7 @@ import { everyOf, grows, rootOf, sizeOf, type Sizes } from "../core/dims.ts";
 import type { StoredFloat } from "../core/dtype.ts";
 import { storedBits } from "../core/layout.ts";
 import type { Dim, Shape, Term } from "../core/term.ts";
+import { type ByHead, byHeads } from "./heads.ts";
 import { inside, outside, type Parts, prefixed } from "./parts.ts";
 
 export type { Parts } from "./parts.ts";
@@ -211,7 +212,10 @@ export const perHead = (codec: Codec): Codec => ({
   ...codec.selective === undefined ? {} : { selective: inHeads(codec.selective) },
 });
 
-/** `["h", t, d]` as `[t, h·d]`: one row a token over all heads, as the papers write X ∈ R^{L×D}. */
+/**
+ * `["h", t, d]` as `[t, h·d]`: one row a token over all heads, as the papers write X ∈ R^{L×D}. What of it is a
+ * head's own is stored head by head (`heads.ts`).
+ */
 export const joinHeads = (codec: Codec): Codec => {
   const joined = (shape: Shape): { h: number; t: Dim; d: number } => {
     const [h, t, d] = shape;
@@ -232,14 +236,21 @@ export const joinHeads = (codec: Codec): Codec => {
     return permute(reshape(y, [t, h, d]), [1, 0, 2]);
   };
   ofAllTokens("joinHeads", codec);
+  const known = new Map<string, ByHead>();
+  const laid = (shape: Shape): ByHead => {
+    const { h, t, d } = joined(shape);
+    const key = JSON.stringify(shape);
+    if (!known.has(key)) known.set(key, byHeads(codec, h, t, d));
+    return known.get(key)!;
+  };
   return {
     name: `joinHeads(${codec.name})`,
-    encode: (x) => codec.encode(join(x)),
-    ...extended(codec, (extend) => (x, fixed) => extend(join(x), fixed)),
+    encode: (x) => laid(x.shape).apart(codec.encode(join(x))),
+    ...extended(codec, (extend) => (x, fixed) => laid(x.shape).apart(extend(join(x), fixed))),
     ...learnt(codec, ({ sums, fixed }) => ({ sums: (x) => sums(join(x)), fixed })),
     decode: (parts, shape) => {
       const { h, t, d } = joined(shape);
-      return split(codec.decode(parts, [t, h * d]), shape);
+      return split(codec.decode(laid(shape).joined(parts), [t, h * d]), shape);
     },
   };
 };

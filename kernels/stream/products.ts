@@ -185,6 +185,7 @@ export const makeProduct = (
   frame: Frame,
   stream: Stream,
   moving: Moving,
+  decode: (t: Expr) => void,
 ): void => {
   const { low } = b;
   const { term, axes } = moving;
@@ -196,6 +197,7 @@ export const makeProduct = (
     const tokens = LANES.map((k) =>
       low.named("token", bin("min", bin("add", frame.first, bin("add", t, int(k))), frame.last))
     );
+    decode(t);
     for (let h = 0; h < heldCount(term, axes); h++) {
       const inside = unravel(int(h), dims);
       const index = indexOf(frame, moving, tokens[0], (a) => inside[axes.held.indexOf(a)]);

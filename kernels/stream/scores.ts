@@ -30,6 +30,7 @@ import {
 import type { Builder, Plan } from "../../compiler/kernel.ts";
 import { ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
 import { runOf } from "../../compiler/lower/pace.ts";
+import { fourDecoder } from "./decoded.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
 import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { showPaced, stagePaced } from "./stage.ts";
@@ -111,6 +112,7 @@ export const weights = (
   const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
   const movings = movingOf(plan);
+  const decode = fourDecoder(b, plan, frame);
   const every = Array.from({ length: rows }, (_, r) => r);
   showPaced(b, plan);
   const reads = readsOf(
@@ -120,7 +122,7 @@ export const weights = (
   );
   // What scores read singly, or not at all: values alone ask for it.
   const apart = movings.filter((m) => !reads.get(m)?.length);
-  apart.forEach((m) => makeProduct(b, plan, frame, stream, m));
+  apart.forEach((m) => makeProduct(b, plan, frame, stream, m, decode));
   const together = movings.filter((m) => !apart.includes(m));
   const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
   const held = together.filter((m) => again.has(m.term))
@@ -131,6 +133,7 @@ export const weights = (
   const scored = (tile: readonly number[], own: Frame, tops: ReturnType<typeof topsOf>): void =>
     walk(b, own, 4, (step) => {
       const { t, whole } = step;
+      decode(bin("add", own.from, t));
       const scores = (): Expr[] => tile.map((r) => scoresAt(b, own, stream, r, t));
       productsAt(b, plan, own, step, together, held, scores);
       scores().forEach((score, i) => {
