@@ -203,7 +203,7 @@ const decide = (
     if (first.length > 0) return { need: first };
     const large = heavy.filter(big);
     if (large.length > 0) {
-      const own = scoreProducts(stream as Fold, stored);
+      const own = scoreProducts(stream as Fold, stored, target);
       const apart = large.filter((t) => !own.has(t));
       if (apart.length > 0) return { need: apart };
     }

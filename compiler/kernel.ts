@@ -58,6 +58,8 @@ export interface Plan {
   readonly axes: ReadonlyMap<Term, HeldAxes>;
   /** Products that a streaming fold makes once a token. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** What scores take of a run of tokens, the same for all of it (`lower/pace.ts`): made once a run. */
+  readonly paced?: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
   /** Products of a token alone that those read, made a few tokens at a time. */
   readonly decoded?: readonly Decoded[];
   /** Where a streaming fold takes a block of queries at a time. */

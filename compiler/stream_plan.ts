@@ -14,6 +14,7 @@ import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } fr
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
 import { AT_ONCE, type Decoded, decodedFloats, decodedOf } from "./decoded.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
+import { isRun, paceOf, runOf } from "./lower/pace.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
 import { type StreamRoles, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
@@ -39,6 +40,22 @@ const longProducts = (
   };
   terms.forEach(visit);
   return [...out];
+};
+
+/** Does a term change along some axis, but only with every so many of it? */
+const isSlow = (t: Term): boolean => t.shape.some((d, a) => isDynamic([d]) && isRun(paceOf(t, a)));
+
+/** What changes only with every so many tokens: operands of products, and tables that tokens look up. */
+const slowIn = (
+  terms: readonly Term[],
+  stored: ReadonlySet<Term>,
+  { serial }: Target,
+): Term[] => {
+  if (!serial) return [];
+  const read = computedBy(terms, stored)
+    .flatMap((t) => t.tag === "contract" ? t.args : t.tag === "gather" ? [t.args[0]] : [])
+    .filter((t) => !stored.has(t) && t.tag !== "input" && isSlow(t));
+  return [...new Set(read)].sort((a, b) => a.id - b.id);
 };
 
 /** Terms of a product that is not summed anew for every channel that reads it. */
@@ -109,18 +126,23 @@ const namedOperands = (roles: StreamRoles, pieces: readonly Piece[]) => {
   );
 };
 
-/** Products that the scores of a fold make once a token: its own, however many tokens there are. */
-export const scoreProducts = (fold: Fold, stored: ReadonlySet<Term>): ReadonlySet<Term> => {
+/** Products that the scores of a fold make once a token or a chunk: its own, however many tokens there are. */
+export const scoreProducts = (
+  fold: Fold,
+  stored: ReadonlySet<Term>,
+  target: Target,
+): ReadonlySet<Term> => {
   const pieces = piecesIn([fold], stored);
   const scores = pieces.map(([{ args: [own] }]) => own);
   const args = namedOperands(streamRoles([fold]), pieces).filter((a) => scores.includes(a.term));
-  const { moving } = analyseStream(
+  const { moving, paced } = analyseStream(
     args,
     [],
     longProducts(scores, stored),
     leavesOf(scores, stored),
+    slowIn(scores, stored, target),
   );
-  return new Set(moving.keys());
+  return new Set([...moving.keys(), ...paced.keys()]);
 };
 
 /** The products of a piece among those that are made once a token. */
@@ -155,7 +177,7 @@ export const streamPlan = (
   const leaves = leavesOf(operands, stored);
   const made = (
     { staged, moving }: StreamAxes,
-    own: readonly Pick<Plan, "tile" | "block" | "moving" | "decoded">[],
+    own: readonly Pick<Plan, "tile" | "block" | "moving" | "decoded" | "paced">[],
   ): Plan => {
     const plan = {
       skeleton: "stream" as const,
@@ -190,14 +212,23 @@ export const streamPlan = (
       );
     }
   }
-  const whole = analyseStream(args, heavy, candidates, leaves);
+  const slow = slowIn(scores, stored, target);
+  const whole = analyseStream(args, heavy, candidates, leaves, slow);
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
+  const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
   const decoded = movings.map(below);
-  const held = floatsOf(whole.staged) + AT_ONCE * Math.max(...decoded.map(decodedFloats));
-  const tiles = streamChunk(pieces, held, counts, stored, schedule, target);
+  const held = floatsOf(whole.staged) + floatsOf(whole.paced) +
+    AT_ONCE * Math.max(...decoded.map(decodedFloats));
+  const runs = paced.map((own) => runOf(own));
+  const tiles = streamChunk(pieces, held, counts, runs, stored, schedule, target);
   return made(
     whole,
-    movings.map((moving, i) => ({ moving, decoded: decoded[i], tile: tiles[i] })),
+    movings.map((moving, i) => ({
+      moving,
+      decoded: decoded[i],
+      paced: paced[i],
+      tile: tiles[i],
+    })),
   );
 };

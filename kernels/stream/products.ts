@@ -265,7 +265,8 @@ export const productsAt = (
     const fours = fourProducts(b, plan, moving, [...places.values()], tokens);
     const made = new Map([...places.keys()].map((p, i) => [p, low.named("raw", fours[i])]));
     const memory = held.find((h) => h.moving === moving);
-    if (memory !== undefined) made.forEach((four, place) => memory.store(place, t, four));
+    const at = bin("add", frame.from, t);
+    if (memory !== undefined) made.forEach((four, place) => memory.store(place, at, four));
     low.sources.set(moving.term, {
       at: single,
       wide: (index, axis) =>
