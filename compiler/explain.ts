@@ -68,7 +68,9 @@ const planText = (plan: Plan): string => {
     : "";
   return `  ${plan.skeleton}${tile}: makes ${plan.roots.map(nameOf).join(" | ")}${
     list("holds", plan.staged)
-  }${list("makes once a token", [...plan.moving.keys()])}`;
+  }${list("makes once a run", [...plan.paced?.keys() ?? []])}${
+    list("makes once a token", [...plan.moving.keys()])
+  }${list("of what is decoded once a token", (plan.decoded ?? []).map(({ term }) => term))}`;
 };
 
 /** What the first group of a kernel asks of memory where lanes run side by side. */

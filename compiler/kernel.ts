@@ -10,6 +10,7 @@ import { type Arr, bin, type Expr, freshExprs, int, uniform } from "./ir/expr.ts
 import type { Kernel, Size } from "./ir/stmt.ts";
 import { Lower } from "./lower/at.ts";
 import { elemOf, sourceOf } from "./lower/memory.ts";
+import type { Decoded } from "./decoded.ts";
 import type { HeldAxes } from "./lower/row.ts";
 import { uniformEnds } from "./lower/uniform.ts";
 import { writeOut } from "./lower/write_out.ts";
@@ -57,6 +58,10 @@ export interface Plan {
   readonly axes: ReadonlyMap<Term, HeldAxes>;
   /** Products that a streaming fold makes once a token. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** What scores take of a run of tokens, the same for all of it (`lower/pace.ts`): made once a run. */
+  readonly paced?: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** Products of a token alone that those read, made a few tokens at a time. */
+  readonly decoded?: readonly Decoded[];
   /** Where a streaming fold takes a block of queries at a time. */
   readonly block?: Block;
   /** Where tokens come in pieces, the plan of each: folds over its own tokens, the same staged terms. */

@@ -3,7 +3,7 @@
  * runs after it, and an error names the pass that broke it.
  *
  * ```text
- * terms ──rules──▶ terms ──fixed-point──▶ terms ──bounds──▶ terms ──butterflies──▶ terms
+ * terms ──rules──▶ terms ──fixed-point──▶ terms ──paced──▶ terms ──bounds──▶ terms ──butterflies──▶ terms
  *       ──group──▶ plans ──skeletons──▶ kernels ──emit (the device)──▶ text
  * ```
  * @module
@@ -24,6 +24,7 @@ import {
 } from "./kernel.ts";
 import { butterflies } from "./rules/butterfly.ts";
 import { fixedPoint } from "./rules/fixed.ts";
+import { pacedScores } from "./rules/paced.ts";
 import { rewrite, type Trace } from "./rules/rewrite.ts";
 import { ALGEBRA_RULES, CERTIFIED_RULES } from "./rules/rules.ts";
 
@@ -100,6 +101,19 @@ export const fixedPass = (schedule: Schedule, target: Target): Pass<Rewritten, R
   check: checkRewritten,
 });
 
+/** What changes slowly along tokens meets the query, where a group has one lane; a certificate is of what was written. */
+export const pacedPass = (
+  target: Target,
+  asked: Certify | undefined,
+): Pass<Rewritten, Rewritten> => ({
+  name: "paced",
+  run: (level) =>
+    target.serial && asked === undefined
+      ? { ...level, outputs: pacedScores(level.outputs) }
+      : level,
+  check: checkRewritten,
+});
+
 /** Bounds of the outputs beside them, where they are asked for. */
 export const boundsPass = (asked: Certify | undefined): Pass<Rewritten, Rewritten> => ({
   name: "bounds",
@@ -167,7 +181,8 @@ export const pipeline = (
   schedule: Schedule = SCHEDULE,
   certify?: Certify,
 ): Pass<Outputs, Lowered> => {
-  const bounded = then(then(rulesPass(certify), fixedPass(schedule, target)), boundsPass(certify));
+  const fixed = then(rulesPass(certify), fixedPass(schedule, target));
+  const bounded = then(then(fixed, pacedPass(target, certify)), boundsPass(certify));
   const terms = then(bounded, butterflyPass(target));
   return then(then(terms, groupPass(schedule, target)), skeletonPass(skeletons, schedule, target));
 };

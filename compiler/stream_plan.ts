@@ -12,7 +12,9 @@ import { isDynamic, knownCount } from "../dsl/core/shape.ts";
 import { argsOf, intern, type Term } from "../dsl/core/term.ts";
 import { floatsOf, type Fold, goneDims, heavyIn, LONG_PRODUCT, type Product } from "./heavy.ts";
 import { computedBy, leavesOf, type Plan, type Schedule, type Target } from "./kernel.ts";
+import { AT_ONCE, type Decoded, decodedFloats, decodedOf } from "./decoded.ts";
 import { movingCounts, streamChunk } from "./lower/chunk.ts";
+import { isRun, paceOf, runOf } from "./lower/pace.ts";
 import { analyseStream, type StreamAxes } from "./lower/row.ts";
 import { type StreamRoles, streamRoles } from "./lower/roles.ts";
 import { streamBlock, TILES } from "./lower/tile.ts";
@@ -24,16 +26,53 @@ import { bare } from "./rules/labels.ts";
 type Piece = readonly Fold[];
 
 /** Products below `terms` that are long enough to be made apart, outermost only. */
-const longProducts = (terms: readonly Term[], stored: ReadonlySet<Term>): Term[] => {
+const longProducts = (
+  terms: readonly Term[],
+  stored: ReadonlySet<Term>,
+  least = LONG_PRODUCT,
+): Term[] => {
   const out = new Set<Term>();
   const visit = (t: Term): void => {
     if (stored.has(t) || t.tag === "input") return;
     const dims = t.tag === "contract" ? goneDims(t as Product) : [];
-    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= LONG_PRODUCT) out.add(t);
+    if (t.tag === "contract" && !isDynamic(dims) && knownCount(dims) >= least) out.add(t);
     else argsOf(t).forEach(visit);
   };
   terms.forEach(visit);
   return [...out];
+};
+
+/** Does a term change along some axis, but only with every so many of it? */
+const isSlow = (t: Term): boolean => t.shape.some((d, a) => isDynamic([d]) && isRun(paceOf(t, a)));
+
+/** What changes only with every so many tokens: operands of products, and tables that tokens look up. */
+const slowIn = (
+  terms: readonly Term[],
+  stored: ReadonlySet<Term>,
+  { serial }: Target,
+): Term[] => {
+  if (!serial) return [];
+  const read = computedBy(terms, stored)
+    .flatMap((t) => t.tag === "contract" ? t.args : t.tag === "gather" ? [t.args[0]] : [])
+    .filter((t) => !stored.has(t) && t.tag !== "input" && isSlow(t));
+  return [...new Set(read)].sort((a, b) => a.id - b.id);
+};
+
+/** Terms of a product that is not summed anew for every channel that reads it. */
+const READ_OFTEN = 4;
+
+/** Products that others read of a token, channel by channel: of numbers that no query has a part in. */
+const decodedIn = (
+  products: readonly Term[],
+  args: Parameters<typeof analyseStream>[0],
+  leaves: readonly Term[],
+  stored: ReadonlySet<Term>,
+  { serial }: Target,
+): Decoded[] => {
+  const inner = serial ? longProducts(products.flatMap(argsOf), stored, READ_OFTEN) : [];
+  if (inner.length === 0) return [];
+  const { moving } = analyseStream(args, [], inner, leaves);
+  return [...moving].flatMap(([t, axes]) => decodedOf(t, axes) ?? []);
 };
 
 /** Casts to fixed point are staged like products. */
@@ -87,18 +126,23 @@ const namedOperands = (roles: StreamRoles, pieces: readonly Piece[]) => {
   );
 };
 
-/** Products that the scores of a fold make once a token: its own, however many tokens there are. */
-export const scoreProducts = (fold: Fold, stored: ReadonlySet<Term>): ReadonlySet<Term> => {
+/** Products that the scores of a fold make once a token or a chunk: its own, however many tokens there are. */
+export const scoreProducts = (
+  fold: Fold,
+  stored: ReadonlySet<Term>,
+  target: Target,
+): ReadonlySet<Term> => {
   const pieces = piecesIn([fold], stored);
   const scores = pieces.map(([{ args: [own] }]) => own);
   const args = namedOperands(streamRoles([fold]), pieces).filter((a) => scores.includes(a.term));
-  const { moving } = analyseStream(
+  const { moving, paced } = analyseStream(
     args,
     [],
     longProducts(scores, stored),
     leavesOf(scores, stored),
+    slowIn(scores, stored, target),
   );
-  return new Set(moving.keys());
+  return new Set([...moving.keys(), ...paced.keys()]);
 };
 
 /** The products of a piece among those that are made once a token. */
@@ -133,7 +177,7 @@ export const streamPlan = (
   const leaves = leavesOf(operands, stored);
   const made = (
     { staged, moving }: StreamAxes,
-    own: readonly Pick<Plan, "tile" | "block" | "moving">[],
+    own: readonly Pick<Plan, "tile" | "block" | "moving" | "decoded" | "paced">[],
   ): Plan => {
     const plan = {
       skeleton: "stream" as const,
@@ -146,6 +190,8 @@ export const streamPlan = (
     const tile = Math.min(...own.map((p) => p.tile));
     return { ...plans[0], roots: folds, moving, tile, pieces: plans };
   };
+  const below = (moving: StreamAxes["moving"]): Decoded[] =>
+    decodedIn([...moving.keys()], args, leaves, stored, target);
   if (roles.query !== undefined) {
     const whole = analyseStream(
       args,
@@ -155,15 +201,34 @@ export const streamPlan = (
       leaves,
     );
     const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
-    const block = streamBlock(pieces, whole.staged, movings, schedule, target);
+    const decoded = movings.map(below);
+    const besides = Math.max(...decoded.map(decodedFloats));
+    const block = streamBlock(pieces, whole.staged, movings, besides, schedule, target);
     if (block !== undefined) {
       const tile = TILES * block.tokens;
-      return made(whole, movings.map((moving) => ({ moving, tile, block })));
+      return made(
+        whole,
+        movings.map((moving, i) => ({ moving, decoded: decoded[i], tile, block })),
+      );
     }
   }
-  const whole = analyseStream(args, heavy, candidates, leaves);
+  const slow = slowIn(scores, stored, target);
+  const whole = analyseStream(args, heavy, candidates, leaves, slow);
   const movings = pieces.map((piece) => ofPiece(piece, whole.moving, stored));
+  const paced = pieces.map((piece) => ofPiece(piece, whole.paced, stored));
   const counts = pieces.map((piece, i) => movingCounts(piece, movings[i], target));
-  const tiles = streamChunk(pieces, floatsOf(whole.staged), counts, stored, schedule, target);
-  return made(whole, movings.map((moving, i) => ({ moving, tile: tiles[i] })));
+  const decoded = movings.map(below);
+  const held = floatsOf(whole.staged) + floatsOf(whole.paced) +
+    AT_ONCE * Math.max(...decoded.map(decodedFloats));
+  const runs = paced.map((own) => runOf(own));
+  const tiles = streamChunk(pieces, held, counts, runs, stored, schedule, target);
+  return made(
+    whole,
+    movings.map((moving, i) => ({
+      moving,
+      decoded: decoded[i],
+      paced: paced[i],
+      tile: tiles[i],
+    })),
+  );
 };

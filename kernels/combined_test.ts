@@ -55,6 +55,7 @@ import {
 } from "../mod.ts";
 import { pipe } from "../fp.ts";
 import { hoist } from "../compiler/constants.ts";
+import type { Plan } from "../compiler/kernel.ts";
 import { lower } from "../compiler/pipeline.ts";
 import { WASM_TARGET } from "../compiler/runtime/wasm.ts";
 import { SKELETONS } from "./mod.ts";
@@ -128,10 +129,13 @@ Deno.test("attention over keys less a mean that turns: codes meet integers, the 
   // Angles are a table that lies beside the program, as the compiler has it.
   const { outputs } = hoist({ out: attention(lathe(2, { rope: TURNED })) });
   const { plans } = lower(outputs, SKELETONS, WASM_TARGET);
-  const products = [...plans[0].moving.keys()].filter((t) => t.tag === "contract");
-  // One product of codes with the query in integers; a cosine and a sine of a pair with two numbers of it.
-  deepEqual(products.map((t) => t.args[0].dtype), ["i16", "f32", "f32"]);
-  deepEqual(products.map((t) => t.args[0].shape.at(-1)), [64, 32, 32]);
+  const contracts = (of: Plan["moving"] = new Map()) =>
+    [...of.keys()].flatMap((t) => t.tag === "contract" ? [t] : []);
+  // A token meets its codes with the query, in integers.
+  deepEqual(contracts(plans[0].moving).map((t) => t.args[0].dtype), ["i16"]);
+  // A cosine and a sine of each pair, for half a run, with two numbers of it that are those of the run.
+  deepEqual(contracts(plans[0].paced).map((t) => t.shape.at(-1)), [128, 128]);
+  deepEqual(contracts(plans[0].paced).map((t) => t.args[0].shape.at(-1)), [32, 32]);
 });
 
 Deno.test("attention over a known number of tokens takes the rules and kernels of any number", () => {

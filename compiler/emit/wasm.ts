@@ -214,6 +214,10 @@ const OPS: Readonly<Record<Expr["op"], Write>> = {
   zip32: zipped(4),
   unzip16: unzipped(2),
   unzip32: unzipped(4),
+  reversed: (_e, [a]) => {
+    const places = [12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3];
+    return shuffled(places, tee(HELD, a), held);
+  },
   turned: (e, [a]) => {
     const places = Array.from({ length: 16 }, (_, k) => (k + 4 * e.value) % 16);
     return shuffled(places, tee(HELD, a), held);

@@ -116,6 +116,7 @@ const table = (vectors: ReadonlySet<string>): Readonly<Record<Expr["op"], Write>
     const places = e.value === 0 ? "xz" : "yw";
     return `vec4<f32>((${a}).${places}, (${b}).${places})`;
   },
+  reversed: (_, [a]) => `(${a}).wzyx`,
   turned: (e, [a]) => `(${a}).${"xyzwxyz".slice(e.value, e.value + 4)}`,
   swizzle: noForm,
   lookup: noForm,

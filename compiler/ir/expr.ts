@@ -203,6 +203,9 @@ export const unzip16 = (a: Expr, b: Expr, odd: number): Expr =>
 export const unzip32 = (a: Expr, b: Expr, odd: number): Expr =>
   node("unzip32", a.type, [a, b], { value: odd });
 
+/** Four numbers, the last one first. */
+export const reversed = (a: Expr): Expr => node("reversed", a.type, [a]);
+
 /** Words a0 b0 a1 b1 of the low (0) or high (1) halves of two vectors. */
 export const zip32 = (a: Expr, b: Expr, half: number): Expr =>
   node("zip32", a.type, [a, b], { value: half });

@@ -91,6 +91,7 @@ export interface Expr {
     | "zip32"
     | "unzip16"
     | "unzip32"
+    | "reversed"
     | "turned"
     | "swizzle"
     | "lookup"

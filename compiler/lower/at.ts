@@ -21,6 +21,7 @@ import {
 import { bin, type Expr, int, LOOKED, lookup, num, select, un, vec4 } from "../ir/expr.ts";
 import type { Stmt } from "../ir/stmt.ts";
 import { columnOf, entryOf } from "./entries.ts";
+import { integerAt, wideDigits, wideFromMiddle } from "./integers.ts";
 import { linear, type Source } from "./memory.ts";
 import { neighbours } from "./neighbours.ts";
 import { applyOp, castValue, hasLanes } from "./numeric.ts";
@@ -152,7 +153,8 @@ const pickPart = (
 
 const gatherIndex = (low: Lower, term: TermOf<"gather">, index: Index): Expr[] => {
   const [table, rows] = term.args;
-  const row = un("toI32", low.at(rows, index.slice(0, rows.shape.length)));
+  const at = index.slice(0, rows.shape.length);
+  const row = integerAt(low, rows, at) ?? un("toI32", low.at(rows, at));
   const { batch = 0 } = term;
   const top = bin("sub", low.size(table.shape[batch]), int(1));
   return [
@@ -225,6 +227,8 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
     return t.axis === axis ? bin("add", base, vec4([0, 1, 2, 3].map(num))) : base;
   },
   map: (t, low, index, axis) => {
+    const digits = wideDigits(low, t, index, axis);
+    if (digits !== undefined) return digits;
     if (!hasLanes(t.op)) return undefined;
     const args = t.args.map((a) => low.tryWide(a, index, axis));
     return args.some((a) => a === undefined) ? undefined : applyOp(t.op, args as Expr[]);
@@ -286,7 +290,9 @@ const WIDE: Reading<[Lower, Index, number], Expr | undefined> = {
       ? columnOf(rows, index.slice(lead))
       : undefined;
     return axis < lead
-      ? column && wideEntries(low, column, codes, index.slice(0, lead), axis)
+      ? column
+        ? wideEntries(low, column, codes, index.slice(0, lead), axis)
+        : wideFromMiddle(low, t, index, axis)
       : low.tryWide(t.args[0], gatherIndex(low, t, index), axis - lead + 1 + (t.batch ?? 0));
   },
   contract: (t, low, index, axis) => contractWide(low, t, index, axis),

@@ -90,11 +90,22 @@ const memoryOf = (
   return (tokens) => fixed + rows * groups * each[weights ?? 0](tokens);
 };
 
-/** Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. */
+/** The most tokens up to `most` of which a run has a whole number, in whole walks: each such chunk lies in one run. */
+const dividing = (run: number, most: number, walk: number): number => {
+  let tokens = Math.min(run, most);
+  while (run % tokens !== 0 || tokens % walk !== 0) tokens -= walk;
+  return tokens;
+};
+
+/**
+ * Tokens of one part of each piece of the tokens, whose folds differ in their operands alone. What is made once a
+ * run is the same for so many tokens of each piece: a chunk lies in a run, or is some of them.
+ */
 export const streamChunk = (
   pieces: readonly (readonly (Term & TermOf<"fold">)[])[],
   stagedFloats: number,
   movingCounts: readonly (readonly number[])[],
+  runs: readonly number[],
   stored: ReadonlySet<Term>,
   schedule: Schedule,
   target: Target,
@@ -138,7 +149,8 @@ export const streamChunk = (
     while (chunk > smallest && (floats(chunk) > target.groupFloats || chunk > near)) {
       chunk = Math.max(smallest, Math.floor(chunk / (2 * walk)) * walk);
     }
-    return chunk;
+    if (runs[i] === Infinity) return chunk;
+    return chunk < runs[i] ? dividing(runs[i], chunk, walk) : chunk - chunk % runs[i];
   });
   return lanes === undefined ? chunks : chunks.map(() => Math.min(...chunks));
 };

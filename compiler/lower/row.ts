@@ -146,17 +146,25 @@ export interface StreamAxes {
   readonly staged: ReadonlyMap<Term, HeldAxes>;
   /** Products that change with the token, one value a token and held index: `token` is that axis. */
   readonly moving: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
+  /** What those products meet that is the same for runs of tokens: `token` is that axis. */
+  readonly paced: ReadonlyMap<Term, HeldAxes & { readonly token: number }>;
 }
 
-/** Row, held and token axes of a product read at one token, or nothing if they mix. */
+/**
+ * Row, held and token axes of a product read at one token, or nothing if they mix; `looked`: at places along other
+ * axes that the token may say.
+ */
 const movingAxes = (
   term: Term,
   indices: readonly Expr[][],
+  looked = false,
 ): (HeldAxes & { token: number }) | undefined => {
   const isToken = (e: Expr): boolean => e.op === "var" && e.name === "token";
   const token = indices[0]?.findIndex(isToken) ?? -1;
   if (token < 0 || indices.some((i) => i.findIndex(isToken) !== token)) return undefined;
-  const others = indices.map((i) => i.map((e, a) => a === token ? int(0) : e));
+  const others = indices.map((i) =>
+    i.map((e, a) => a === token || (looked && variablesOf(e).has("token")) ? int(0) : e)
+  );
   if (others.some((i) => i.some((e) => variablesOf(e).has("token")))) return undefined;
   const zero: Term = { ...term, shape: term.shape.map((d, a) => a === token ? 1 : d) };
   const axes = axesOf(zero, others);
@@ -172,6 +180,7 @@ export const analyseStream = (
   heavy: readonly Term[],
   candidates: readonly Term[],
   leaves: readonly Term[],
+  slow: readonly Term[] = [],
 ): StreamAxes => {
   freshExprs();
   const readsIn = (watched: readonly Term[]): Map<Term, Expr[][]> => {
@@ -232,8 +241,13 @@ export const analyseStream = (
       const axes = movingAxes(t, more.get(t) ?? []);
       if (axes !== undefined) moving.set(t, axes);
     });
+    const paced = new Map<Term, HeldAxes & { token: number }>();
+    slow.forEach((t) => {
+      const axes = movingAxes(t, readsIn([...still, t]).get(t)!, true);
+      if (axes !== undefined) paced.set(t, axes);
+    });
     // Operands have smaller ids: staged in this order, each finds what it reads.
     const ordered = new Map([...staged].sort(([a], [b]) => a.id - b.id));
-    return { staged: ordered, moving };
+    return { staged: ordered, moving, paced };
   }
 };

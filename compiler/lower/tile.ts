@@ -102,12 +102,13 @@ const [FOUR, EIGHT] = [4, 8];
 
 /**
  * How many queries and tokens at a time in every piece of the tokens, or nothing where no rows are left to share them, the schedule
- * takes each query on its own, or group memory is too small.
+ * takes each query on its own, or group memory is too small. Each token takes `besides` floats of it before any query.
  */
 export const streamBlock = (
   pieces: readonly (readonly Fold[])[],
   staged: ReadonlyMap<Term, HeldAxes>,
   movings: readonly ReadonlyMap<Term, Moving>[],
+  besides: number,
   { queries: most, chunk }: Schedule,
   { groupFloats, cacheBytes }: Target,
 ): Block | undefined => {
@@ -127,7 +128,7 @@ export const streamBlock = (
       )
     );
     const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0);
-    return sum(held) + Math.max(...made.map(sum)) + tokens * (tile + rows * queries) +
+    return sum(held) + Math.max(...made.map(sum)) + tokens * (besides + tile + rows * queries) +
       rows * queries * (sum(sums) + 3) + 64;
   };
   const size = dim(label);

@@ -10,13 +10,14 @@
  * is what statistics along tokens want (KVQuant, arXiv 2401.18079). The part `values` has the first channels
  * of all pairs, then the second ones, whichever channels are a pair.
  *
- * Angles are no part of the cache and cost no bits: a place is two digits, each turns by a row of a table, and
- * one turn follows the other. So places are exact, and angles as good as f32.
+ * Angles are no part of the cache and cost no bits: a place is a run and a place in it. A row of a table turns
+ * to the middle of the run, another one from there, to either side. So places are exact, and angles as good as f32.
  * Places count from the first token that the codec sees, behind the sinks of a window from there, and from 0
  * again after {@link PLACES}: alike in writing and in reading, so that nothing is lost by it.
  * @module
  */
 import { broadcast, cast, contractBy, gather, iota, map, reshape, table } from "../core/build.ts";
+import { digit, fromMiddle, over, sideOf } from "../core/digits.ts";
 import { ShapeError, shapeText, ValueError } from "../core/errors.ts";
 import { same } from "../core/marks.ts";
 import type { Shape, Term } from "../core/term.ts";
@@ -32,11 +33,10 @@ export interface Rope {
   readonly pairs: "halves" | "neighbours";
 }
 
-/** Places are numbers of this base, of two digits. */
-const DIGIT = 512;
-const DIGITS = 2;
+/** Places are runs, and places within a run. */
+const [RUNS, RUN] = [1024, 256];
 /** How many they are. */
-export const PLACES: number = DIGIT ** DIGITS;
+export const PLACES: number = RUNS * RUN;
 
 /** A cosine and a sine. */
 type Turn = readonly [Term, Term];
@@ -53,30 +53,34 @@ const inverseOf = ([c, s]: Turn): Turn => {
   return [map("div", c, long), map("div", s, long)];
 };
 
-/** Rows of one table, since a device binds few: for every digit cosines of all its values, then sines. */
+/**
+ * Rows of one table, since a device binds few: cosines of half a run, from its middle on, and their sines, which
+ * turn to the other side before it; then cosines and sines of the middles of all runs.
+ */
 const rowsOf = (pairs: number, base: number): Term => {
-  const angles = Array.from({ length: DIGITS }, (_, k) =>
+  const angles = (count: number, place: (i: number) => number): number[] =>
     Array.from(
-      { length: DIGIT * pairs },
-      (_, i) => DIGIT ** k * Math.floor(i / pairs) * base ** (-(i % pairs) / pairs),
-    ));
-  const values = angles.flatMap((of) => [...of.map(Math.cos), ...of.map(Math.sin)]);
-  return reshape(table(values), [2 * DIGITS * DIGIT, pairs]);
+      { length: count * pairs },
+      (_, i) => place(Math.floor(i / pairs)) * base ** (-(i % pairs) / pairs),
+    );
+  const of = [
+    angles(RUN / 2, (i) => i + 1 / 2),
+    angles(RUNS, (i) => RUN * i + (RUN - 1) / 2),
+  ];
+  const values = of.flatMap((own) => [...own.map(Math.cos), ...own.map(Math.sin)]);
+  return reshape(table(values), [RUN + 2 * RUNS, pairs]);
 };
 
 /** The turns of places, `[…, pairs]` for places of `[…]`. */
 const turnsOf = (places: Term, rows: Term): Turn => {
-  /** The whole part of a place over n. Nothing is rounded: a half is never between. */
-  const over = (n: number): Term =>
-    n === 1 ? places : map("rint", map("sub", map("div", places, n), (n - 1) / (2 * n)));
-  const turns = Array.from({ length: DIGITS }, (_, k): Turn => {
-    const step = DIGIT ** k;
-    const digit = map("sub", over(step), map("mul", over(step * DIGIT), DIGIT));
-    const row = (side: number): Term =>
-      gather(rows, cast(map("add", digit, (2 * k + side) * DIGIT), "u32"));
+  const turn = (at: Term, start: number, count: number): Turn => {
+    const row = (k: number): Term => gather(rows, cast(map("add", at, start + k * count), "u32"));
     return [row(0), row(1)];
-  });
-  return turns.reduce(after);
+  };
+  const [within, run] = [digit(places, RUN), digit(over(places, RUN), RUNS)];
+  const [c, s] = turn(fromMiddle(within, RUN), 0, RUN / 2);
+  const side = broadcast(sideOf(places, RUN), s.shape, places.shape.map((_, i) => i));
+  return after([c, map("mul", s, side)], turn(run, RUN, RUNS));
 };
 
 /**

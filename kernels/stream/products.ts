@@ -185,6 +185,7 @@ export const makeProduct = (
   frame: Frame,
   stream: Stream,
   moving: Moving,
+  decode: (t: Expr) => void,
 ): void => {
   const { low } = b;
   const { term, axes } = moving;
@@ -196,6 +197,7 @@ export const makeProduct = (
     const tokens = LANES.map((k) =>
       low.named("token", bin("min", bin("add", frame.first, bin("add", t, int(k))), frame.last))
     );
+    decode(t);
     for (let h = 0; h < heldCount(term, axes); h++) {
       const inside = unravel(int(h), dims);
       const index = indexOf(frame, moving, tokens[0], (a) => inside[axes.held.indexOf(a)]);
@@ -263,7 +265,8 @@ export const productsAt = (
     const fours = fourProducts(b, plan, moving, [...places.values()], tokens);
     const made = new Map([...places.keys()].map((p, i) => [p, low.named("raw", fours[i])]));
     const memory = held.find((h) => h.moving === moving);
-    if (memory !== undefined) made.forEach((four, place) => memory.store(place, t, four));
+    const at = bin("add", frame.from, t);
+    if (memory !== undefined) made.forEach((four, place) => memory.store(place, at, four));
     low.sources.set(moving.term, {
       at: single,
       wide: (index, axis) =>

@@ -2,6 +2,7 @@
  * Scores of a chunk and the weights made of them.
  *
  * ```text
+ * for each run of tokens: what is the same for all of it (stream/stage.ts)
  * for four tokens: each long product (q·codes)         once a token, four sums at once: stream/products.ts
  * for four tokens: score = what is left of the term    scale, minimum, mask: lanes are tokens
  * m = max score, that of earlier chunks of the part too;  p = e^(score − m), 0 where masked
@@ -20,6 +21,7 @@ import {
   int,
   load,
   madd,
+  node,
   num,
   select,
   un,
@@ -27,8 +29,11 @@ import {
 } from "../../compiler/ir/expr.ts";
 import type { Builder, Plan } from "../../compiler/kernel.ts";
 import { ROWS_AT_ONCE } from "../../compiler/lower/chunk.ts";
+import { runOf } from "../../compiler/lower/pace.ts";
+import { fourDecoder } from "./decoded.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
 import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
+import { showPaced, stagePaced } from "./stage.ts";
 import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
 
 const ZERO = (): Expr => un("splat", num(0));
@@ -68,6 +73,32 @@ const SIDE_BY_SIDE = 3;
 const sideBySide = (rows: number, integers: boolean): number =>
   !integers ? ROWS_AT_ONCE : rows === SIDE_BY_SIDE ? SIDE_BY_SIDE : 2;
 
+/** The tokens of a chunk run by run, each with what is the same for all of the run. */
+const eachRun = (
+  b: Builder,
+  plan: Plan,
+  frame: Frame,
+  { chunk }: Stream,
+  body: (own: Frame) => void,
+): void => {
+  const { low } = b;
+  const run = runOf(plan.paced);
+  const inRun = (own: Frame): void => {
+    stagePaced(b, plan, own);
+    body(own);
+  };
+  if (chunk <= run) return inRun(frame);
+  low.loop("run", int(0), frame.tokens, run, (from) => {
+    const rest = bin("sub", frame.tokens, from);
+    inRun({
+      ...frame,
+      first: low.named("first", bin("add", frame.first, from)),
+      tokens: low.named("many", node("min", "i32", [int(run), rest], { lo: 0, hi: run })),
+      from,
+    });
+  });
+};
+
 /** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */
 export const weights = (
   b: Builder,
@@ -81,7 +112,9 @@ export const weights = (
   const { chunk, rows, peak } = stream;
   const weight = b.local("score", rows * chunk);
   const movings = movingOf(plan);
+  const decode = fourDecoder(b, plan, frame);
   const every = Array.from({ length: rows }, (_, r) => r);
+  showPaced(b, plan);
   const reads = readsOf(
     b,
     movings,
@@ -89,24 +122,35 @@ export const weights = (
   );
   // What scores read singly, or not at all: values alone ask for it.
   const apart = movings.filter((m) => !reads.get(m)?.length);
-  apart.forEach((m) => makeProduct(b, plan, frame, stream, m));
+  apart.forEach((m) => makeProduct(b, plan, frame, stream, m, decode));
   const together = movings.filter((m) => !apart.includes(m));
   const again = new Set(topological(stream.sums.map((s) => s.term.args[1])));
   const held = together.filter((m) => again.has(m.term))
     .map((m) => holdProduct(b, frame, stream, m));
   const integers = together.some((m) => isInteger(plan, m));
-  for (const tile of tilesOf(rows, sideBySide(rows, integers))) {
-    const tops = tile.map(() => low.mutable("top", HIDDEN()));
-    walk(b, frame, 4, (step) => {
+  const tiles = tilesOf(rows, sideBySide(rows, integers));
+  const topsOf = (tile: readonly number[]) => tile.map(() => low.mutable("top", HIDDEN()));
+  const scored = (tile: readonly number[], own: Frame, tops: ReturnType<typeof topsOf>): void =>
+    walk(b, own, 4, (step) => {
       const { t, whole } = step;
-      const scores = (): Expr[] => tile.map((r) => scoresAt(b, frame, stream, r, t));
-      productsAt(b, plan, frame, step, together, held, scores);
+      decode(bin("add", own.from, t));
+      const scores = (): Expr[] => tile.map((r) => scoresAt(b, own, stream, r, t));
+      productsAt(b, plan, own, step, together, held, scores);
       scores().forEach((score, i) => {
-        const four = low.named("score", whole ? score : select(inPart(frame, t), score, HIDDEN()));
-        low.store(weight, bin("add", t, int(tile[i] * chunk)), four);
+        const four = low.named("score", whole ? score : select(inPart(own, t), score, HIDDEN()));
+        low.store(weight, bin("add", bin("add", own.from, t), int(tile[i] * chunk)), four);
         tops[i].set(bin("max", four, tops[i].get()));
       });
     });
+  // What is made once a run of tokens serves all rows.
+  const runs = (plan.paced?.size ?? 0) > 0;
+  const all = runs ? tiles.map(topsOf) : [];
+  if (runs) {
+    eachRun(b, plan, frame, stream, (own) => tiles.forEach((r, i) => scored(r, own, all[i])));
+  }
+  for (const [i, tile] of tiles.entries()) {
+    const tops = runs ? all[i] : topsOf(tile);
+    if (!runs) scored(tile, frame, tops);
     const end = (r: number, k: number): Expr => bin("add", frame.base(int(r)), int(peak + k));
     const before = tile.map((r) => low.named("before", load(part, end(r, 0))));
     const largest = tops.map((top, i) =>

@@ -5,7 +5,7 @@
  */
 import type { Dim, Term } from "../../dsl/core/term.ts";
 import { countOf as countDims, type Sizes } from "../../dsl/core/shape.ts";
-import { bin, type Expr, int, variable } from "../../compiler/ir/expr.ts";
+import { bin, type Expr, int, node, variable } from "../../compiler/ir/expr.ts";
 import { GROUP } from "../../compiler/ir/stmt.ts";
 import { type Builder, type Context, type Plan, unravel } from "../../compiler/kernel.ts";
 import { linear } from "../../compiler/lower/memory.ts";
@@ -289,7 +289,8 @@ export const frameOf = (
   return {
     outer,
     first,
-    tokens: bin("min", int(chunk), bin("sub", all, first)),
+    // A chunk has some: where in a run a token lies is known by it.
+    tokens: node("min", "i32", [int(chunk), bin("sub", all, first)], { lo: 0, hi: chunk }),
     from: int(0),
     last: bin("sub", all, int(1)),
     score: (row, token) => place(roles.scores, row, token, () => int(0)),

@@ -3,24 +3,29 @@
  * @module
  */
 import { type Fixed, isFixedPoint } from "../../dsl/core/dtype.ts";
-import type { Term } from "../../dsl/core/term.ts";
+import type { Term, TermOf } from "../../dsl/core/term.ts";
 import {
+  across4,
   type Arr,
   asI16,
   bin,
   type Expr,
   int,
   load,
+  num,
   packI16,
   packI8,
   un,
   unzip16,
+  vec4,
 } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
 import { CODES } from "../../compiler/lower/fixed.ts";
-import { linear } from "../../compiler/lower/memory.ts";
+import { linear, type Source } from "../../compiler/lower/memory.ts";
+import { contractTogether } from "../../compiler/lower/reductions.ts";
 import { type HeldAxes, heldCount } from "../../compiler/lower/row.ts";
 import { holdRow } from "../stage.ts";
+import type { Frame } from "./shape.ts";
 import { LANES } from "./tokens.ts";
 
 const indexOf = (
@@ -28,9 +33,15 @@ const indexOf = (
   axes: HeldAxes,
   inside: readonly Expr[],
   outer: readonly Expr[],
+  token = -1,
+  first: Expr = int(0),
 ): Expr[] =>
   term.shape.map((_, a) =>
-    axes.held.includes(a) ? inside[axes.held.indexOf(a)] : outer[axes.rowOf[a]!]
+    a === token
+      ? first
+      : axes.held.includes(a)
+      ? inside[axes.held.indexOf(a)]
+      : outer[axes.rowOf[a]!]
   );
 
 /** Words that are read ahead of the tokens at most: they stay where one lane finds them at once. */
@@ -100,6 +111,116 @@ const stageFixed = (
   });
 };
 
+/** Makes a term at what is held of it, and reads it from there from now on. */
+const hold = (
+  b: Builder,
+  term: Term,
+  axes: HeldAxes,
+  at: (inside: readonly Expr[]) => readonly Expr[],
+  read: (arr: Arr) => Arr,
+): void => {
+  const { low } = b;
+  const size = heldCount(term, axes);
+  const arr = b.local("held", size);
+  const last = term.shape.length - 1;
+  const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
+  const unit = four ? 4 : 1;
+  const dims = axes.held.map((a) => int(term.shape[a] as number));
+  low.par("h", int(size / unit), (h) => {
+    const place = bin("mul", h, int(unit));
+    const index = at(unravel(place, dims));
+    low.store(arr, place, four ? low.wide(term, index, last) : low.at(term, index));
+  });
+  low.sources.set(term, holdRow({ arr: read(arr), axes, size }, term, int(0)));
+};
+
+/** Products that are made side by side, four sums each: as many as hide how long an addition takes. */
+const TOGETHER = 2;
+
+/** Vectors of a source at known places, read once ahead of the loops to come. */
+const readAhead = (b: Builder, source: Source): Source => {
+  const { low } = b;
+  const { block } = low;
+  const known = new Map<Expr, Expr>();
+  return {
+    ...source,
+    wide: (index, axis) => {
+      const four = source.wide(index, axis);
+      // A place that a loop counts is read where it is.
+      if (four?.op !== "load" || four.args[0].op !== "const") return four;
+      const named = known.get(four) ?? low.named("w", four, block);
+      known.set(four, named);
+      return named;
+    },
+  };
+};
+
+/** Makes products at four neighbouring places of their last axis at a time, a few rows side by side. */
+const holdProducts = (
+  b: Builder,
+  term: Term & TermOf<"contract">,
+  axes: HeldAxes,
+  at: (inside: readonly Expr[]) => readonly Expr[],
+  paced: Pick<ReadonlySet<Term>, "has">,
+): void => {
+  const { low } = b;
+  const size = heldCount(term, axes);
+  const dims = axes.held.map((a) => int(term.shape[a] as number));
+  const count = term.shape[term.shape.length - 1] as number;
+  const arr = b.local("held", size);
+  const rows = Array.from({ length: size / count }, (_, r) => unravel(int(r), dims.slice(0, -1)));
+  for (let first = 0; first < rows.length; first += TOGETHER) {
+    const some = rows.slice(first, first + TOGETHER);
+    // What rows of a table are multiplied with is the same for all of them.
+    const met = term.args.filter((t) => paced.has(t)).map((t) => [t, low.sources.get(t)!] as const);
+    met.forEach(([t, source]) => low.sources.set(t, readAhead(b, source)));
+    const fours = some.length < TOGETHER && count % (4 * TOGETHER) === 0 ? TOGETHER : 1;
+    low.par("h", int(count / (4 * fours)), (h) => {
+      const place = bin("mul", h, int(4 * fours));
+      const places = Array.from({ length: 4 * fours }, (_, k) => bin("add", place, int(k)));
+      const sums = contractTogether(
+        low,
+        term,
+        places.flatMap((p) => some.map((r) => at([...r, p]))),
+      );
+      some.forEach((_, r) => {
+        const own = places.map((_, k) => sums[k * some.length + r]);
+        for (let k = 0; k < own.length; k += 4) {
+          const four = own.slice(k, k + 4);
+          const wide = four[0].type === "f32x4" ? across4("hsum", four) : vec4(four);
+          low.store(arr, bin("add", place, int((first + r) * count + k)), wide);
+        }
+      });
+    });
+    met.forEach(([t, source]) => low.sources.set(t, source));
+  }
+  low.sources.set(term, holdRow({ arr, axes, size }, term, int(0)));
+};
+
+/** Before it is made: what reads it finds four numbers side by side. */
+export const showPaced = (b: Builder, { paced }: Plan): void =>
+  paced?.forEach((_, term) =>
+    b.low.sources.set(term, { at: () => num(0), wide: () => un("splat", num(0)) })
+  );
+
+/** Makes what is the same for all tokens of a run, for what reads it, operands first. */
+export const stagePaced = (
+  b: Builder,
+  { paced = new Map() }: Plan,
+  { outer, first }: Frame,
+): void => {
+  for (const term of paced.keys()) b.low.sources.delete(term);
+  for (const [term, axes] of paced) {
+    const at = (inside: readonly Expr[]): Expr[] =>
+      indexOf(term, axes, inside, outer, axes.token, first);
+    const last = term.shape.length - 1;
+    const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
+    const product = four && term.tag === "contract" ? term as Term & TermOf<"contract"> : undefined;
+    if (product !== undefined) holdProducts(b, product, axes, at, paced);
+    else hold(b, term, axes, at, (arr) => arr);
+  }
+};
+
 /** Stages every term that does not change along tokens. */
 export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
   const { low } = b;
@@ -110,16 +231,6 @@ export const stage = (b: Builder, plan: Plan, outer: readonly Expr[]): void => {
       stageFixed(b, term as Term & { readonly dtype: Fixed }, axes, size, outer);
       continue;
     }
-    const arr = b.local("held", size);
-    const last = term.shape.length - 1;
-    const four = axes.held[axes.held.length - 1] === last && (term.shape[last] as number) % 4 === 0;
-    const unit = four ? 4 : 1;
-    const dims = axes.held.map((a) => int(term.shape[a] as number));
-    low.par("h", int(size / unit), (h) => {
-      const at = bin("mul", h, int(unit));
-      const index = indexOf(term, axes, unravel(at, dims), outer);
-      low.store(arr, at, four ? low.wide(term, index, last) : low.at(term, index));
-    });
-    low.sources.set(term, holdRow({ arr: ahead(b, arr), axes, size }, term, int(0)));
+    hold(b, term, axes, (inside) => indexOf(term, axes, inside, outer), (arr) => ahead(b, arr));
   }
 };

@@ -32,6 +32,7 @@ import { tileFloats } from "../../compiler/lower/tile.ts";
 import { eachPiece, operandsOf, piecesOf } from "./pieces.ts";
 import { chunksExpr, groupOf, groupsOf, spanOf, type Stream, streamOf } from "./shape.ts";
 import { LANES } from "./tokens.ts";
+import { decoder } from "./decoded.ts";
 import { type Step, type Sums, type Tile, tileOf } from "./tile/frame.ts";
 import { deadIn } from "./tile/mask.ts";
 import { tokensOf } from "./tile/products.ts";
@@ -146,6 +147,7 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
       const all = b.size(stream.roles.dim(stream.roles.token));
       const weight = b.local("weight", tokens * cells);
       const decoded = b.local("tile", tokens * tileFloats(plan));
+      const decode = decoder(b, plan, tile.outer, tokens);
       low.loop("part", begin, stop, 1, (at) => {
         [...sums.o, sums.l].forEach((arr) => fill(b, arr, 0));
         fill(b, sums.m, MASKED);
@@ -158,6 +160,7 @@ export const tiledStream = (plan: Plan, context: Context): Kernel[] => {
             last: bin("sub", all, int(1)),
           };
           const walk = (step: Step): void => {
+            decode(step);
             tokensOf(b, plan, own, step, decoded);
             weigh(b, own, step, sums, weight);
             addStep(b, own, step, sums, weight, decoded);

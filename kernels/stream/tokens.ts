@@ -56,14 +56,14 @@ export const fourTokens = (
   index: (token: Expr) => Expr[],
 ): Expr => {
   const { low } = b;
-  const { here, first } = frame;
-  here.t = t;
+  const { here, first, from } = frame;
+  here.t = bin("add", from, t);
   low.loose = true;
   const wide = low.tryWide(term, index(bin("add", first, t)), axis);
   low.loose = false;
   return wide ?? vec4(LANES.map((k) => {
-    here.t = bin("add", t, int(k));
-    return low.at(term, index(clamped(frame, here.t)));
+    here.t = bin("add", bin("add", from, t), int(k));
+    return low.at(term, index(clamped(frame, bin("add", t, int(k)))));
   }));
 };
 
