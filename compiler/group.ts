@@ -27,7 +27,7 @@ import { tallOf } from "./lower/tall.ts";
 import { constantSource } from "./lower/memory.ts";
 import { analyseRow, type HeldAxes, rowsFirst } from "./lower/row.ts";
 import { streamRefusal } from "./lower/roles.ts";
-import { dependsOn, joinStreams, joinWalks, ordered } from "./order.ts";
+import { dependsOn, joinScales, joinStreams, joinWalks, ordered } from "./order.ts";
 import { freshExprs, int, uniform, variable } from "./ir/expr.ts";
 import { readOnce } from "./read_once.ts";
 import { costly, isHeavy, isStream, madeAgain, withRepeated } from "./repeated.ts";
@@ -211,7 +211,7 @@ const decide = (
   if (inside.length === 0) return { plans: [plain("map", [root])] };
   const many = inside.filter((t) => t !== root && !isStream(t));
   if (many.length > MOST_HEAVY) return { need: many };
-  const again = inside.flatMap((t) => madeAgain(t, stored));
+  const again = madeAgain(root, stored);
   if (again.length > 0) return { need: again };
   const row = rowPlan([root], withRepeated(root, inside, stored), stored, schedule, target) ??
     rowPlan([root], inside, stored, schedule, target);
@@ -293,9 +293,10 @@ export const group = (
   const all = [...new Set([...decided.values()].flat())];
   const streams = new Map<Term, Plan>();
   all.forEach((p) => p.skeleton === "stream" && streams.set(p.roots[0], p));
-  const rest = joinWalks(
+  const walks = joinWalks(
     joinRows(all.filter((p) => p.skeleton !== "stream"), stored, schedule, target),
   );
+  const rest = target.serial ? joinScales(walks, stored) : walks;
   const joined = joinStreams(
     [...streams.values()],
     rest,

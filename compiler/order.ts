@@ -5,6 +5,7 @@
 import { argsOf, type Term, type TermOf } from "../dsl/core/term.ts";
 import { leavesOf, type Plan } from "./kernel.ts";
 import { countOf, shareScores, streamRoles } from "./lower/roles.ts";
+import { scaledBy } from "./lower/tall.ts";
 
 type Fold = Term & TermOf<"fold">;
 
@@ -71,6 +72,25 @@ export const joinWalks = (plans: readonly Plan[]): Plan[] => {
     );
     if (same >= 0) out[same] = { ...out[same], roots: [...out[same].roots, ...plan.roots] };
     else out.push(plan);
+  }
+  return out;
+};
+
+/**
+ * Joins a product of rows with themselves to the largest magnitude that scales them, on a device that walks rows one
+ * by one: they are read once.
+ */
+export const joinScales = (plans: readonly Plan[], stored: ReadonlySet<Term>): Plan[] => {
+  const out = [...plans];
+  for (const plan of plans) {
+    if (plan.skeleton !== "contract" || plan.roots.length > 1) continue;
+    const [product] = plan.roots;
+    const top = out.find((p) =>
+      p.skeleton === "reduce" && p.roots.length === 1 && scaledBy(product, p.roots[0], stored)
+    );
+    if (top === undefined) continue;
+    out.splice(out.indexOf(top), 1);
+    out[out.indexOf(plan)] = { ...plan, roots: [product, ...top.roots] };
   }
   return out;
 };

@@ -6,7 +6,7 @@
  * @module
  */
 import { isFloat, isPacked } from "../dsl/core/dtype.ts";
-import { isDynamic } from "../dsl/core/shape.ts";
+import { isDynamic, staticCount } from "../dsl/core/shape.ts";
 import { argsOf, type Term, type TermOf } from "../dsl/core/term.ts";
 import { computedBy, leavesOf } from "./kernel.ts";
 import { isHadamard } from "./rules/butterfly.ts";
@@ -25,14 +25,24 @@ export const costly = (arg: Term, stored: ReadonlySet<Term>): boolean =>
   !stored.has(arg) &&
   computedBy([arg], stored).some((t) => t.tag === "map" || t.tag === "cast" || isHeavy(t));
 
-/** Small factors, made of what this program has stored, that every group of rows would make again. */
-export const madeAgain = (t: Term, stored: ReadonlySet<Term>): readonly Term[] =>
-  t.tag !== "contract" || !isDynamic(t.shape)
-    ? []
-    : t.args.filter((a) =>
-      !isDynamic(a.shape) && costly(a, stored) &&
-      leavesOf([a], stored).some((leaf) => stored.has(leaf))
-    );
+/**
+ * What has a known size and is made of what this program has stored, where every row would make it again: a small
+ * factor, a mean of channels in f16.
+ */
+export const madeAgain = (root: Term, stored: ReadonlySet<Term>): readonly Term[] => {
+  const inside = computedBy([root], stored);
+  const streams = inside.filter(isStream);
+  const rows = streams.length === 0 ? inside : computedBy([root], new Set([...stored, ...streams]));
+  // What is one number for a row is made once for it.
+  const along = (t: Term): boolean => t.tag !== "broadcast" || t.axes.includes(t.shape.length - 1);
+  const operands = rows.flatMap((t) =>
+    isDynamic(t.shape) && !isStream(t) && along(t) ? argsOf(t) : []
+  );
+  return [...new Set(operands)].filter((a) =>
+    (staticCount(a.shape) ?? 1) > 1 && costly(a, stored) &&
+    leavesOf([a], stored).some((leaf) => stored.has(leaf))
+  );
+};
 
 /**
  * What folds of the row make and what then repeats (scales, minima, reciprocals) is staged with them:

@@ -30,6 +30,8 @@ import { GROUP, type Size } from "../compiler/ir/stmt.ts";
 import { Builder, type Skeleton, unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
 import { tallOf } from "../compiler/lower/tall.ts";
+import { normalisedSteps } from "./normalised.ts";
+import { reduceSkeleton } from "./reduce.ts";
 import { tallSteps } from "./tall.ts";
 import { constantSource } from "../compiler/lower/memory.ts";
 
@@ -89,7 +91,18 @@ export const contractSkeleton: Skeleton = (plan, context) => {
   const [root] = plan.roots;
   const product = productOf(root, plan.staged);
   const tall = root === product ? tallOf(product) : undefined;
-  if (tall !== undefined) return tallSteps(product as Term & TermOf<"contract">, tall, context);
+  if (tall !== undefined) {
+    const fold = plan.roots[1];
+    const steps = fold?.tag === "fold" ? normalisedSteps(product, fold, tall, context) : undefined;
+    if (steps !== undefined) return steps;
+    if (fold === undefined) return tallSteps(product, tall, context);
+    const apart = reduceSkeleton({ ...plan, roots: [fold] }, {
+      ...context,
+      name: `${context.name}_top`,
+    });
+    const materialized = new Set([...context.materialized, fold]);
+    return [...apart, ...tallSteps(product, tall, { ...context, materialized })];
+  }
   const b = new Builder(context);
   const { low } = b;
   b.read(product.args);

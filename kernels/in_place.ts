@@ -13,34 +13,16 @@
 import type { Term } from "../dsl/core/term.ts";
 import { type Arr, bin, type Expr, int, num, select, un, variable } from "../compiler/ir/expr.ts";
 import type { Lower } from "../compiler/lower/at.ts";
-import { addTriangle, COLUMNS, passesOf, squaresOf } from "./triangle.ts";
+import { type Apart, apart, CLOSE } from "../compiler/lower/tall.ts";
+import { addTriangle, passesOf, squaresOf, type Top } from "./triangle.ts";
 
 /** Numbers of rows that stay close while the triangle's turns go by. */
 const CHUNK = 1024;
 /** Rows that are written out. */
 const ROWS = [4, 2, 1];
-/** The largest factor that sums are multiplied by, and sums of squares that nothing overflowed in. */
-const [FACTOR, SQUARES] = [2 ** 12, 2 ** 126];
-
-/** Rows in memory, and what multiplies them. */
-export interface Lying {
-  readonly view: Term;
-  /** The number, and the axes of the rows that it has. */
-  readonly factor?: { readonly term: Term; readonly axes: readonly number[] };
-}
-
-/** The same with what multiplies all of it apart: its axes are among `batch`. */
-const apart = (term: Term, batch: readonly number[]): Lying => {
-  if (term.tag !== "map" || term.op !== "mul") return { view: term };
-  const [a, b] = term.args;
-  const pairs = [[a, b], [b, a]];
-  for (const [view, by] of pairs) {
-    if (by.tag === "broadcast" && by.axes.every((axis) => batch.includes(axis))) {
-      return { view, factor: { term: by.args[0], axes: by.axes } };
-    }
-  }
-  return { view: term };
-};
+/** The largest factor that sums are multiplied by, and a sum of squares that nothing overflowed in. */
+export const FACTOR = 2 ** 12;
+const SQUARES = 2 ** 126;
 
 /** The rows of an operand if one triangle takes them and they are loads of four along an axis; else nothing. */
 export const lyingOf = (
@@ -48,9 +30,9 @@ export const lyingOf = (
   term: Term,
   axis: number,
   batch: readonly number[],
-): Lying | undefined => {
+): Apart | undefined => {
   const size = term.shape[axis];
-  if (typeof size !== "number" || size > COLUMNS) return undefined;
+  if (typeof size !== "number" || size > CLOSE) return undefined;
   const found = apart(term, batch);
   const index = term.shape.map((d, a) => {
     const hi = typeof d === "number" ? d - 1 : Infinity;
@@ -76,11 +58,13 @@ export interface Rows {
   /** Tokens. */
   readonly count: Expr;
   readonly sums: Arr;
+  /** Where their largest magnitude is wanted too. */
+  readonly top?: Top;
 }
 
 /** Adds up the products of all rows. */
 export const addInPlace = (
-  { low, view, index, axis, size, inner, count, sums }: Rows,
+  { low, view, index, axis, size, inner, count, sums, top }: Rows,
 ): void => {
   const turn = ROWS.find((n) => inner % n === 0)!;
   const T = Math.max(1, Math.floor(CHUNK / (turn * size)));
@@ -99,16 +83,30 @@ export const addInPlace = (
           const own = bin("add", bin("mul", o, int(turn)), bin("rem", row, int(turn)));
           return low.wide(view, index(token, own, int(column)), axis);
         };
-        passesOf(size).forEach((pass) => addTriangle(low, pass, sums, size, length, four));
+        const passes = passesOf(size);
+        passes.forEach((pass, p) =>
+          addTriangle(
+            low,
+            pass,
+            sums,
+            size,
+            length,
+            four,
+            p === passes.length - 1 ? top : undefined,
+          )
+        );
       }),
   );
 };
 
-/** May the factor meet these sums? */
-export const mayMeet = (low: Lower, factor: Expr, sums: Arr, size: number): Expr => {
+/** Did nothing overflow in these sums? */
+export const inRange = (sums: Arr, size: number): Expr => {
   const beyond = squaresOf(sums, size)
     .map((x) => select(bin("lt", x, un("splat", num(SQUARES))), num(0), num(1)))
     .reduce((a, b) => bin("add", a, b));
-  const inside = bin("lt", un("hsum", beyond), num(0.5));
-  return low.named("kept", bin("and", inside, bin("le", un("abs", factor), num(FACTOR))));
+  return bin("lt", un("hsum", beyond), num(0.5));
 };
+
+/** May the factor meet these sums? */
+export const mayMeet = (low: Lower, factor: Expr, sums: Arr, size: number): Expr =>
+  low.named("kept", bin("and", inRange(sums, size), bin("le", un("abs", factor), num(FACTOR))));

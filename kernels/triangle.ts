@@ -11,13 +11,14 @@
  * of 4 × 4 take 40, and a load for each number.
  * @module
  */
-import { bin, type Expr, int, load, madd, select, turned } from "../compiler/ir/expr.ts";
+import { bin, type Expr, int, load, madd, select, turned, un } from "../compiler/ir/expr.ts";
 import type { Arr } from "../compiler/ir/expr.ts";
 import type { Lower } from "../compiler/lower/at.ts";
+import { CLOSE } from "../compiler/lower/tall.ts";
 import { UNROLL } from "./micro.ts";
 
 /** Columns of a triangle: the four vectors of a row that registers hold beside the sums. */
-export const COLUMNS = 16;
+export const COLUMNS = CLOSE;
 /** Sums that registers hold beside them. */
 const SUMS = 10;
 
@@ -56,6 +57,17 @@ export const passesOf = (size: number): readonly Pass[] =>
 const placeOf = ({ first }: Pass, [i, j, r]: Product, size: number): number =>
   (first + 4 * i + r) * size + first + 4 * j;
 
+/** The largest magnitudes so far, in lanes. */
+export type Top = ReturnType<Lower["mutable"]>;
+
+/** The largest of several, in pairs. */
+const largest = (all: readonly Expr[]): Expr =>
+  all.length === 1 ? all[0] : largest(
+    count(Math.ceil(all.length / 2)).map((k) =>
+      all.slice(2 * k, 2 * k + 2).reduce((a, b) => bin("max", a, b))
+    ),
+  );
+
 /** Adds the products of `length` rows, whose vectors `four` gives, to the sums. */
 export const addTriangle = (
   low: Lower,
@@ -64,6 +76,7 @@ export const addTriangle = (
   size: number,
   length: Expr,
   four: (row: Expr, column: number) => Expr,
+  top?: Top,
 ): void => {
   const { first, products } = pass;
   const places = products.map((p) => int(placeOf(pass, p, size)));
@@ -74,6 +87,7 @@ export const addTriangle = (
     count(unroll).forEach((u) => {
       const row = bin("add", k, int(u));
       const x = new Map(used.map((v) => [v, low.named("x", four(row, first + 4 * v))]));
+      if (top) top.set(bin("max", top.get(), largest([...x.values()].map((v) => un("abs", v)))));
       const y = new Map<string, Expr>();
       products.forEach(([i, j, r], p) => {
         const key = `${j} ${r}`;

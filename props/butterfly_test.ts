@@ -19,11 +19,13 @@ interface Turn {
   readonly tokens: number;
   readonly known: boolean;
   readonly across: boolean;
+  /** What the product is multiplied by. */
+  readonly by: number | undefined;
   readonly weights: readonly { readonly side: 0 | 1; readonly seed: number | "input" }[];
   readonly seed: number;
 }
 
-const turnOf = ({ power, heads, tokens, known, across, weights }: Turn): Term => {
+const turnOf = ({ power, heads, tokens, known, across, by, weights }: Turn): Term => {
   const n = 2 ** power;
   const h = weights.reduce<Term>((m, { side, seed }, i) => {
     const w = seed === "input" ? input(`w${i}`, [n], "f32") : randomSigns(n, seed);
@@ -35,7 +37,8 @@ const turnOf = ({ power, heads, tokens, known, across, weights }: Turn): Term =>
     args: [["h", "t", "d"], across ? ["e", "d"] : ["d", "e"]],
     out: ["h", "t", "e"],
   };
-  return contractBy(labels, x, h);
+  const product = contractBy(labels, x, h);
+  return by === undefined ? product : map("mul", product, by);
 };
 
 /** Sizes that are taken apart; smaller ones stay products. */
@@ -47,6 +50,7 @@ const turnArb: fc.Arbitrary<Turn> = fc.record({
   tokens: fc.integer({ min: 1, max: 5 }),
   known: fc.boolean(),
   across: fc.boolean(),
+  by: fc.constantFrom(undefined, 0.125, Math.fround(1 / Math.sqrt(8)), 0.1),
   weights: fc.array(
     fc.record({
       side: fc.constantFrom(0, 1),

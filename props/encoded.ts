@@ -27,6 +27,12 @@ export const PINNED: readonly Encoded[] = [
   },
   // The Gram matrix and what is multiplied by its eigenvectors were put into one kernel.
   { name: "mpo(inner 4, tokens 0)", sample: { ...one, kind: "normal" }, known: true },
+  // As near to two points of a ring, whose numbers are the first and the last.
+  {
+    name: "pairs(8)",
+    sample: { kind: "ill-conditioned", seed: 0, heads: 1, tokens: 2, channels: 16 },
+    known: false,
+  },
   // Here rounding in front of a quantizer is more than a step.
   {
     name: "mpo(channels 2 x 4 x 2, tokens 0) |> on(site1, quantize(4, per token, symmetric)) |> " +

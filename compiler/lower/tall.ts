@@ -3,7 +3,8 @@
  * @module
  */
 import { isDynamic } from "../../dsl/core/shape.ts";
-import type { Dim, Term } from "../../dsl/core/term.ts";
+import type { Dim, Term, TermOf } from "../../dsl/core/term.ts";
+import { leavesOf } from "../kernel.ts";
 
 /** Results that stay close while rows go by. */
 const MOST = 4096;
@@ -51,4 +52,46 @@ export const tallOf = (t: Term): Tall | undefined => {
     dims,
     symmetric: t.args[0] === t.args[1] && places(a, m[0]) === places(b, n[0]),
   };
+};
+
+/** Rows, and the number that multiplies all of them, with the axes of the rows that it has. */
+export interface Apart {
+  readonly view: Term;
+  readonly factor?: { readonly term: Term; readonly axes: readonly number[] };
+}
+
+/** Rows apart from what multiplies them, whose axes are among `batch`. */
+export const apart = (term: Term, batch: readonly number[]): Apart => {
+  if (term.tag !== "map" || term.op !== "mul") return { view: term };
+  const [a, b] = term.args;
+  for (const [view, by] of [[a, b], [b, a]]) {
+    if (by.tag === "broadcast" && by.axes.every((axis) => batch.includes(axis))) {
+      return { view, factor: { term: by.args[0], axes: by.axes } };
+    }
+  }
+  return { view: term };
+};
+
+/** Columns of a row that registers hold beside their sums. */
+export const CLOSE = 16;
+
+/**
+ * Is a fold the largest magnitude of the rows of a product with themselves, and are they multiplied by what is made
+ * of it alone? Both are made in one walk then.
+ */
+export const scaledBy = (product: Term, fold: Term, stored: ReadonlySet<Term>): boolean => {
+  const tall = tallOf(product);
+  if (tall === undefined || !tall.symmetric || (tall.dims.get(tall.m) as number) > CLOSE) {
+    return false;
+  }
+  if (fold.tag !== "fold" || fold.project !== "max" || fold.monoid !== "max") return false;
+  const { args: [axis] } = (product as Term & TermOf<"contract">).labels;
+  const batch = tall.batch.map((l) => axis.indexOf(l));
+  const { view, factor } = apart((product as Term & TermOf<"contract">).args[0], batch);
+  const [magnitude] = fold.args;
+  return factor !== undefined && magnitude.tag === "map" && magnitude.op === "abs" &&
+    magnitude.args[0] === view &&
+    fold.labels.out.map((l) => fold.labels.args[0].indexOf(l)).join() === batch.join() &&
+    leavesOf([factor.term], stored).every((leaf) => leaf === fold) &&
+    leavesOf([view], new Set()).length === 1;
 };

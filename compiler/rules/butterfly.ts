@@ -6,8 +6,9 @@
  * after: x as [tokens, 2, 2, 2, 2, 4], times H₂ along each 2, times H₄ along the last: sums and differences,
  * 6 a value, and no matrix.
  *
- * Signs of rows or columns (`x·D·H`) leave the matrix first; the rules leave such a matrix whole (`isTurn`). Only where the device has one lane a group: lanes
- * of a GPU would each go through all stages. Not yet: a matrix along another axis than the last.
+ * Signs of rows or columns (`x·D·H`) leave the matrix first; the rules leave such a matrix whole (`isTurn`). A
+ * constant that multiplies the product meets them, where that is exact. Only where the device has one lane a group:
+ * lanes of a GPU would each go through all stages. Not yet: a matrix along another axis than the last.
  * @module
  */
 import { broadcast, contractBy, iota, map, reshape, table } from "../../dsl/core/build.ts";
@@ -90,9 +91,45 @@ const inStages = (term: TermOf<"contract">): Term | undefined => {
   return weighed(stages(weighed(x, before), n), after);
 };
 
+/** A matrix of which one known weight is multiplied by a constant, or nothing where that rounds. */
+const withConstant = (m: Term, by: number): Term | undefined => {
+  if (m.tag !== "map" || m.op !== "mul") return undefined;
+  for (const [k, weight] of m.args.entries()) {
+    const rest = m.args[1 - k];
+    const inner = withConstant(rest, by);
+    if (inner !== undefined) return map("mul", inner, weight);
+    if (weight.tag !== "broadcast" || weight.axes.length !== 1) continue;
+    const own = known(weight.args[0]);
+    const values = own.tag === "table" ? own.values.map((v) => v * by) : [];
+    if (values.length > 0 && values.every((v) => Number.isFinite(v) && Math.fround(v) === v)) {
+      return map("mul", rest, broadcast(table(values), m.shape, weight.axes));
+    }
+  }
+  return undefined;
+};
+
+/** `(x·(D·H))·c → x·((c·D)·H)`: a multiplication less of every value. */
+const constantMet = (t: Term): Term | undefined => {
+  if (t.tag !== "map" || t.op !== "mul") return undefined;
+  for (const [k, constant] of t.args.entries()) {
+    const product = t.args[1 - k];
+    if (constant.tag !== "constant" || product.tag !== "contract") continue;
+    if (inStages(product) === undefined) continue;
+    const [x, m] = product.args;
+    const met = withConstant(m, constant.value);
+    if (met !== undefined) return contractBy(product.labels, x, met);
+  }
+  return undefined;
+};
+
 /** The term with all its products with a Hadamard matrix in stages. */
-export const butterflies = (root: Term): Term =>
-  rebuilt(root, (_t, over) => {
+export const butterflies = (root: Term): Term => {
+  const met = rebuilt(root, (_t, over) => {
+    const t = over();
+    return constantMet(t) ?? t;
+  });
+  return rebuilt(met, (_t, over) => {
     const t = over();
     return t.tag === "contract" ? inStages(t) ?? t : t;
   });
+};

@@ -9,6 +9,7 @@ import { input } from "../../dsl/core/build.ts";
 import { DTYPES, isPacked } from "../../dsl/core/dtype.ts";
 import { sizeOf, type Sizes } from "../../dsl/core/shape.ts";
 import { type Dim, exchanged, type Shape, type Term, topological } from "../../dsl/core/term.ts";
+import { nearestIn } from "../../dsl/quantize/grid.ts";
 import { evalAll } from "../../dsl/read/eval.ts";
 import { F32, F64, gamma } from "../../dsl/read/machine.ts";
 import { rounding } from "../../dsl/read/rounding.ts";
@@ -60,10 +61,14 @@ const madeBefore = (
     Object.entries(terms).filter(([name, t]) => name !== part && !isPacked(t.dtype)),
   );
 
+/** Is a code which of some points of a plane is nearest? Those beside each other have any numbers. */
+const choosesPoint = (part: Term): boolean =>
+  part.tag === "cast" && nearestIn(part.args[0]) !== undefined;
+
 /**
  * The first part that is off, in words; nothing if all are as they should be. A number is within the
  * rounding of f32. A code is the f64 code, or another that the number before rounding reaches within its
- * own rounding: the one beside it, where what is quantized is the input itself.
+ * own rounding: the one beside it, where what is quantized is the input itself and codes are in order.
  */
 export const partBroken = ({ parts, routines }: Encoding, ran: Ran): string | undefined => {
   const env = { sizes: ran.sizes, inputs: { ...ran.values, x: ran.x } };
@@ -73,7 +78,8 @@ export const partBroken = ({ parts, routines }: Encoding, ran: Ran): string | un
     const [exact] = rounding([given(part, madeBefore(name, meant))], env, F64);
     const [loose] = rounding([given(after, madeBefore(name, ran.rewritten))], env, F32);
     const device = ran.values[name];
-    const direct = topological([part]).every((t) => t.tag !== "contract" && t.tag !== "routine");
+    const direct = !choosesPoint(part) &&
+      topological([part]).every((t) => t.tag !== "contract" && t.tag !== "routine");
     const most = isPacked(part.dtype) && direct ? 1 : Infinity;
     for (let i = 0; i < device.length; i++) {
       const allowed = exact.error[i] + loose.error[i];
