@@ -212,7 +212,7 @@ kernels     of one decode step of attention, straight from the stored parts
 speed       of that step against f32, one query on ${LONG} tokens: ${
     times[0]!.ms.toFixed(2)
   } ms on f32, median of ${ROUNDS} (${wasm().description})
-lathe       this project's own, no calibration (docs/schemes.md); slow, since the mean of keys is turned for every token
+lathe       this project's own, no calibration: keys less their mean before RoPE (docs/schemes.md)
 
 Next, three things to try:
   deno run -A examples/decoquant.ts   a scheme, its kernels and its rules on one screen
