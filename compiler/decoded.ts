@@ -21,6 +21,11 @@ export interface Decoded {
   /** Labels that are summed, as that operand has them, and their sizes. */
   readonly gone: readonly string[];
   readonly sizes: readonly number[];
+  /** Labels of the result that a group has all of, but for the channels: heads, say; and their sizes. */
+  readonly heads: readonly string[];
+  readonly headSizes: readonly number[];
+  /** Those of them that the numbers of a token have as well. */
+  readonly own: readonly string[];
   /** Channels side by side. */
   readonly channels: number;
 }
@@ -35,9 +40,11 @@ export const decodedOf = (
   const last = out.length - 1;
   const [token, channel] = [out[axes.token], out[last]];
   const channels = term.shape[last];
-  if (axes.held.join() !== `${last}` || typeof channels !== "number" || channels % 4 !== 0) {
-    return undefined;
-  }
+  if (axes.held[axes.held.length - 1] !== last) return undefined;
+  if (typeof channels !== "number" || channels % 4 !== 0) return undefined;
+  const held = axes.held.slice(0, -1);
+  const heads = held.map((a) => out[a]);
+  const headSizes = held.map((a) => term.shape[a]);
   const tokens = args.findIndex((labels) => labels.includes(token));
   const [own, map] = [args[tokens], args[1 - tokens]];
   if (map.includes(token) || own.includes(channel)) return undefined;
@@ -46,14 +53,34 @@ export const decodedOf = (
   const both = map.filter((l) => !out.includes(l));
   if (both.length !== gone.length || gone.some((l) => !both.includes(l))) return undefined;
   if (own[own.length - 1] !== gone[gone.length - 1]) return undefined;
-  return sizes.every((n) => typeof n === "number")
-    ? { term: term as Decoded["term"], axes, tokens, gone, sizes: sizes as number[], channels }
-    : undefined;
+  if (![...sizes, ...headSizes].every((n) => typeof n === "number")) return undefined;
+  return {
+    term: term as Decoded["term"],
+    axes,
+    tokens,
+    gone,
+    sizes: sizes as number[],
+    heads,
+    headSizes: headSizes as number[],
+    own: heads.filter((l) => own.includes(l)),
+    channels,
+  };
 };
+
+const product = (sizes: readonly number[]): number => sizes.reduce((n, d) => n * d, 1);
+
+/** Sizes of the heads that the numbers of a token have. */
+export const ownSizes = ({ heads, headSizes, own }: Decoded): readonly number[] =>
+  headSizes.filter((_, i) => own.includes(heads[i]));
+
+/** Numbers of a token, and what they become. */
+export const codedCount = (of: Decoded): number => product([...ownSizes(of), ...of.sizes]);
+export const madeCount = ({ headSizes, channels }: Decoded): number =>
+  product(headSizes) * channels;
 
 /** Tokens that are decoded together where no block of queries shares them. */
 export const AT_ONCE = 4;
 
 /** Floats of group memory that products take of each token: its numbers and what they become. */
 export const decodedFloats = (all: readonly Decoded[]): number =>
-  all.reduce((n, { sizes, channels }) => n + sizes.reduce((a, b) => a * b, 1) + channels, 0);
+  all.reduce((n, of) => n + codedCount(of) + madeCount(of), 0);

@@ -20,13 +20,13 @@ Deno.test("weights as integers mean the same whatever part of a chunk shares a s
   for (const codec of [rtnGrouped(4), rtn(4), rtnGrouped(8)]) {
     for (const [rows, tokens] of [[4, 256], [3, 257], [1, 1030]]) {
       for (const chunk of [512, 4096]) {
-        await agrees(codec, 64, rows, tokens, { fixed: 16, chunk });
+        await agrees(codec, 64, rows, tokens, { schedule: { fixed: 16, chunk } });
       }
     }
   }
   for (const tokens of [15, 1030]) {
     for (const chunk of [256, 4096]) {
-      await agrees(rtnGrouped(4), 64, 2, tokens, { fixed: 8, chunk });
+      await agrees(rtnGrouped(4), 64, 2, tokens, { schedule: { fixed: 8, chunk } });
     }
   }
 });

@@ -10,7 +10,8 @@
  */
 import { type Arr, bin, type Expr, int, load } from "../../compiler/ir/expr.ts";
 import { type Builder, type Plan, unravel } from "../../compiler/kernel.ts";
-import { AT_ONCE, type Decoded } from "../../compiler/decoded.ts";
+import { AT_ONCE, codedCount, type Decoded, madeCount, ownSizes } from "../../compiler/decoded.ts";
+import { linear } from "../../compiler/lower/memory.ts";
 import { product } from "../../compiler/lower/tile.ts";
 import { multiply, ROWS, vectorsOf } from "../micro.ts";
 import type { Frame } from "./shape.ts";
@@ -29,44 +30,64 @@ const make = (
   step: Step,
 ): void => {
   const { low } = b;
-  const { term, axes, tokens, gone, sizes, channels } = of;
+  const { term, axes, tokens, gone, sizes, heads, headSizes, own, channels } = of;
   const { args, out } = term.labels;
   const [map, last] = [1 - tokens, out.length - 1];
-  const indexOf = (side: number, at: ReadonlyMap<string, Expr>): Expr[] =>
-    args[side].map((l) => at.get(l) ?? outer[axes.rowOf[out.indexOf(l)]!]);
-  const summed = (inside: readonly Expr[]): [string, Expr][] => gone.map((l, i) => [l, inside[i]]);
+  const labelled = (labels: readonly string[], at: readonly Expr[]): [string, Expr][] =>
+    labels.map((l, i) => [l, at[i]]);
+  const indexOf = (side: number, at: readonly (readonly [string, Expr])[]): Expr[] => {
+    const known = new Map(at);
+    return args[side].map((l) => known.get(l) ?? outer[axes.rowOf[out.indexOf(l)]!]);
+  };
+  const [count, coding, width] = [product(sizes), codedCount(of), madeCount(of)];
   decode(b, step, {
     term: term.args[tokens],
     axis: args[tokens].length - 1,
-    sizes,
+    sizes: [...ownSizes(of), ...sizes],
     index: (token, inside) =>
-      indexOf(tokens, new Map([[out[axes.token], token], ...summed(inside)])),
+      indexOf(tokens, [[out[axes.token], token], ...labelled([...own, ...gone], inside)]),
   }, coded);
-  const count = product(sizes);
   const vectors = vectorsOf(channels);
   const blocks = channels / (4 * vectors);
-  const dims = sizes.map(int);
-  low.par("m", bin("mul", bin("div", padded(step), int(ROWS)), int(blocks)), (m) => {
-    const t = bin("mul", bin("div", m, int(blocks)), int(ROWS));
-    const d = bin("mul", bin("rem", m, int(blocks)), int(4 * vectors));
-    const from = bin("mul", t, int(count));
+  const every = width / channels * blocks;
+  low.par("m", bin("mul", bin("div", padded(step), int(ROWS)), int(every)), (m) => {
+    const t = bin("mul", bin("div", m, int(every)), int(ROWS));
+    const rest = bin("rem", m, int(every));
+    const head = bin("div", rest, int(blocks));
+    const d = bin("mul", bin("rem", rest, int(blocks)), int(4 * vectors));
+    const inHeads = unravel(head, headSizes.map(int));
+    const ofOwn = linear(
+      ownSizes(of).map(int),
+      inHeads.filter((_, i) => own.includes(heads[i])),
+    );
+    const from = bin("add", bin("mul", t, int(coding)), bin("mul", ofOwn, int(count)));
     const sums = multiply(low, {
       rows: ROWS,
       vectors,
       steps: int(count),
-      one: (i, k) => load(coded, bin("add", bin("add", from, k), int(i * count))),
+      one: (i, k) => load(coded, bin("add", bin("add", from, k), int(i * coding))),
       four: (v, k) => {
-        const at = [...summed(unravel(k, dims)), [out[last], bin("add", d, int(4 * v))]] as const;
-        return low.wide(term.args[map], indexOf(map, new Map(at)), args[map].indexOf(out[last]));
+        const summed = labelled(gone, unravel(k, sizes.map(int)));
+        const channel = [out[last], bin("add", d, int(4 * v))] as const;
+        const index = indexOf(map, [...labelled(heads, inHeads), ...summed, channel]);
+        return low.wide(term.args[map], index, args[map].indexOf(out[last]));
       },
     });
-    const to = bin("add", bin("mul", t, int(channels)), d);
+    const to = bin(
+      "add",
+      bin("add", bin("mul", t, int(width)), bin("mul", head, int(channels))),
+      d,
+    );
     sums.forEach((row, i) =>
-      row.forEach((sum, v) => low.store(x, bin("add", to, int(i * channels + 4 * v)), sum))
+      row.forEach((sum, v) => low.store(x, bin("add", to, int(i * width + 4 * v)), sum))
     );
   });
-  const at = (index: readonly Expr[]): Expr =>
-    bin("add", bin("mul", bin("sub", index[axes.token], step.first), int(channels)), index[last]);
+  const heldAxes = axes.held.slice(0, -1);
+  const at = (index: readonly Expr[]): Expr => {
+    const token = bin("mul", bin("sub", index[axes.token], step.first), int(width));
+    const head = linear(headSizes.map(int), heldAxes.map((a) => index[a]));
+    return bin("add", bin("add", token, bin("mul", head, int(channels))), index[last]);
+  };
   low.sources.set(term, {
     at: (index) => load(x, at(index)),
     wide: (index, axis) => axis === last ? load(x, at(index), true) : undefined,
@@ -82,8 +103,8 @@ export const decoder = (
 ): Decode => {
   const all = (plan.decoded ?? []).map((of) => ({
     of,
-    coded: b.local("coded", tokens * product(of.sizes)),
-    x: b.local("x", tokens * of.channels),
+    coded: b.local("coded", tokens * codedCount(of)),
+    x: b.local("x", tokens * madeCount(of)),
   }));
   return (step) => {
     all.forEach(({ of }) => b.low.sources.delete(of.term));
