@@ -192,7 +192,7 @@ export const makeProduct = (
   const dims = axes.held.map((a) => int(term.shape[a] as number));
   const { store, read } = holdProduct(b, frame, stream, moving);
   low.sources.delete(term);
-  low.par("q", quads(frame), (q) => {
+  low.loop("q", int(0), quads(frame), 1, (q) => {
     const t = bin("mul", q, int(4));
     const tokens = LANES.map((k) =>
       low.named("token", bin("min", bin("add", frame.first, bin("add", t, int(k))), frame.last))
