@@ -12,8 +12,9 @@
  */
 import type { Term } from "../dsl/core/term.ts";
 import { type Arr, bin, type Expr, int, num, select, un, variable } from "../compiler/ir/expr.ts";
+import { unravel } from "../compiler/kernel.ts";
 import type { Lower } from "../compiler/lower/at.ts";
-import { type Apart, apart, CLOSE } from "../compiler/lower/tall.ts";
+import { type Apart, apart, CLOSE, type Tall } from "../compiler/lower/tall.ts";
 import { addTriangle, passesOf, squaresOf, type Top } from "./triangle.ts";
 
 /** Numbers of rows that stay close while the triangle's turns go by. */
@@ -43,6 +44,27 @@ export const lyingOf = (
     four = low.tryWide(found.view, index, axis);
   });
   return four?.op === "load" && four.arr?.space === "storage" ? found : undefined;
+};
+
+/** Where a column of an inner row of a token is in rows with such labels; `lead` and `first`: of the group. */
+export const rowIndex = (
+  labels: readonly string[],
+  column: string,
+  { batch, tokens, inner, dims }: Tall,
+  lead: readonly Expr[],
+  first: Expr,
+) =>
+(token: Expr, s: Expr, at: Expr): Expr[] => {
+  const own = unravel(s, inner.map((l) => int(dims.get(l) as number)));
+  return labels.map((l) =>
+    l === column
+      ? at
+      : l === tokens
+      ? bin("add", first, token)
+      : inner.includes(l)
+      ? own[inner.indexOf(l)]
+      : lead[batch.indexOf(l)]
+  );
 };
 
 /** The rows of one group. */

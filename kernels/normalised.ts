@@ -12,13 +12,13 @@
  * part is not divided; s·g is exact.
  * @module
  */
-import { countOf, sizeOf } from "../dsl/core/shape.ts";
+import { countOf, knownCount, sizeOf } from "../dsl/core/shape.ts";
 import type { Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, load, num, select, un, variable, word } from "../compiler/ir/expr.ts";
 import { GROUP, type Size } from "../compiler/ir/stmt.ts";
 import { Builder, type Context, type Step, unravel } from "../compiler/kernel.ts";
 import { apart, type Tall } from "../compiler/lower/tall.ts";
-import { addInPlace, FACTOR, inRange, lyingOf } from "./in_place.ts";
+import { addInPlace, FACTOR, inRange, lyingOf, rowIndex } from "./in_place.ts";
 import { MONOIDS } from "./reduce.ts";
 import { addTriangle, passesOf, placeAt } from "./triangle.ts";
 
@@ -43,12 +43,12 @@ const inverse = (power: Expr): Expr =>
 export const normalisedSteps = (
   root: Term & TermOf<"contract">,
   fold: Term & TermOf<"fold">,
-  { batch, tokens, inner, m, dims }: Tall,
+  tall: Tall,
   context: Context,
 ): Step[] | undefined => {
+  const { batch, tokens, inner, m, dims } = tall;
   const size = dims.get(m) as number;
-  const innerDims = inner.map((l) => dims.get(l) as number);
-  const S = innerDims.reduce((p, d) => p * d, 1);
+  const S = knownCount(inner.map((l) => dims.get(l)!));
   const P = Math.max(1, Math.ceil(PART / S));
   const batchShape = batch.map((l) => dims.get(l)!);
   const groups: Size = (s) => countOf(batchShape, s) * Math.ceil(sizeOf(dims.get(tokens)!, s) / P);
@@ -77,18 +77,7 @@ export const normalisedSteps = (
     const lead = unravel(bin("div", group, parts), low.dims(batchShape));
     const first = bin("mul", bin("rem", group, parts), int(P));
     const count = bin("min", int(P), bin("sub", b.size(dims.get(tokens)!), first));
-    const index = (token: Expr, s: Expr, at: Expr): Expr[] => {
-      const own = unravel(s, innerDims.map(int));
-      return axes.map((l) =>
-        l === m
-          ? at
-          : l === tokens
-          ? bin("add", first, token)
-          : inner.includes(l)
-          ? own[inner.indexOf(l)]
-          : lead[batch.indexOf(l)]
-      );
-    };
+    const index = rowIndex(axes, m, tall, lead, first);
     const clear = (): void =>
       low.loop(
         "z",

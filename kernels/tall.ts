@@ -13,7 +13,7 @@
  * triangle of rows that lie in memory reads them there (`in_place.ts`).
  * @module
  */
-import { countOf, sizeOf } from "../dsl/core/shape.ts";
+import { countOf, knownCount, sizeOf } from "../dsl/core/shape.ts";
 import type { Term, TermOf } from "../dsl/core/term.ts";
 import { bin, type Expr, int, load, num, select, un, variable } from "../compiler/ir/expr.ts";
 import { GROUP, type Size } from "../compiler/ir/stmt.ts";
@@ -21,7 +21,7 @@ import { Builder, type Context, type Step, unravel } from "../compiler/kernel.ts
 import type { Tall } from "../compiler/lower/tall.ts";
 import { multiply } from "./micro.ts";
 import { addTriangle, COLUMNS, passesOf, placeAt } from "./triangle.ts";
-import { addInPlace, lyingOf, mayMeet } from "./in_place.ts";
+import { addInPlace, lyingOf, mayMeet, rowIndex } from "./in_place.ts";
 
 /** Floats of rows in a chunk, rows of a part, results a group adds up. */
 const [CHUNK, PART, RESULTS] = [1024, 4096, 256];
@@ -70,8 +70,7 @@ export const tallSteps = (
   const { batch, tokens, inner, m, n, dims, symmetric } = tall;
   const dim = (l: string): number => dims.get(l) as number;
   const [M, N] = [dim(m), dim(n)];
-  const innerDims = inner.map(dim);
-  const S = innerDims.reduce((p, d) => p * d, 1);
+  const S = knownCount(inner.map(dim));
   const sides = symmetric
     ? [{ label: m, size: M }]
     : [{ label: m, size: M }, { label: n, size: N }];
@@ -100,18 +99,8 @@ export const tallSteps = (
   const count = bin("min", int(P), bin("sub", total, first));
   const { serial } = context.target;
   /** Where a column of an inner row of a token of the group is. */
-  const indexOf = (side: number, token: Expr, s: Expr, at: Expr): Expr[] => {
-    const own = unravel(s, innerDims.map(int));
-    return root.labels.args[side].map((l) =>
-      l === sides[side].label
-        ? at
-        : l === tokens
-        ? bin("add", first, token)
-        : inner.includes(l)
-        ? own[inner.indexOf(l)]
-        : lead[batch.indexOf(l)]
-    );
-  };
+  const indexOf = (side: number, token: Expr, s: Expr, at: Expr): Expr[] =>
+    rowIndex(root.labels.args[side], sides[side].label, tall, lead, first)(token, s, at);
   const axisOf = (side: number): number => root.labels.args[side].indexOf(sides[side].label);
   const clear = (): void => {
     const zero = (z: Expr): void => low.store(sums, bin("mul", z, int(4)), un("splat", num(0)));
