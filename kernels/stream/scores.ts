@@ -21,7 +21,6 @@ import {
   int,
   load,
   madd,
-  node,
   num,
   select,
   un,
@@ -34,7 +33,7 @@ import { fourDecoder } from "./decoded.ts";
 import { type Frame, padded, type Stream } from "./shape.ts";
 import { holdProduct, isInteger, makeProduct, movingOf, productsAt, readsOf } from "./products.ts";
 import { showPaced, stagePaced } from "./stage.ts";
-import { fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
+import { eachShare, fourTokens, LANES, tilesOf, walk } from "./tokens.ts";
 
 const ZERO = (): Expr => un("splat", num(0));
 const HIDDEN = (): Expr => un("splat", num(MASKED));
@@ -81,22 +80,13 @@ const eachRun = (
   { chunk }: Stream,
   body: (own: Frame) => void,
 ): void => {
-  const { low } = b;
   const run = runOf(plan.paced);
   const inRun = (own: Frame): void => {
     stagePaced(b, plan, own);
     body(own);
   };
-  if (chunk <= run) return inRun(frame);
-  low.loop("run", int(0), frame.tokens, run, (from) => {
-    const rest = bin("sub", frame.tokens, from);
-    inRun({
-      ...frame,
-      first: low.named("first", bin("add", frame.first, from)),
-      tokens: low.named("many", node("min", "i32", [int(run), rest], { lo: 0, hi: run })),
-      from,
-    });
-  });
+  if (chunk <= run) inRun(frame);
+  else eachShare(b, frame, run, inRun);
 };
 
 /** Scores, weights, and (m, l) of every row into the part, a few rows at a time; gives the weights. */

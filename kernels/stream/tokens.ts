@@ -3,7 +3,7 @@
  * @module
  */
 import type { Term } from "../../dsl/core/term.ts";
-import { bin, type Expr, int, vec4 } from "../../compiler/ir/expr.ts";
+import { bin, type Expr, int, node, vec4 } from "../../compiler/ir/expr.ts";
 import type { Builder } from "../../compiler/kernel.ts";
 import type { Frame, Sum } from "./shape.ts";
 
@@ -44,6 +44,25 @@ export const walk = (
     many,
     (t) => body({ t, tokens: from(t).map((x) => clamped(frame, x)), whole: false }),
   );
+};
+
+/** The tokens of a part, so many at a time: each share is a part of its own. */
+export const eachShare = (
+  b: Builder,
+  frame: Frame,
+  many: number,
+  body: (own: Frame) => void,
+): void => {
+  const { low } = b;
+  low.loop("share", int(0), frame.tokens, many, (from) => {
+    const rest = bin("sub", frame.tokens, from);
+    body({
+      ...frame,
+      first: low.named("first", bin("add", frame.first, from)),
+      tokens: low.named("many", node("min", "i32", [int(many), rest], { lo: 0, hi: many })),
+      from,
+    });
+  });
 };
 
 /** Four tokens of a term from token t of the part; the last token of all is read again beyond it. */

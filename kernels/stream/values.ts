@@ -36,7 +36,7 @@ import { ACCUMULATORS, longestRun, settled, storeRun } from "./runs.ts";
 import { prepare, type Prepared } from "./scales.ts";
 import { areMarks, markedRuns } from "./scatter.ts";
 import { type Frame, quads, type Stream, type Sum } from "./shape.ts";
-import { eachRow, fourTokens } from "./tokens.ts";
+import { eachRow, eachShare, fourTokens } from "./tokens.ts";
 import { wholeRows } from "./whole_rows.ts";
 
 /** f32 products: lanes are channels, all of them in registers. */
@@ -180,17 +180,13 @@ const sharing = (
   bits: WeightBits | undefined,
   body: (frame: Frame) => void,
 ): void => {
-  const { low } = b;
   const many = WEIGHTS[16].tokens;
   if (bits !== 16 || stream.chunk <= many) return body(frame);
-  low.loop("span", int(0), frame.tokens, many, (from) =>
+  eachShare(b, frame, many, (own) =>
     body({
-      ...frame,
-      first: low.named("first", bin("add", frame.first, from)),
-      tokens: low.named("many", bin("min", int(many), bin("sub", frame.tokens, from))),
-      from,
+      ...own,
       // The first of them has taken what was there before the chunk.
-      fade: (row) => select(bin("eq", from, int(0)), frame.fade(row), num(1)),
+      fade: (row) => select(bin("eq", own.from, int(0)), frame.fade(row), num(1)),
     }));
 };
 
