@@ -9,7 +9,8 @@
  * So it is made a few tokens at a time, all channels (kernels/stream/decoded.ts).
  * @module
  */
-import { type Term, type TermOf } from "../dsl/core/term.ts";
+import { knownCount } from "../dsl/core/shape.ts";
+import type { Term, TermOf } from "../dsl/core/term.ts";
 import type { HeldAxes } from "./lower/row.ts";
 
 /** A product of what a token stores and a map of its channels. */
@@ -67,16 +68,14 @@ export const decodedOf = (
   };
 };
 
-const product = (sizes: readonly number[]): number => sizes.reduce((n, d) => n * d, 1);
-
 /** Sizes of the heads that the numbers of a token have. */
 export const ownSizes = ({ heads, headSizes, own }: Decoded): readonly number[] =>
   headSizes.filter((_, i) => own.includes(heads[i]));
 
 /** Numbers of a token, and what they become. */
-export const codedCount = (of: Decoded): number => product([...ownSizes(of), ...of.sizes]);
+export const codedCount = (of: Decoded): number => knownCount([...ownSizes(of), ...of.sizes]);
 export const madeCount = ({ headSizes, channels }: Decoded): number =>
-  product(headSizes) * channels;
+  knownCount(headSizes) * channels;
 
 /** Tokens that are decoded together where no block of queries shares them. */
 export const AT_ONCE = 4;

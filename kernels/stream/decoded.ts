@@ -15,7 +15,7 @@ import { linear } from "../../compiler/lower/memory.ts";
 import { product } from "../../compiler/lower/tile.ts";
 import { multiply, ROWS, vectorsOf } from "../micro.ts";
 import type { Frame } from "./shape.ts";
-import { decode } from "./tile/decode.ts";
+import { decode, labelled, operandAt } from "./tile/decode.ts";
 import { padded, type Step } from "./tile/frame.ts";
 
 /** Makes what scores read of some tokens. */
@@ -33,12 +33,8 @@ const make = (
   const { term, axes, tokens, gone, sizes, heads, headSizes, own, channels } = of;
   const { args, out } = term.labels;
   const [map, last] = [1 - tokens, out.length - 1];
-  const labelled = (labels: readonly string[], at: readonly Expr[]): [string, Expr][] =>
-    labels.map((l, i) => [l, at[i]]);
-  const indexOf = (side: number, at: readonly (readonly [string, Expr])[]): Expr[] => {
-    const known = new Map(at);
-    return args[side].map((l) => known.get(l) ?? outer[axes.rowOf[out.indexOf(l)]!]);
-  };
+  const indexOf = (side: number, at: readonly (readonly [string, Expr])[]): Expr[] =>
+    operandAt(term, axes, outer, side, at);
   const [count, coding, width] = [product(sizes), codedCount(of), madeCount(of)];
   decode(b, step, {
     term: term.args[tokens],

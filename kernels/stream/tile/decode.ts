@@ -2,9 +2,10 @@
  * Decodes the tokens of a step, once for all rows and queries of the block: `[token][channel]` floats.
  * @module
  */
-import type { Term } from "../../../dsl/core/term.ts";
+import type { Term, TermOf } from "../../../dsl/core/term.ts";
 import { type Arr, bin, type Expr, int } from "../../../compiler/ir/expr.ts";
 import { type Builder, unravel } from "../../../compiler/kernel.ts";
+import type { HeldAxes } from "../../../compiler/lower/row.ts";
 import { product } from "../../../compiler/lower/tile.ts";
 import { padded, type Step } from "./frame.ts";
 
@@ -18,6 +19,22 @@ export interface Decoded {
   readonly sizes: readonly number[];
   readonly index: (token: Expr, channels: readonly Expr[]) => Expr[];
 }
+
+/** Labels and where each is. */
+export const labelled = (labels: readonly string[], at: readonly Expr[]): [string, Expr][] =>
+  labels.map((l, i) => [l, at[i]]);
+
+/** The index of an operand of a product from its labels; what is not given is what the group works on. */
+export const operandAt = (
+  term: TermOf<"contract">,
+  { rowOf }: HeldAxes,
+  outer: readonly Expr[],
+  side: number,
+  at: readonly (readonly [string, Expr])[],
+): Expr[] => {
+  const [known, { args, out }] = [new Map(at), term.labels];
+  return args[side].map((l) => known.get(l) ?? outer[rowOf[out.indexOf(l)]!]);
+};
 
 /** Fills a tile up to a multiple of four tokens; beyond the last one of all that one is read again. */
 export const decode = (b: Builder, step: Step, from: Decoded, tile: Arr): void => {

@@ -17,7 +17,7 @@ import { type HeldAxes, heldCount } from "../../../compiler/lower/row.ts";
 import { queryAxis, sizeOf, type TileProduct, tileProduct } from "../../../compiler/lower/tile.ts";
 import { multiply, ROWS, vectorsOf } from "../../micro.ts";
 import { LANES } from "../tokens.ts";
-import { decode } from "./decode.ts";
+import { decode, labelled, operandAt } from "./decode.ts";
 import { padded, type Step, type Tile } from "./frame.ts";
 
 type Product = Term & TermOf<"contract">;
@@ -84,10 +84,8 @@ const matrices = (
   const held = axes.held.map((a) => out[a]);
   const inner = sizes.reduce((n, d) => n * d, 1);
   const count = inner * batches.reduce((n, d) => n * d, 1);
-  const operand = (i: number, at: ReadonlyMap<string, Expr>): Expr[] =>
-    args[i].map((l) => at.get(l) ?? tile.outer[axes.rowOf[out.indexOf(l)]!]);
-  const labelled = (labels: readonly string[], at: readonly Expr[]): [string, Expr][] =>
-    labels.map((l, i) => [l, at[i]]);
+  const operand = (i: number, at: readonly (readonly [string, Expr])[]): Expr[] =>
+    operandAt(term, axes, tile.outer, i, at);
   decode(b, step, {
     term: term.args[side],
     axis: args[side].indexOf(gone[gone.length - 1]),
@@ -95,7 +93,7 @@ const matrices = (
     index: (token, channels) =>
       operand(
         side,
-        new Map([...labelled([...batch, ...gone], channels), [out[axes.token], token]]),
+        [...labelled([...batch, ...gone], channels), [out[axes.token], token]],
       ),
   }, decoded);
   const queryLabel = out[queryAxis(axes, tile.query)];
@@ -121,7 +119,7 @@ const matrices = (
         const query = bin("add", tile.first, bin("add", j, int(4 * v)));
         const where = operand(
           1 - side,
-          new Map([...at, ...labelled(gone, unravel(k, sizes.map(int))), [queryLabel, query]]),
+          [...at, ...labelled(gone, unravel(k, sizes.map(int))), [queryLabel, query]],
         );
         return low.wide(term.args[1 - side], where, lanes);
       },
